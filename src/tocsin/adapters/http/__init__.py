@@ -1,0 +1,1 @@
+"""Outbound HTTP/1.1 and name resolution."""

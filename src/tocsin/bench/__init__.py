@@ -1,0 +1,1 @@
+"""The benchmark: a sink, a load generator and the server as separate processes."""

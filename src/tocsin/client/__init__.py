@@ -1,0 +1,1 @@
+"""The SDK for producers; imports nothing of the server."""

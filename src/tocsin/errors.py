@@ -1,0 +1,161 @@
+"""What can go wrong for a caller: one class per problem type (RFC 9457).
+
+`type` is `/problems/<slug>`, which a running server answers with the text of the class's docstring. Expected
+failures travel as values of these classes (a refused report in an array); misuse is raised.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """One bad field: a JSON pointer (RFC 6901) into the request body, or the name of a header or query parameter."""
+
+    pointer: str
+    detail: str
+
+
+class TocsinError(Exception):
+    """Base of every problem; never raised itself."""
+
+    slug: ClassVar[str] = "internal-error"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Something went wrong inside Tocsin."
+
+    def __init__(self, detail: str = "", *, errors: tuple[FieldError, ...] = (), **members: object) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail
+        self.errors = errors
+        self.members = members
+
+    def problem(self) -> dict[str, object]:
+        """The members of the problem document, extensions last."""
+        document: dict[str, object] = {"type": f"/problems/{self.slug}", "title": self.title, "status": self.status}
+        if self.detail:
+            document["detail"] = self.detail
+        if self.errors:
+            document["errors"] = list(self.errors)
+        return document | self.members
+
+    def under(self, prefix: str) -> TocsinError:
+        """The same problem with its pointers moved below `prefix`: an item's problem seen from its array."""
+        moved = tuple(FieldError(prefix + e.pointer, e.detail) for e in self.errors) or (
+            FieldError(prefix, self.detail),
+        )
+        return type(self)(self.detail, errors=moved, **self.members)
+
+
+class MalformedJson(TocsinError):
+    """The body is not JSON, or not UTF-8. Nothing was read from it."""
+
+    slug, status, title = "malformed-json", 400, "The body is not valid JSON."
+
+
+class MalformedRequest(TocsinError):
+    """The request itself is off: a missing body, an unreadable header or cursor."""
+
+    slug, status, title = "malformed-request", 400, "The request cannot be read."
+
+
+class Unauthenticated(TocsinError):
+    """There is no API key in the Authorization header, or it is unknown, expired or revoked."""
+
+    slug, status, title = "unauthenticated", 401, "A valid API key is needed."
+
+
+class Forbidden(TocsinError):
+    """The API key's role or tenant does not allow this."""
+
+    slug, status, title = "forbidden", 403, "This API key may not do that."
+
+
+class NotFound(TocsinError):
+    """Nothing by this name exists, or it belongs to another tenant."""
+
+    slug, status, title = "not-found", 404, "There is no such thing."
+
+
+class MethodNotAllowed(TocsinError):
+    """The address exists but does not answer this method."""
+
+    slug, status, title = "method-not-allowed", 405, "The method is not allowed here."
+
+
+class Conflict(TocsinError):
+    """The request is right in itself but does not fit the present state of what it names."""
+
+    slug, status, title = "conflict", 409, "That does not fit the present state."
+
+
+class IllegalTransition(Conflict):
+    """The job cannot go from `current_state` to the reported state. See the table of job states."""
+
+    slug, status, title = "illegal-transition", 409, "The job cannot enter that state now."
+
+
+class VersionConflict(Conflict):
+    """`version_id` was used for another change, or is lower than one already used."""
+
+    slug, status, title = "version-conflict", 409, "The version id cannot be used for this change."
+
+
+class RequestRunning(Conflict):
+    """A request with this Idempotency-Key is still being worked on. Ask again shortly."""
+
+    slug, status, title = "request-running", 409, "A request with this Idempotency-Key is still running."
+
+
+class TooLarge(TocsinError):
+    """More than 1000 items or more than 10 MiB in one request."""
+
+    slug, status, title = "too-large", 413, "The request is too large."
+
+
+class UnsupportedMediaType(TocsinError):
+    """The Content-Type is not one that this address reads."""
+
+    slug, status, title = "unsupported-media-type", 415, "The content type is not supported."
+
+
+class InvalidRequest(TocsinError):
+    """A field is missing, unknown or has a value that is not allowed; `errors` points at each one found."""
+
+    slug, status, title = "invalid-request", 422, "A field of the request is not right."
+
+    @classmethod
+    def at(cls, pointer: str, detail: str) -> InvalidRequest:
+        """The common case of a single bad field."""
+        return cls(detail, errors=(FieldError(pointer, detail),))
+
+
+class IdempotencyKeyReused(InvalidRequest):
+    """The Idempotency-Key was used with another body in the last 24 hours."""
+
+    slug, status, title = "idempotency-key-reused", 422, "The Idempotency-Key belongs to another request body."
+
+
+class Overloaded(TocsinError):
+    """More is waiting to be written than may wait. Nothing was accepted; try again after `retry_after_seconds`."""
+
+    slug, status, title = "overloaded", 429, "Too much is waiting. Try again shortly."
+
+
+class StoreUnavailable(TocsinError):
+    """The store cannot be written at the moment. Nothing was accepted."""
+
+    slug, status, title = "store-unavailable", 503, "The store cannot be written at the moment."
+
+
+class StorageFull(TocsinError):
+    """The disk is full. Nothing was accepted."""
+
+    slug, status, title = "storage-full", 507, "The disk is full."
+
+
+class Misconfigured(TocsinError):
+    """A setting is missing or wrong; the server does not start with it."""
+
+    slug, status, title = "misconfigured", 500, "A setting is wrong."

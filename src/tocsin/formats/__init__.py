@@ -1,0 +1,1 @@
+"""Payload formats: how an event becomes a body."""

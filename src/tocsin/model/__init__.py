@@ -1,0 +1,1 @@
+"""The nouns: frozen structs that know nothing of stores, sockets or clocks."""

@@ -1,0 +1,38 @@
+"""The condition under which an endpoint wants an event."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from tocsin.model.job import JobState, Mode
+from tocsin.model.record import Action
+
+Texts = Annotated[
+    tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=512)], ...], msgspec.Meta(min_length=1, max_length=200)
+]
+
+
+class ResourceRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A resource by kind and id."""
+
+    kind: str
+    id: str
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """All conditions named must hold; one that is None is not named. Event types may be globs (`*` and `?`)."""
+
+    event_types: Texts | None = None
+    subject_types: Texts | None = None
+    subject_ids: Texts | None = None
+    verbs: Texts | None = None
+    job_types: Texts | None = None
+    modes: Annotated[tuple[Mode, ...], msgspec.Meta(min_length=1)] | None = None
+    states: Annotated[tuple[JobState, ...], msgspec.Meta(min_length=1)] | None = None
+    resources: Annotated[tuple[ResourceRef, ...], msgspec.Meta(min_length=1, max_length=200)] | None = None
+    sources: Texts | None = None
+    tables: Texts | None = None
+    actions: Annotated[tuple[Action, ...], msgspec.Meta(min_length=1)] | None = None
+    labels: dict[str, str] | None = None

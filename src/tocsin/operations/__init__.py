@@ -1,0 +1,1 @@
+"""What people do; shared by the API and the command line."""

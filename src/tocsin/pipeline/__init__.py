@@ -1,0 +1,1 @@
+"""The path of an event: accept, fanout, prepare, send, settle. Steps do not call one another."""

@@ -1,0 +1,297 @@
+"""What the pipeline needs of the outside world: each method is one transaction (or one request), and all take many.
+
+The ports carry a holder from the first day (DELIVERY D): on the embedded store there is one, and it is always this
+process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tocsin.errors import TocsinError
+from tocsin.model.access import ApiKey
+from tocsin.model.attempt import Settlement
+from tocsin.model.delivery import Claim, DeliveryState, NewDelivery
+from tocsin.model.endpoint import Standing
+from tocsin.model.event import Event
+from tocsin.model.exchange import Exchange, OutboundRequest
+from tocsin.model.ids import DeliveryId, EndpointId, EventId, KeyId
+from tocsin.model.job import JobRow
+from tocsin.model.noun import Noun
+from tocsin.model.submission import Accepted, Decide, Needs, Submission
+
+
+class Holder(Noun, frozen=True, kw_only=True):
+    """The right to fan out and deliver a partition's tenants; a write with an old epoch is refused."""
+
+    partition: int
+    epoch: int
+
+
+class Cursor(Noun, frozen=True, kw_only=True):
+    """How far fan-out has read: every event up to `position` is done for all endpoints; the one after it for endpoints up
+    to and including number `endpoint`."""
+
+    position: int
+    endpoint: int = 0
+
+
+class Fanned(Noun, frozen=True, kw_only=True):
+    """A delivery after its insertion: its number, and how many of its lines it does not head (0: ready)."""
+
+    number: int
+    blocked: int
+
+
+class DuePage(Noun, frozen=True, kw_only=True):
+    """Deliveries that are due now, oldest first. `next_due_at` is when the earliest of the others is due, if any."""
+
+    claims: tuple[Claim, ...]
+    next_due_at: int | None
+
+
+class Waiting(Noun, frozen=True, kw_only=True):
+    """A lane of an endpoint that has unsettled deliveries which nothing blocks; the earliest is due at `due_at`."""
+
+    endpoint: int
+    lane: int
+    due_at: int
+
+
+class StoredEndpoint(Noun, frozen=True, kw_only=True):
+    """An endpoint as stored: `config` is opaque here (its secrets are sealed inside)."""
+
+    number: int
+    id: EndpointId
+    tenant: str
+    revision: int
+    active_from: int
+    created_at: int
+    config: bytes
+    is_deleted: bool = False
+
+
+class Log(Protocol):
+    """The event log: durable, totally ordered."""
+
+    async def accept(
+        self, submissions: Sequence[tuple[Submission, Needs]], decide: Decide
+    ) -> list[Accepted | TocsinError]:
+        """Load the facts, decide, write: one commit group. The answer is durable (fsync) when this returns. A submission
+        whose data the store cannot take fails alone. Raises StoreUnavailable or StorageFull: then nothing was accepted."""
+
+    async def read(self, after: int, limit: int) -> list[Event]:
+        """Events in positions after `after`, oldest first."""
+
+    async def head(self) -> int:
+        """The highest position, 0 when the log is empty."""
+
+
+class Queue(Protocol):
+    """Deliveries that are not settled yet."""
+
+    async def acquire(self, partition: int) -> tuple[Holder, Cursor]:
+        """Become the holder: the epoch grows, and whatever an earlier process left in flight is pending again."""
+
+    async def fan(
+        self, holder: Holder, old: Cursor, new: Cursor, deliveries: Sequence[NewDelivery]
+    ) -> list[Fanned] | None:
+        """Insert deliveries (at most 512) and move the cursor from `old` to `new`, in one transaction; None when the
+        cursor or the epoch is not what it was, in which case nothing was written."""
+
+    async def due(self, holder: Holder, endpoint: int, lane: int, now: int, limit: int) -> DuePage:
+        """Ready deliveries of one lane that are due."""
+
+    async def settle(self, holder: Holder, settlements: Sequence[Settlement]) -> list[Claim]:
+        """Write outcomes and attempts; gives the deliveries of ordered endpoints that became ready by it. A cancelled
+        delivery becomes delivered by a success and stays cancelled otherwise (DELIVERY L)."""
+
+    async def waiting(self, holder: Holder) -> list[Waiting]:
+        """Every lane with something ready, due or not."""
+
+    async def cancel(self, numbers: Sequence[int], in_flight: frozenset[int], reason: str, now: int) -> list[Claim]:
+        """Cancel what is still pending of these; keys of those in flight stay held until their exchange is settled. Gives
+        the deliveries that became ready by it."""
+
+    async def resend(self, original: int, new: NewDelivery) -> Fanned | None:
+        """A new delivery of the same event to the same endpoint; None when the original is unknown."""
+
+
+class StandingStore(Protocol):
+    """Health of endpoints, written by the holder only."""
+
+    async def save(self, standing: Standing) -> None:
+        """Keep it: it is relied on only after this returned (DELIVERY D3)."""
+
+    async def load(self) -> list[Standing]:
+        """Of every endpoint that has one."""
+
+
+class Directory(Protocol):
+    """Endpoints and API keys."""
+
+    async def endpoints(self) -> list[StoredEndpoint]:
+        """All, deleted ones left out: what the delivering process keeps in memory."""
+
+    async def endpoint(self, endpoint_id: EndpointId, tenant: str | None) -> StoredEndpoint | None:
+        """One, seen by a tenant (None: the operator)."""
+
+    async def add_endpoint(self, endpoint: StoredEndpoint) -> StoredEndpoint:
+        """Store a new one: the store gives `number` and sets `active_from` to the head of the
+        log."""
+
+    async def change_endpoint(
+        self, endpoint: StoredEndpoint, *, at_revision: int, to_head: bool
+    ) -> StoredEndpoint | None:
+        """Replace its configuration if it still has revision `at_revision`; `to_head` sets `active_from` to the head of the
+        log (enabling). None when somebody was quicker."""
+
+    async def remove_endpoint(self, endpoint: StoredEndpoint, now: int) -> None:
+        """Delete it: its secrets are erased, what is pending for it is cancelled."""
+
+    async def add_key(self, key: ApiKey) -> None:
+        """Store a key."""
+
+    async def keys(self) -> list[ApiKey]:
+        """All keys that were not revoked."""
+
+    async def remove_key(self, key_id: KeyId, tenant: str | None) -> bool:
+        """Revoke; False when a tenant (None: the operator) has no such key."""
+
+    async def touch_keys(self, used: Sequence[tuple[KeyId, int]]) -> None:
+        """Keep when keys were last used."""
+
+
+class Page(Noun, frozen=True, kw_only=True):
+    """What a list asks for: at most `limit` rows before `before` (a number or position; None: from the newest).
+    `tenant` None: all (the operator). Times in ms, `[since, until)` over the time of acceptance."""
+
+    tenant: str | None
+    limit: int
+    before: int | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+class EndpointQuery(Page, frozen=True, kw_only=True):
+    """Filters of the list of endpoints."""
+
+
+class DeliveryQuery(Page, frozen=True, kw_only=True):
+    """Filters of the list of deliveries."""
+
+    endpoint: EndpointId | None = None
+    event: EventId | None = None
+    job: str | None = None
+    state: DeliveryState | None = None
+    event_type: str | None = None
+
+
+class EventQuery(Page, frozen=True, kw_only=True):
+    """Filters of the list of events."""
+
+    type: str | None = None
+    subject_type: str | None = None
+    subject_id: str | None = None
+    subject_prefix: str | None = None
+
+
+class JobQuery(Page, frozen=True, kw_only=True):
+    """Filters of the list of jobs."""
+
+    state: str | None = None
+    job_type: str | None = None
+    parent: str | None = None
+
+
+class KeyQuery(Page, frozen=True, kw_only=True):
+    """Filters of the list of API keys."""
+
+
+class DeliveryView(Noun, frozen=True, kw_only=True):
+    """A delivery as people see it. `number` is its place, for cursors."""
+
+    number: int
+    id: DeliveryId
+    tenant: str
+    endpoint_id: EndpointId
+    event_id: EventId
+    event_type: str
+    subject_type: str
+    subject_id: str
+    state: DeliveryState
+    reason: str | None
+    blocked: int
+    attempts: int
+    created_at: int
+    due_at: int
+    settled_at: int | None
+    resend_of: DeliveryId | None
+    endpoint: int
+
+
+class JobView(Noun, frozen=True, kw_only=True):
+    """A job as people see it; times in ms."""
+
+    number: int
+    tenant: str
+    row: JobRow
+    created_at: int
+    updated_at: int
+
+
+class StatsView(Noun, frozen=True, kw_only=True):
+    """Numbers over everything a tenant has (None: all). `oldest_pending_at` in ms."""
+
+    pending: int
+    dead: int
+    oldest_pending_at: int | None
+    head: int
+
+
+class Views(Protocol):
+    """The read side: pages, newest first, fetched whole, limited in time. Every statement binds the tenant."""
+
+    async def endpoints(self, query: EndpointQuery) -> list[StoredEndpoint]: ...
+
+    async def deliveries(self, query: DeliveryQuery) -> list[DeliveryView]: ...
+
+    async def delivery(self, delivery_id: DeliveryId, tenant: str | None) -> DeliveryView | None: ...
+
+    async def attempts(self, delivery: int) -> list[bytes]:
+        """The attempts of a delivery as JSON (`model.attempt.Attempt`, request bodies filled in), oldest first."""
+
+    async def events(self, query: EventQuery) -> list[Event]: ...
+
+    async def event(self, event_id: EventId, tenant: str | None) -> Event | None: ...
+
+    async def jobs(self, query: JobQuery) -> list[JobView]: ...
+
+    async def job(self, job_id: str, tenant: str | None) -> JobView | None: ...
+
+    async def keys(self, query: KeyQuery) -> list[tuple[int, ApiKey]]: ...
+
+    async def stats(self, tenant: str | None) -> StatsView: ...
+
+
+class Sender(Protocol):
+    """Sends one HTTP request, once."""
+
+    async def send(self, request: OutboundRequest) -> Exchange:
+        """Never raises for a bad peer: that is an exchange with a failure. One call is at most one request on the wire."""
+
+    async def close(self) -> None:
+        """Close every connection."""
+
+
+class SecretBox(Protocol):
+    """Seals secrets at rest. `context` binds a sealed value to its place: it opens nowhere else."""
+
+    def seal(self, plain: bytes, context: str) -> bytes: ...
+
+    def open(self, sealed: bytes, context: str) -> bytes:
+        """Raises ValueError when the value was not sealed with a known key for this context."""
+
+    def fingerprint(self, plain: bytes) -> str:
+        """A short keyed hash, by which people tell secrets apart."""

@@ -1,0 +1,1 @@
+"""The kit for receivers; imports nothing of the server."""

@@ -1,0 +1,1 @@
+"""Signatures: proof of where the bytes come from."""
