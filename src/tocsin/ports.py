@@ -11,7 +11,7 @@ from typing import Protocol
 
 from tocsin.errors import TocsinError
 from tocsin.model.access import ApiKey
-from tocsin.model.attempt import Settlement
+from tocsin.model.attempt import Attempt, Settlement
 from tocsin.model.delivery import Claim, DeliveryState, NewDelivery
 from tocsin.model.endpoint import Standing
 from tocsin.model.event import Event
@@ -19,7 +19,7 @@ from tocsin.model.exchange import Exchange, OutboundRequest
 from tocsin.model.ids import DeliveryId, EndpointId, EventId, KeyId
 from tocsin.model.job import JobRow
 from tocsin.model.noun import Noun
-from tocsin.model.submission import Accepted, Decide, Needs, Submission
+from tocsin.model.submission import Accepted, Decide, Needs, StoredAnswer, Submission
 
 
 class Holder(Noun, frozen=True, kw_only=True):
@@ -95,10 +95,10 @@ class Queue(Protocol):
         """Become the holder: the epoch grows, and whatever an earlier process left in flight is pending again."""
 
     async def fan(
-        self, holder: Holder, old: Cursor, new: Cursor, deliveries: Sequence[NewDelivery]
+        self, holder: Holder, old: Cursor, new: Cursor, deliveries: Sequence[NewDelivery], *, directory_revision: int
     ) -> list[Fanned] | None:
         """Insert deliveries (at most 512) and move the cursor from `old` to `new`, in one transaction; None when the
-        cursor or the epoch is not what it was, in which case nothing was written."""
+        cursor, the epoch or the directory is not what the caller saw, in which case nothing was written."""
 
     async def due(self, holder: Holder, endpoint: int, lane: int, now: int, limit: int) -> DuePage:
         """Ready deliveries of one lane that are due."""
@@ -131,8 +131,8 @@ class StandingStore(Protocol):
 class Directory(Protocol):
     """Endpoints and API keys."""
 
-    async def endpoints(self) -> list[StoredEndpoint]:
-        """All, deleted ones left out: what the delivering process keeps in memory."""
+    async def endpoints(self) -> tuple[int, list[StoredEndpoint]]:
+        """All, deleted ones left out, and the revision of the directory, which grows with each change of an endpoint."""
 
     async def endpoint(self, endpoint_id: EndpointId, tenant: str | None) -> StoredEndpoint | None:
         """One, seen by a tenant (None: the operator)."""
@@ -161,6 +161,16 @@ class Directory(Protocol):
 
     async def touch_keys(self, used: Sequence[tuple[KeyId, int]]) -> None:
         """Keep when keys were last used."""
+
+
+class Answers(Protocol):
+    """Answers to requests with an Idempotency-Key that do not pass through the log; bodies are sealed by the caller."""
+
+    async def find(self, tenant: str, route: str, key: str, now: int) -> StoredAnswer | None:
+        """The answer kept under the key in the last 24 hours."""
+
+    async def keep(self, tenant: str, route: str, key: str, answer: StoredAnswer, now: int) -> None:
+        """Keep it for 24 hours."""
 
 
 class Page(Noun, frozen=True, kw_only=True):
@@ -259,8 +269,8 @@ class Views(Protocol):
 
     async def delivery(self, delivery_id: DeliveryId, tenant: str | None) -> DeliveryView | None: ...
 
-    async def attempts(self, delivery: int) -> list[bytes]:
-        """The attempts of a delivery as JSON (`model.attempt.Attempt`, request bodies filled in), oldest first."""
+    async def attempts(self, delivery: int, tenant: str | None) -> list[Attempt]:
+        """The attempts of a delivery, request bodies filled in, oldest first."""
 
     async def events(self, query: EventQuery) -> list[Event]: ...
 

@@ -1,0 +1,201 @@
+"""Settings: a TOML file, below environment variables `TOCSIN_*` (and `*_FILE` for secrets), below flags. Read once."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, Literal, TypeVar
+
+from tocsin.errors import Misconfigured
+from tocsin.model.noun import Noun
+from tocsin.model.secret import Secret
+
+T = TypeVar("T")
+Origin = Literal["default", "file", "environment", "flag"]
+
+
+class Setting(Noun, frozen=True, kw_only=True):
+    """One setting: its name in the TOML file (upper case with `TOCSIN_` in the environment) and what it means."""
+
+    name: str
+    default: str
+    meaning: str
+    is_secret: bool = False
+
+    @property
+    def variable(self) -> str:
+        return f"TOCSIN_{self.name.upper()}"
+
+
+SETTINGS: Final = (
+    Setting(
+        name="database",
+        default="sqlite:///tocsin.db",
+        meaning="Where everything is kept: `sqlite:///relative.db` or `sqlite:////absolute.db`.",
+    ),
+    Setting(
+        name="listen",
+        default="127.0.0.1:8080",
+        meaning="Address and port of the API; port 0 takes a free one.",
+    ),
+    Setting(
+        name="master_key",
+        default="",
+        meaning="Base64 of 32 bytes that seal all secrets; without it, a key file (mode 0600) beside the database.",
+        is_secret=True,
+    ),
+    Setting(
+        name="allow_networks",
+        default="",
+        meaning="Networks (CIDR, comma separated) that may be reached beside the public internet.",
+    ),
+    Setting(name="allow_http", default="false", meaning="Whether endpoints may have http URLs."),
+    Setting(
+        name="bootstrap_key",
+        default="",
+        meaning="Operator key to create at first start (visible ASCII, 16 characters or more); else one is made and printed.",
+        is_secret=True,
+    ),
+    Setting(name="log_level", default="info", meaning="`debug`, `info`, `warning` or `error`."),
+)
+NOT_YET: Final = ("TOCSIN_NATS", "TOCSIN_PROXY")
+"""Settings of the contract that this version does not have; it does not start with one of them set."""
+
+
+class Value(Noun, frozen=True, kw_only=True):
+    """A setting's text and where it came from."""
+
+    text: str
+    origin: Origin
+
+
+class Settings(Noun, frozen=True, kw_only=True):
+    """Checked settings. `database` is a file path; `values` are the texts they were made of, by setting name."""
+
+    database: Path
+    host: str
+    port: int
+    master_key: Secret | None
+    allow_networks: str
+    allow_http: bool
+    bootstrap_key: Secret | None
+    log_level: str
+    values: dict[str, Value]
+
+
+def load_settings(
+    flags: Mapping[str, str | None] | None = None,
+    environment: Mapping[str, str] | None = None,
+    file: Path | None = None,
+) -> Settings:
+    """Read and check everything. The file is `file`, else `TOCSIN_CONFIG`, else `tocsin.toml` here if there is one.
+    Raises Misconfigured, which names the setting and where its value came from."""
+    environment = os.environ if environment is None else environment
+    for variable in NOT_YET:
+        if environment.get(variable):
+            raise Misconfigured(f"{variable} is not supported by this version.")
+    from_file = _file_values(file, environment)
+    values = {s.name: _value(s, flags or {}, environment, from_file) for s in SETTINGS}
+    host, port = _checked(values, "listen", _listen)
+    return Settings(
+        database=_checked(values, "database", _database),
+        host=host,
+        port=port,
+        master_key=Secret(values["master_key"].text) if values["master_key"].text else None,
+        allow_networks=values["allow_networks"].text,
+        allow_http=_checked(values, "allow_http", _boolean),
+        bootstrap_key=_checked(values, "bootstrap_key", _bootstrap_key),
+        log_level=_checked(values, "log_level", _log_level),
+        values=values,
+    )
+
+
+def _value(
+    setting: Setting, flags: Mapping[str, str | None], environment: Mapping[str, str], from_file: Mapping[str, str]
+) -> Value:
+    flag = flags.get(setting.name)
+    if flag is not None:
+        return Value(text=flag, origin="flag")
+    if setting.variable in environment:
+        return Value(text=environment[setting.variable], origin="environment")
+    if setting.is_secret and (path := environment.get(f"{setting.variable}_FILE")):
+        try:
+            return Value(text=Path(path).read_text(encoding="utf-8").strip(), origin="environment")
+        except OSError as error:
+            raise Misconfigured(f"{setting.variable}_FILE cannot be read: {error.strerror}.") from error
+    if setting.name in from_file:
+        return Value(text=from_file[setting.name], origin="file")
+    return Value(text=setting.default, origin="default")
+
+
+def _file_values(file: Path | None, environment: Mapping[str, str]) -> dict[str, str]:
+    named = file or (Path(environment["TOCSIN_CONFIG"]) if environment.get("TOCSIN_CONFIG") else None)
+    path = named or Path("tocsin.toml")
+    if named is None and not path.exists():
+        return {}
+    try:
+        document: dict[str, object] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise Misconfigured(f"{path} cannot be read: {error}.") from error
+    known = {s.name for s in SETTINGS}
+    if unknown := sorted(set(document) - known):
+        raise Misconfigured(f"{path} has an unknown setting: {unknown[0]}.")
+    return {name: _toml_text(value) for name, value in document.items()}
+
+
+def _toml_text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return ",".join(str(item) for item in value)
+    return str(value)
+
+
+def _checked(values: Mapping[str, Value], name: str, check: Callable[[str], T]) -> T:
+    value = values[name]
+    try:
+        return check(value.text)
+    except ValueError as error:
+        raise Misconfigured(f"TOCSIN_{name.upper()} (from {value.origin}): {error}.") from error
+
+
+def _database(text: str) -> Path:
+    scheme, separator, path = text.partition(":///")
+    if scheme != "sqlite" or not separator:
+        raise ValueError("must be sqlite:///file.db (PostgreSQL is not supported by this version)")
+    if not path or path.startswith(":memory:"):
+        raise ValueError("must name a file: what is accepted has to outlive the process")
+    return Path(path)
+
+
+def _listen(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError("must be host:port, like 127.0.0.1:8080")
+    return host.strip("[]"), int(port)
+
+
+def _boolean(text: str) -> bool:
+    match text.strip().lower():
+        case "true" | "1" | "yes" | "on":
+            return True
+        case "false" | "0" | "no" | "off" | "":
+            return False
+        case _:
+            raise ValueError("must be true or false")
+
+
+def _bootstrap_key(text: str) -> Secret | None:
+    if not text:
+        return None
+    if len(text) < 16 or not all("!" <= c <= "~" for c in text):
+        raise ValueError("must be 16 or more visible ASCII characters")
+    return Secret(text)
+
+
+def _log_level(text: str) -> str:
+    if text not in {"debug", "info", "warning", "error"}:
+        raise ValueError("must be debug, info, warning or error")
+    return text
