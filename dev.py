@@ -4,8 +4,6 @@
 Standard library only. Uses uv when it is on PATH, venv and pip otherwise; never installs outside this directory.
 """
 
-from __future__ import annotations
-
 import sys
 
 if sys.version_info < (3, 11):  # noqa: UP036 (says so before anything fails on an older Python)
@@ -33,6 +31,8 @@ PYTHON: Final = BIN / ("python.exe" if os.name == "nt" else "python")
 STAMP: Final = VENV / "tocsin-installed.json"
 REQUIREMENTS: Final = ROOT / "requirements"
 LOCK_TOOLS: Final = ROOT / ".cache" / "lock-tools"
+BUILD_EDITABLE: Final = "editables>=0.5"
+"""What hatchling asks for beyond build-system.requires, to install the project in place without fetching anything."""
 LOCK_HEADER: Final = "# Made by `python3 dev.py lock` from pyproject.toml. Do not edit.\n"
 
 # What of the caller's environment would make an installer or an interpreter look elsewhere than into .venv.
@@ -218,7 +218,7 @@ def lock(arguments: Sequence[str]) -> None:
     )  # fmt: skip
     source = ROOT / ".cache" / "build.in"
     source.parent.mkdir(exist_ok=True)
-    source.write_text("\n".join(build) + "\n", encoding="utf-8")
+    source.write_text("\n".join([*build, BUILD_EDITABLE]) + "\n", encoding="utf-8")
     # The base lock is a part of the dev lock: made second, held to the versions of the first.
     for size, extra in (("dev", ("--all-extras",)), ("base", ("--constraint", "requirements/dev.txt"))):
         target = REQUIREMENTS / f"{size}.txt"
