@@ -1,0 +1,134 @@
+"""The database file: opening it safely, its lock, its migrations."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, TextIO
+
+import apsw
+
+from tocsin.errors import Misconfigured
+
+OLDEST_SQLITE: Final = (3, 51, 3)
+"""Older ones can corrupt a WAL file that more than one connection uses (the WAL-reset fault)."""
+NETWORK_FILESYSTEMS: Final = frozenset(
+    {
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "9p",
+        "afs",
+        "ceph",
+        "glusterfs",
+        "lustre",
+        "fuse.sshfs",
+        "fuse.s3fs",
+        "beegfs",
+    }
+)
+_PAGE_CACHE_KIB: Final = 65536
+_BUSY_MS: Final = 5000
+
+
+def check_sqlite_version(version: str) -> None:
+    """Raises Misconfigured for an SQLite that is not safe to use."""
+    if tuple(int(part) for part in version.split(".")) < OLDEST_SQLITE:
+        oldest = ".".join(map(str, OLDEST_SQLITE))
+        raise Misconfigured(f"SQLite {version} can corrupt the database; {oldest} or newer is needed.")
+
+
+def check_filesystem(directory: Path, mounts: str) -> None:
+    """Raises Misconfigured when the directory lies on a network filesystem (`mounts` as in /proc/mounts)."""
+    best = ("", "")
+    for line in mounts.splitlines():
+        fields = line.split()
+        if len(fields) < 3:
+            continue
+        point, kind = fields[1].replace("\\040", " "), fields[2]
+        if (directory == Path(point) or Path(point) in directory.parents) and len(point) >= len(best[0]):
+            best = (point, kind)
+    if best[1] in NETWORK_FILESYSTEMS:
+        raise Misconfigured(f"{directory} is on a network filesystem ({best[1]}), where SQLite's locks do not hold.")
+
+
+def open_connection(path: Path, *, read_only: bool = False) -> apsw.Connection:
+    """A connection with the settings that every connection has. Durable: WAL with synchronous FULL."""
+    flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    connection = apsw.Connection(str(path), flags=flags | apsw.SQLITE_OPEN_NOMUTEX, statementcachesize=256)
+    connection.set_busy_timeout(_BUSY_MS)
+    if not read_only:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute(f"PRAGMA cache_size = -{_PAGE_CACHE_KIB}")
+    return connection
+
+
+class FileLock:
+    """Held by the one process that has the database open; nothing else opens the file."""
+
+    def __init__(self, database: Path) -> None:
+        self._path = database.with_name(database.name + ".lock")
+        self._file: TextIO | None = None
+
+    def take(self) -> None:
+        """Raises Misconfigured when another process has it."""
+        file = self._path.open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.close()
+            raise Misconfigured(f"{self._path} is held by another process: is a server running on it?") from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        self._file = file
+
+    def release(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def migrations() -> list[tuple[int, str, str]]:
+    """Number, name and text of each migration, in order."""
+    folder = files("tocsin.adapters.sqlite").joinpath("migrations")
+    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
+    return [(int(name[:4]), name, folder.joinpath(name).read_text(encoding="utf-8")) for name in names]
+
+
+def migrate(connection: apsw.Connection) -> list[str]:
+    """Bring the schema up to date, each migration in its own transaction; gives the names of those applied. Raises
+    Misconfigured when the file is newer than this version, or was made by migrations that have changed since."""
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL) STRICT"
+    )
+    done = {
+        int(number): str(checksum) for number, checksum in connection.execute("SELECT number, checksum FROM migration")
+    }
+    known = migrations()
+    if newer := set(done) - {number for number, _, _ in known}:
+        raise Misconfigured(
+            f"The database has migration {max(newer)}, which this version does not know. Upgrade Tocsin."
+        )
+    applied: list[str] = []
+    for number, name, text in known:
+        checksum = hashlib.sha256(text.encode()).hexdigest()
+        if number in done:
+            if done[number] != checksum:
+                raise Misconfigured(f"Migration {name} is not the one that made this database.")
+            continue
+        with connection:
+            connection.execute(text)
+            connection.execute("INSERT INTO migration VALUES (?, ?, ?)", (number, name, checksum))
+        applied.append(name)
+    return applied

@@ -1,0 +1,185 @@
+"""The event log: accept in commit groups, read in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import apsw
+import msgspec
+
+from tocsin.adapters.sqlite.readers import Readers
+from tocsin.adapters.sqlite.rows import encode, event_of, event_row, placed
+from tocsin.adapters.sqlite.statements import Row, read, read_among, read_one, write, write_rows
+from tocsin.adapters.sqlite.writer import DataRefusedError, Rank, Writer
+from tocsin.errors import IdempotencyKeyReused, InvalidRequest, TocsinError
+from tocsin.model.event import Event
+from tocsin.model.ids import EventId, Millis
+from tocsin.model.job import JobRow
+from tocsin.model.submission import Accepted, Decide, Facts, Lineage, Needs, StoredVersion, Submission, Verdict
+
+ANSWERS_KEPT_MS = 24 * 3600 * 1000
+_decode_job_row = msgspec.json.Decoder(JobRow).decode
+_decode_event_ids = msgspec.json.Decoder(tuple[str, ...]).decode
+
+Item = tuple[Submission, Needs]
+
+
+class SqliteLog:
+    """`ports.Log` on the embedded store. Position order is commit order: there is one writer."""
+
+    def __init__(self, writer: Writer, readers: Readers, now_ms: Callable[[], Millis]) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._now_ms = now_ms
+        self._head: tuple[int, int] | None = None
+        writer.on_reopen.append(self._forget)
+
+    def _forget(self) -> None:
+        self._head = None
+
+    async def accept(self, submissions: Sequence[Item], decide: Decide) -> list[Accepted | TocsinError]:
+        try:
+            return await self._writer.run(Rank.ACCEPT, lambda connection: self._accept(connection, submissions, decide))
+        except DataRefusedError as error:
+            self._forget()
+            if len(submissions) == 1:
+                return [InvalidRequest(f"The store cannot take this: {error}.")]
+        answers: list[Accepted | TocsinError] = []
+        for item in submissions:
+            answers += await self.accept([item], decide)
+        return answers
+
+    def _accept(
+        self, connection: apsw.Connection, submissions: Sequence[Item], decide: Decide
+    ) -> list[Accepted | TocsinError]:
+        position, previous = self._head or _head(connection)
+        accepted_at = max(self._now_ms(), previous)
+        facts = _load_facts(connection, submissions)
+        group = _Group(connection)
+        answers: list[Accepted | TocsinError] = []
+        for submission, _ in submissions:
+            stored = _stored_answer(connection, group, submission)
+            if stored is not None:
+                answers.append(stored)
+                continue
+            verdict = decide(submission, facts[submission.tenant])
+            if verdict.problem is not None:
+                answers.append(verdict.problem)
+                continue
+            events = tuple(placed(new, position + n, accepted_at) for n, new in enumerate(verdict.events, 1))
+            position += len(events)
+            group.add(submission, verdict, events)
+            answers.append(Accepted(verdict=verdict, events=events))
+        group.write(facts, accepted_at)
+        self._head = (position, accepted_at)
+        return answers
+
+    async def read(self, after: int, limit: int) -> list[Event]:
+        return await self._readers.run(
+            lambda connection: [event_of(row) for row in read(connection, "events_after", (after, limit))]
+        )
+
+    async def head(self) -> int:
+        return await self._readers.run(lambda connection: _head(connection)[0])
+
+
+class _Group:
+    """What a commit group writes: gathered while deciding, written in a few statements."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._events: list[Row] = []
+        self._jobs: dict[tuple[str, str], tuple[JobRow, int]] = {}
+        self._seen: list[Row] = []
+        self._versions: list[Row] = []
+        self._counters: set[str] = set()
+        self.answers: dict[tuple[str, str, str], tuple[bytes, Verdict]] = {}
+
+    def add(self, submission: Submission, verdict: Verdict, events: Sequence[Event]) -> None:
+        tenant = submission.tenant
+        self._counters.add(tenant)
+        self._events.extend(event_row(event) for event in events)
+        for job_id, row in verdict.jobs:
+            self._jobs[tenant, job_id] = (row, submission.received_at)
+        self._seen.extend((tenant, digest, event_id, submission.received_at) for digest, event_id in verdict.seen)
+        self._versions.extend(
+            (tenant, version_id, stored.content_hash, encode(stored.event_ids).decode())
+            for version_id, stored in verdict.versions
+        )
+        if submission.idempotency is not None and verdict.keeps_answer:
+            named = (tenant, submission.idempotency.route, submission.idempotency.key)
+            self.answers[named] = (submission.idempotency.body_hash, verdict)
+
+    def write(self, facts: dict[str, Facts], at: int) -> None:
+        connection = self._connection
+        write_rows(connection, "add_events", self._events)
+        write_rows(
+            connection,
+            "save_jobs",
+            [_job_row(tenant, row, seen_at) for (tenant, _), (row, seen_at) in self._jobs.items()],
+        )
+        write_rows(connection, "add_seen", self._seen)
+        write_rows(connection, "add_versions", self._versions)
+        for tenant in self._counters:
+            write(connection, "save_tenant", (tenant, facts[tenant].counter, at))
+        for (tenant, route, key), (body_hash, verdict) in self.answers.items():
+            write(connection, "save_answer", (tenant, route, key, body_hash, verdict.status, verdict.body, at))
+
+
+def _head(connection: apsw.Connection) -> tuple[int, int]:
+    row = read_one(connection, "head")
+    return cast("tuple[int, int]", row)
+
+
+def _job_row(tenant: str, row: JobRow, at: Millis) -> Row:
+    job = row.job
+    return (tenant, job.job_id, job.state, job.job_type, job.parent_job_id, job.root_job_id, at, at, encode(row))
+
+
+def _stored_answer(connection: apsw.Connection, group: _Group, submission: Submission) -> Accepted | TocsinError | None:
+    key = submission.idempotency
+    if key is None:
+        return None
+    if (known := group.answers.get((submission.tenant, key.route, key.key))) is not None:
+        body_hash, verdict = known
+        status, body = verdict.status, verdict.body
+    else:
+        oldest = submission.received_at - ANSWERS_KEPT_MS
+        row = read_one(connection, "answer", (submission.tenant, key.route, key.key, oldest))
+        if row is None:
+            return None
+        body_hash, status, body = cast("tuple[bytes, int, bytes]", row)
+    if body_hash != key.body_hash:
+        return IdempotencyKeyReused(key.key)
+    return Accepted(verdict=Verdict(status=status, body=body))
+
+
+def _load_facts(connection: apsw.Connection, submissions: Sequence[Item]) -> dict[str, Facts]:
+    facts: dict[str, Facts] = {}
+    needs: dict[str, list[Needs]] = {}
+    for submission, needed in submissions:
+        needs.setdefault(submission.tenant, []).append(needed)
+    for tenant, wanted in needs.items():
+        known = facts[tenant] = Facts()
+        jobs = {job_id for needed in wanted for job_id in needed.jobs}
+        for job_id, snapshot in read_among(connection, "jobs_by_id", (tenant,), jobs):
+            known.jobs[str(job_id)] = _decode_job_row(cast("bytes", snapshot))
+        lineages = {job_id for needed in wanted for job_id in needed.lineages}
+        for job_id, parent, root in read_among(connection, "lineages", (tenant,), lineages):
+            known.lineages[str(job_id)] = Lineage(
+                parent_job_id=None if parent is None else str(parent), root_job_id=str(root)
+            )
+        hashes = {digest for needed in wanted for digest in needed.seen}
+        for digest, event_id in read_among(connection, "seen_by_hash", (tenant,), hashes):
+            known.seen[cast("bytes", digest)] = EventId(str(event_id))
+        versions = {version_id for needed in wanted for version_id in needed.versions}
+        for version_id, content_hash, event_ids in read_among(connection, "versions_by_id", (tenant,), versions):
+            known.versions[cast("int", version_id)] = StoredVersion(
+                content_hash=cast("bytes", content_hash),
+                event_ids=tuple(EventId(text) for text in _decode_event_ids(cast("str", event_ids))),
+            )
+        if any(needed.counter for needed in wanted):
+            row = read_one(connection, "tenant_counter", (tenant,))
+            known.counter = cast("int", row[0]) if row else 0
+    return facts

@@ -1,0 +1,183 @@
+"""Deliveries that are not settled yet: fan out, read what is due, settle, cancel, resend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import apsw
+import msgspec
+
+from tocsin.adapters.sqlite.lines import join_lines, leave_lines
+from tocsin.adapters.sqlite.readers import Readers
+from tocsin.adapters.sqlite.rows import DELIVERY_COLUMNS, delivery_of, encode, event_of
+from tocsin.adapters.sqlite.statements import Row, read, read_among, read_one, statement, write, write_rows
+from tocsin.adapters.sqlite.writer import Rank, Writer
+from tocsin.errors import StoreUnavailable
+from tocsin.model.attempt import Settlement
+from tocsin.model.delivery import TRANSITIONS, Claim, DeliveryState, NewDelivery
+from tocsin.model.ids import Millis
+from tocsin.ports import Cursor, DuePage, Fanned, Holder, Waiting
+
+ATTEMPT_BITS = 20
+"""An attempt's place is `delivery number << 20 | attempt number`."""
+_LAST_ATTEMPT = (1 << ATTEMPT_BITS) - 1
+_PAGE_BYTES = 8 * 1024 * 1024
+
+
+class SqliteQueue:
+    """`ports.Queue` on the embedded store: the one process is the holder, no lease is written."""
+
+    def __init__(self, writer: Writer, readers: Readers, now_ms: Callable[[], Millis]) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._now_ms = now_ms
+        self._head: int | None = None
+        writer.on_reopen.append(self._forget)
+
+    def _forget(self) -> None:
+        self._head = None
+
+    async def acquire(self, partition: int) -> tuple[Holder, Cursor]:
+        def transaction(connection: apsw.Connection) -> tuple[Holder, Cursor]:
+            row = read_one(connection, "take_cursor", (partition,))
+            epoch, position, endpoint = cast("tuple[int, int, int]", row)
+            while ended := read(connection, "release_ended_lines"):
+                leave_lines(connection, [cast("int", number) for (number,) in ended])
+            return Holder(partition=partition, epoch=epoch), Cursor(position=position, endpoint=endpoint)
+
+        return await self._writer.run(Rank.FANOUT, transaction)
+
+    async def fan(
+        self, holder: Holder, old: Cursor, new: Cursor, deliveries: Sequence[NewDelivery], *, directory_revision: int
+    ) -> list[Fanned] | None:
+        def transaction(connection: apsw.Connection) -> list[Fanned] | None:
+            moved = (new.position, new.endpoint, holder.partition, holder.epoch, old.position, old.endpoint)
+            if not write(connection, "move_cursor", (*moved, directory_revision)):
+                return None
+            return self._add(connection, deliveries)
+
+        return await self._writer.run(Rank.FANOUT, transaction)
+
+    def _add(
+        self, connection: apsw.Connection, deliveries: Sequence[NewDelivery], resend_of: int | None = None
+    ) -> list[Fanned]:
+        number = self._head if self._head is not None else _delivery_head(connection)
+        rows: list[Row] = []
+        fanned: list[Fanned] = []
+        for new in deliveries:
+            number += 1
+            blocked = join_lines(connection, new, number) if new.keys else 0
+            fanned.append(Fanned(number=number, blocked=blocked))
+            rows.append(
+                (
+                    number,
+                    new.id,
+                    new.tenant,
+                    new.endpoint,
+                    new.position,
+                    new.lane,
+                    blocked,
+                    new.created_at,
+                    new.created_at,
+                    resend_of,
+                )
+            )
+        write_rows(connection, "add_deliveries", rows)
+        self._head = number
+        return fanned
+
+    async def due(self, holder: Holder, endpoint: int, lane: int, now: Millis, limit: int) -> DuePage:
+        del holder  # reading needs no right; settling does
+
+        def query(connection: apsw.Connection) -> DuePage:
+            claims: list[Claim] = []
+            room = _PAGE_BYTES
+            for row in connection.execute(statement("due"), (endpoint, lane, now, limit)):
+                claim = _claim_of(row)
+                claims.append(claim)
+                room -= len(claim.event.data)
+                if room < 0:
+                    break
+            later = read_one(connection, "next_due", (endpoint, lane, now))
+            return DuePage(claims=tuple(claims), next_due_at=cast("int | None", later[0]) if later else None)
+
+        return await self._readers.run(query)
+
+    async def settle(self, holder: Holder, settlements: Sequence[Settlement]) -> list[Claim]:
+        def transaction(connection: apsw.Connection) -> list[Claim]:
+            if read_one(connection, "epoch", (holder.partition,)) != (holder.epoch,):
+                raise StoreUnavailable("Another process holds the deliveries now.")
+            write_rows(connection, "settle", [_settle_row(s) for s in settlements])
+            write_rows(connection, "add_attempts", [_attempt_row(connection, s) for s in settlements])
+            ended = [s.delivery for s in settlements if s.ends]
+            retried = [s.delivery for s in settlements if not s.ends]
+            ended.extend(cast("int", number) for (number,) in read_among(connection, "cancelled_among", (), retried))
+            return _claims(connection, leave_lines(connection, ended))
+
+        return await self._writer.run(Rank.SETTLE, transaction)
+
+    async def waiting(self, holder: Holder) -> list[Waiting]:
+        del holder  # one partition
+
+        def query(connection: apsw.Connection) -> list[Waiting]:
+            rows = cast("list[tuple[int, int, int]]", read(connection, "waiting"))
+            return [Waiting(endpoint=endpoint, lane=lane, due_at=due_at) for endpoint, lane, due_at in rows]
+
+        return await self._readers.run(query)
+
+    async def cancel(self, numbers: Sequence[int], in_flight: frozenset[int], reason: str, now: Millis) -> list[Claim]:
+        def transaction(connection: apsw.Connection) -> list[Claim]:
+            if not numbers:
+                return []
+            rows = connection.execute(statement("cancel"), (reason, now, apsw.carray(tuple(numbers)))).fetchall()
+            cancelled = [number for (number,) in cast("list[tuple[int]]", rows)]
+            return _claims(connection, leave_lines(connection, [n for n in cancelled if n not in in_flight]))
+
+        return await self._writer.run(Rank.REST, transaction)
+
+    async def resend(self, original: int, new: NewDelivery) -> Fanned | None:
+        def transaction(connection: apsw.Connection) -> Fanned | None:
+            if read_one(connection, "event_of_delivery", (original,)) != (new.position,):
+                return None
+            return self._add(connection, [new], resend_of=original)[0]
+
+        return await self._writer.run(Rank.REST, transaction)
+
+
+def _delivery_head(connection: apsw.Connection) -> int:
+    row = read_one(connection, "delivery_head")
+    return cast("int", row[0]) if row else 0
+
+
+def _claim_of(row: Row) -> Claim:
+    return Claim(delivery=delivery_of(row[:DELIVERY_COLUMNS]), event=event_of(row[DELIVERY_COLUMNS:]))
+
+
+def _claims(connection: apsw.Connection, numbers: Sequence[int]) -> list[Claim]:
+    return [_claim_of(row) for row in read_among(connection, "claims_by_number", (), numbers)]
+
+
+def _settle_row(settlement: Settlement) -> Row:
+    return (
+        settlement.delivery,
+        TRANSITIONS[DeliveryState.PENDING, settlement.step_taken],
+        settlement.reason,
+        settlement.due_at,
+        settlement.schedule_step,
+        settlement.at_once,
+        settlement.attempt.number,
+        settlement.settled_at,
+    )
+
+
+def _attempt_row(connection: apsw.Connection, settlement: Settlement) -> Row:
+    attempt = settlement.attempt
+    first = settlement.delivery << ATTEMPT_BITS
+    place = first + min(attempt.number, _LAST_ATTEMPT)
+    body: bytes | None = attempt.request_body
+    if attempt.number > 1:
+        row = read_one(connection, "last_body", (first, place))
+        if row is not None and row[0] == body:
+            body = None
+    return (place, encode(msgspec.structs.replace(attempt, request_body=b"")), body)

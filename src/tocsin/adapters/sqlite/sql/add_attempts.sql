@@ -1,0 +1,1 @@
+INSERT OR REPLACE INTO attempt (place, detail, body) VALUES /*row*/ (?, ?, ?) /*row*/

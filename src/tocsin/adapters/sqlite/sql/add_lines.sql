@@ -1,0 +1,1 @@
+INSERT INTO line (endpoint, lane, key, delivery) VALUES /*row*/ (?, ?, ?, ?) /*row*/

@@ -1,0 +1,1 @@
+SELECT endpoint, lane, key FROM line WHERE delivery = ? ORDER BY key

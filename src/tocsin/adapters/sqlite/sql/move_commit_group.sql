@@ -1,0 +1,1 @@
+UPDATE commit_group SET number = ? WHERE one = 1

@@ -1,0 +1,1 @@
+UPDATE cursor SET epoch = epoch + 1 WHERE partition = ? RETURNING epoch, position, endpoint

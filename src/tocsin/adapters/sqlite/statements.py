@@ -1,0 +1,70 @@
+"""SQL from files: one statement each, found by name.
+
+A statement for many rows marks its row group: `VALUES /*row*/ (?, ?) /*row*/` is repeated for as many rows as are given.
+Rows go in chunks of a few sizes, so that the statement cache holds every text: stepping row by row would give up the
+interpreter lock each time, which costs 250-fold beside a busy loop (measured).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.resources import files
+
+import apsw
+
+SqlValue = None | int | float | bytes | str
+Row = tuple[SqlValue, ...]
+
+_MARK = "/*row*/"
+_CHUNKS = (128, 32, 8, 4, 2, 1)
+
+
+@cache
+def statement(name: str) -> str:
+    """The text of `sql/<name>.sql`."""
+    return files("tocsin.adapters.sqlite").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8").strip()
+
+
+@cache
+def statement_for(name: str, rows: int) -> str:
+    """The statement with its row group repeated."""
+    before, group, after = statement(name).split(_MARK)
+    return f"{before}{', '.join([group.strip()] * rows)}{after}"
+
+
+def write_rows(connection: apsw.Connection, name: str, rows: Sequence[Row]) -> None:
+    """Execute a statement for many rows."""
+    at = 0
+    left = len(rows)
+    while left:
+        size = next(chunk for chunk in _CHUNKS if chunk <= left)
+        connection.execute(statement_for(name, size), [value for row in rows[at : at + size] for value in row])
+        at += size
+        left -= size
+
+
+def write(connection: apsw.Connection, name: str, values: Row = ()) -> int:
+    """Execute a statement once; gives the number of rows it changed."""
+    connection.execute(statement(name), values)
+    return connection.changes()
+
+
+def read(connection: apsw.Connection, name: str, values: Row = ()) -> list[Row]:
+    """All rows of a query."""
+    return connection.execute(statement(name), values).fetchall()
+
+
+def read_one(connection: apsw.Connection, name: str, values: Row = ()) -> Row | None:
+    """The first row of a query."""
+    return connection.execute(statement(name), values).fetchone()
+
+
+def read_among(
+    connection: apsw.Connection, name: str, before: Row, among: Iterable[str] | Iterable[int] | Iterable[bytes]
+) -> list[Row]:
+    """All rows of a query whose last parameter is a list: `... IN (SELECT value FROM carray(?))`."""
+    values = tuple(among)
+    if not values:
+        return []
+    return connection.execute(statement(name), (*before, apsw.carray(values))).fetchall()
