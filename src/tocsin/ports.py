@@ -204,7 +204,6 @@ class EventQuery(Page, frozen=True, kw_only=True):
     type: str | None = None
     subject_type: str | None = None
     subject_id: str | None = None
-    subject_prefix: str | None = None
 
 
 class JobQuery(Page, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from typing import cast
 
 import apsw
 
-from tocsin.adapters.sqlite.statements import read, read_one, write, write_rows
+from tocsin.adapters.sqlite.statements import read, read_among, read_one, write, write_rows
 from tocsin.model.delivery import NewDelivery
 
 
@@ -32,13 +32,12 @@ def join_lines(connection: apsw.Connection, new: NewDelivery, number: int) -> in
 
 def leave_lines(connection: apsw.Connection, numbers: Sequence[int]) -> list[int]:
     """Take deliveries out of their lines; gives those that became ready by it."""
-    leaving = set(numbers)
+    leaving = {cast("int", number) for (number,) in read_among(connection, "in_lines", (), numbers)}
     ready: list[int] = []
-    for number in numbers:
+    for number in sorted(leaving):
         places = cast("list[tuple[int, int, int]]", read(connection, "lines_of", (number,)))
         headed = [place for place in places if _head(connection, place) == number]
-        if places:
-            write(connection, "remove_lines", (number,))
+        write(connection, "remove_lines", (number,))
         for place in headed:
             following = _head(connection, place)
             if following is None:

@@ -9,7 +9,7 @@ import apsw
 import msgspec
 
 from tocsin.adapters.sqlite.readers import Readers
-from tocsin.adapters.sqlite.rows import encode, event_of, event_row, placed
+from tocsin.adapters.sqlite.rows import decode_job_row, encode, event_of, event_row, placed
 from tocsin.adapters.sqlite.statements import Row, read, read_among, read_one, write, write_rows
 from tocsin.adapters.sqlite.writer import DataRefusedError, Rank, Writer
 from tocsin.errors import IdempotencyKeyReused, InvalidRequest, TocsinError
@@ -19,7 +19,6 @@ from tocsin.model.job import JobRow
 from tocsin.model.submission import Accepted, Decide, Facts, Lineage, Needs, StoredVersion, Submission, Verdict
 
 ANSWERS_KEPT_MS = 24 * 3600 * 1000
-_decode_job_row = msgspec.json.Decoder(JobRow).decode
 _decode_event_ids = msgspec.json.Decoder(tuple[str, ...]).decode
 
 Item = tuple[Submission, Needs]
@@ -164,7 +163,7 @@ def _load_facts(connection: apsw.Connection, submissions: Sequence[Item]) -> dic
         known = facts[tenant] = Facts()
         jobs = {job_id for needed in wanted for job_id in needed.jobs}
         for job_id, snapshot in read_among(connection, "jobs_by_id", (tenant,), jobs):
-            known.jobs[str(job_id)] = _decode_job_row(cast("bytes", snapshot))
+            known.jobs[str(job_id)] = decode_job_row(cast("bytes", snapshot))
         lineages = {job_id for needed in wanted for job_id in needed.lineages}
         for job_id, parent, root in read_among(connection, "lineages", (tenant,), lineages):
             known.lineages[str(job_id)] = Lineage(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 import apsw
@@ -28,10 +28,9 @@ _PAGE_BYTES = 8 * 1024 * 1024
 class SqliteQueue:
     """`ports.Queue` on the embedded store: the one process is the holder, no lease is written."""
 
-    def __init__(self, writer: Writer, readers: Readers, now_ms: Callable[[], Millis]) -> None:
+    def __init__(self, writer: Writer, readers: Readers) -> None:
         self._writer = writer
         self._readers = readers
-        self._now_ms = now_ms
         self._head: int | None = None
         writer.on_reopen.append(self._forget)
 

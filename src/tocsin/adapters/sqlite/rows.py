@@ -7,12 +7,18 @@ from typing import cast
 import msgspec
 
 from tocsin.adapters.sqlite.statements import Row
+from tocsin.model.access import ApiKey, Role
+from tocsin.model.attempt import Attempt
 from tocsin.model.delivery import Delivery
 from tocsin.model.event import CloudContext, Event, NewEvent
-from tocsin.model.ids import DeliveryId, EventId
+from tocsin.model.ids import DeliveryId, EndpointId, EventId, KeyId
+from tocsin.model.job import JobRow
+from tocsin.ports import DeliveryView, JobView, StoredEndpoint
 
 encode = msgspec.json.Encoder().encode
 _decode_cloud = msgspec.json.Decoder(CloudContext).decode
+_decode_attempt = msgspec.json.Decoder(Attempt).decode
+decode_job_row = msgspec.json.Decoder(JobRow).decode
 _decode_keys = msgspec.json.Decoder(tuple[str, ...]).decode
 
 EVENT_COLUMNS = 12
@@ -92,3 +98,55 @@ def delivery_of(row: Row) -> Delivery:
         attempts=attempts,
         at_once=at_once,
     )
+
+
+def endpoint_of(row: Row) -> StoredEndpoint:
+    """From the columns of `endpoints.sql`."""
+    number, id_, tenant, revision, active_from, created_at, config = cast(
+        "tuple[int, str, str, int, int, int, bytes]", row
+    )
+    return StoredEndpoint(
+        number=number,
+        id=EndpointId(id_),
+        tenant=tenant,
+        revision=revision,
+        active_from=active_from,
+        created_at=created_at,
+        config=config,
+    )
+
+
+def key_of(row: Row) -> ApiKey:
+    """From the columns of `keys.sql`."""
+    _, id_, name, role, tenant, hash_, created_at, expires_at, last_used_at = cast(
+        "tuple[int, str, str, str, str | None, bytes, int, int | None, int | None]", row
+    )
+    return ApiKey(
+        id=KeyId(id_),
+        name=name,
+        role=Role(role),
+        tenant=tenant,
+        hash=hash_,
+        created_at=created_at,
+        expires_at=expires_at,
+        last_used_at=last_used_at,
+    )
+
+
+def job_view_of(row: Row) -> JobView:
+    """From the columns of `jobs.sql`."""
+    number, tenant, created_at, updated_at, snapshot = cast("tuple[int, str, int, int, bytes]", row)
+    return JobView(
+        number=number, tenant=tenant, row=decode_job_row(snapshot), created_at=created_at, updated_at=updated_at
+    )
+
+
+def delivery_view_of(row: Row) -> DeliveryView:
+    """From the columns of `deliveries.sql`."""
+    names = DeliveryView.__struct_fields__
+    return msgspec.convert(dict(zip(names, row, strict=True)), DeliveryView)
+
+
+def attempt_of(detail: bytes, body: bytes) -> Attempt:
+    """From a row of `attempts.sql`, with the body of this or an earlier attempt."""
+    return msgspec.structs.replace(_decode_attempt(detail), request_body=body)

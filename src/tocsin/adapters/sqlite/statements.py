@@ -7,7 +7,7 @@ interpreter lock each time, which costs 250-fold beside a busy loop (measured).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -15,6 +15,8 @@ import apsw
 
 SqlValue = None | int | float | bytes | str
 Row = tuple[SqlValue, ...]
+
+Values = Mapping[str, SqlValue]
 
 _MARK = "/*row*/"
 _CHUNKS = (128, 32, 8, 4, 2, 1)
@@ -31,6 +33,19 @@ def statement_for(name: str, rows: int) -> str:
     """The statement with its row group repeated."""
     before, group, after = statement(name).split(_MARK)
     return f"{before}{', '.join([group.strip()] * rows)}{after}"
+
+
+@cache
+def statement_with(name: str, given: frozenset[str]) -> str:
+    """The statement without its optional lines that are not asked for. Such a line ends in `--? word`, where the word must
+    be given; `!word` after it must not be."""
+    kept = [line for line in statement(name).splitlines() if _is_wanted(line, given)]
+    return "\n".join(line.partition("--?")[0].rstrip() for line in kept)
+
+
+def _is_wanted(line: str, given: frozenset[str]) -> bool:
+    words = line.partition("--?")[2].split()
+    return all(word[1:] not in given if word.startswith("!") else word in given for word in words)
 
 
 def write_rows(connection: apsw.Connection, name: str, rows: Sequence[Row]) -> None:
@@ -68,3 +83,10 @@ def read_among(
     if not values:
         return []
     return connection.execute(statement(name), (*before, apsw.carray(values))).fetchall()
+
+
+def read_page(connection: apsw.Connection, name: str, values: Values, *words: str) -> list[Row]:
+    """All rows of a query with optional lines; a value that is None leaves the lines of its name out."""
+    given = frozenset(name for name, value in values.items() if value is not None).union(words)
+    bindings = {name: value for name, value in values.items() if value is not None}
+    return connection.execute(statement_with(name, given), bindings).fetchall()

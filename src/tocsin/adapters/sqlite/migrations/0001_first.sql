@@ -15,7 +15,7 @@ CREATE TABLE event (
     data BLOB NOT NULL
 ) STRICT;
 CREATE INDEX event_by_tenant ON event (tenant, position);
-CREATE INDEX event_by_subject ON event (tenant, subject_type, subject_id, position) WHERE subject_id <> '';
+CREATE INDEX event_by_subject ON event (subject_type, subject_id, tenant, position) WHERE subject_id <> '';
 CREATE INDEX event_by_acceptance ON event (accepted_at, position);
 
 CREATE TABLE job (
@@ -29,9 +29,10 @@ CREATE TABLE job (
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     snapshot BLOB NOT NULL,
-    UNIQUE (tenant, id)
+    UNIQUE (id, tenant)
 ) STRICT;
-CREATE INDEX job_by_parent ON job (tenant, parent, number) WHERE parent IS NOT NULL;
+CREATE INDEX job_by_parent ON job (parent, tenant, number) WHERE parent IS NOT NULL;
+CREATE INDEX job_by_tenant ON job (tenant, number);
 
 CREATE TABLE seen (
     tenant TEXT NOT NULL,

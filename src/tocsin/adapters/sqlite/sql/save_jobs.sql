@@ -1,5 +1,5 @@
 INSERT INTO job (tenant, id, state, job_type, parent, root, created_at, updated_at, snapshot)
 VALUES /*row*/ (?, ?, ?, ?, ?, ?, ?, ?, ?) /*row*/
-ON CONFLICT (tenant, id) DO UPDATE SET
+ON CONFLICT (id, tenant) DO UPDATE SET
     state = excluded.state, job_type = excluded.job_type, parent = excluded.parent, root = excluded.root,
     updated_at = excluded.updated_at, snapshot = excluded.snapshot

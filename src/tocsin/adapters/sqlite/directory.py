@@ -1,0 +1,125 @@
+"""Endpoints, their standing, and API keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import apsw
+import msgspec
+
+from tocsin.adapters.sqlite.readers import Readers
+from tocsin.adapters.sqlite.rows import encode, endpoint_of, key_of
+from tocsin.adapters.sqlite.statements import read, read_one, read_page, statement_with, write
+from tocsin.adapters.sqlite.writer import Rank, Writer
+from tocsin.model.access import ApiKey
+from tocsin.model.endpoint import Standing
+from tocsin.model.ids import EndpointId, KeyId, Millis
+from tocsin.ports import StoredEndpoint
+
+_decode_standing = msgspec.json.Decoder(Standing).decode
+
+
+class SqliteDirectory:
+    """`ports.Directory` and `ports.StandingStore` on the embedded store."""
+
+    def __init__(self, writer: Writer, readers: Readers) -> None:
+        self._writer = writer
+        self._readers = readers
+
+    async def endpoints(self) -> tuple[int, list[StoredEndpoint]]:
+        def query(connection: apsw.Connection) -> tuple[int, list[StoredEndpoint]]:
+            row = read_one(connection, "directory_revision")
+            return cast("int", row[0]) if row else 0, [endpoint_of(r) for r in read_page(connection, "endpoints", {})]
+
+        return await self._readers.run(query)
+
+    async def endpoint(self, endpoint_id: EndpointId, tenant: str | None) -> StoredEndpoint | None:
+        def query(connection: apsw.Connection) -> StoredEndpoint | None:
+            rows = read_page(connection, "endpoints", {"id": endpoint_id, "tenant": tenant})
+            return endpoint_of(rows[0]) if rows else None
+
+        return await self._readers.run(query)
+
+    async def add_endpoint(self, endpoint: StoredEndpoint) -> StoredEndpoint:
+        def transaction(connection: apsw.Connection) -> StoredEndpoint:
+            new = (endpoint.id, endpoint.tenant, endpoint.revision, endpoint.created_at, endpoint.config)
+            number, active_from = cast("tuple[int, int]", read_one(connection, "add_endpoint", new))
+            write(connection, "save_tenant", (endpoint.tenant, 0, endpoint.created_at))
+            write(connection, "move_directory")
+            return msgspec.structs.replace(endpoint, number=number, active_from=active_from)
+
+        return await self._writer.run(Rank.REST, transaction)
+
+    async def change_endpoint(
+        self, endpoint: StoredEndpoint, *, at_revision: int, to_head: bool
+    ) -> StoredEndpoint | None:
+        def transaction(connection: apsw.Connection) -> StoredEndpoint | None:
+            row = read_one(connection, "change_endpoint", (endpoint.config, to_head, endpoint.number, at_revision))
+            if row is None:
+                return None
+            write(connection, "move_directory")
+            revision, active_from = cast("tuple[int, int]", row)
+            return msgspec.structs.replace(endpoint, revision=revision, active_from=active_from)
+
+        return await self._writer.run(Rank.REST, transaction)
+
+    async def remove_endpoint(self, endpoint: StoredEndpoint, now: Millis) -> None:
+        def transaction(connection: apsw.Connection) -> None:
+            if write(connection, "remove_endpoint", (now, endpoint.number)):
+                write(connection, "remove_standing", (endpoint.number,))
+                write(connection, "move_directory")
+
+        await self._writer.run(Rank.REST, transaction)
+        await self._cancel_all(endpoint.number, endpoint.tenant, now)
+
+    async def finish_removals(self, now: Millis) -> None:
+        """Cancel what is pending for endpoints whose removal was cut short by a crash."""
+        removed = await self._readers.run(lambda connection: read(connection, "removed_endpoints"))
+        for number, tenant in cast("list[tuple[int, str]]", removed):
+            await self._cancel_all(number, tenant, now)
+
+    async def _cancel_all(self, endpoint: int, tenant: str, now: Millis) -> None:
+        """In steps, so that a long backlog never keeps others from writing."""
+        step = (now, tenant, endpoint)
+        while await self._writer.run(Rank.REST, lambda connection: write(connection, "cancel_endpoint", step)):
+            continue
+        await self._writer.run(Rank.REST, lambda connection: write(connection, "remove_endpoint_lines", (endpoint,)))
+
+    async def add_key(self, key: ApiKey) -> None:
+        new = (key.id, key.name, key.role, key.tenant, key.hash, key.created_at, key.expires_at)
+
+        def transaction(connection: apsw.Connection) -> None:
+            write(connection, "add_key", new)
+            if key.tenant is not None:
+                write(connection, "save_tenant", (key.tenant, 0, key.created_at))
+
+        await self._writer.run(Rank.REST, transaction)
+
+    async def keys(self) -> list[ApiKey]:
+        return await self._readers.run(lambda connection: [key_of(row) for row in read_page(connection, "keys", {})])
+
+    async def remove_key(self, key_id: KeyId, tenant: str | None) -> bool:
+        def transaction(connection: apsw.Connection) -> bool:
+            given = frozenset({"tenant"} if tenant is not None else ())
+            connection.execute(statement_with("remove_key", given), {"id": key_id, "tenant": tenant})
+            return connection.changes() > 0
+
+        return await self._writer.run(Rank.REST, transaction)
+
+    async def touch_keys(self, used: Sequence[tuple[KeyId, int]]) -> None:
+        def transaction(connection: apsw.Connection) -> None:
+            for key_id, at in used:
+                write(connection, "touch_key", (at, key_id))
+
+        await self._writer.run(Rank.REST, transaction)
+
+    async def save(self, standing: Standing) -> None:
+        row = (standing.endpoint, encode(standing))
+        await self._writer.run(Rank.SETTLE, lambda connection: write(connection, "save_standing", row))
+
+    async def load(self) -> list[Standing]:
+        def query(connection: apsw.Connection) -> list[Standing]:
+            return [_decode_standing(cast("bytes", state)) for (state,) in read(connection, "standings")]
+
+        return await self._readers.run(query)

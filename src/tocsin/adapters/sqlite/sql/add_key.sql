@@ -1,0 +1,1 @@
+INSERT INTO api_key (id, name, role, tenant, hash, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)

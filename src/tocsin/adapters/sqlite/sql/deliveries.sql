@@ -1,0 +1,21 @@
+SELECT d.number, d.id, d.tenant, p.id, e.id, e.type, e.subject_type, e.subject_id, d.state, d.reason, d.blocked, d.attempts,
+    d.created_at, d.due_at, d.settled_at, r.id, d.endpoint
+FROM delivery AS d
+    JOIN event AS e ON e.position = d.position
+    JOIN endpoint AS p ON p.number = d.endpoint
+    LEFT JOIN delivery AS r ON r.number = d.resend_of
+WHERE d.number > 0
+    AND d.tenant = :tenant --? tenant !endpoint !event !job !id
+    AND +d.tenant = :tenant --? tenant
+    AND d.id = :id --? id
+    AND d.number < :before --? before
+    AND d.endpoint = (SELECT number FROM endpoint WHERE id = :endpoint) --? endpoint
+    AND d.position = (SELECT position FROM event WHERE id = :event) --? event
+    AND d.position IN (SELECT position FROM event WHERE subject_type = 'job' AND subject_id = :job) --? job
+    AND d.state = :state --? state
+    AND d.state <> 'delivered' --? unsettled
+    AND e.type = :event_type --? event_type
+    AND e.accepted_at >= :since --? since
+    AND e.accepted_at < :until --? until
+ORDER BY d.number DESC
+LIMIT :limit

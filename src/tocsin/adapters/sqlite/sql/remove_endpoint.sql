@@ -1,0 +1,1 @@
+UPDATE endpoint SET deleted_at = ?, config = x'', revision = revision + 1 WHERE number = ? AND deleted_at IS NULL

@@ -1,0 +1,2 @@
+DELETE FROM api_key WHERE id = :id
+    AND tenant = :tenant --? tenant

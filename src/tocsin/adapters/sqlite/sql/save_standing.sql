@@ -1,0 +1,1 @@
+INSERT INTO standing (endpoint, state) VALUES (?, ?) ON CONFLICT (endpoint) DO UPDATE SET state = excluded.state

@@ -1,0 +1,1 @@
+UPDATE api_key SET last_used_at = ? WHERE id = ?

@@ -1,0 +1,119 @@
+"""The embedded store as a whole: opened with all its checks, closed in order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from tocsin.adapters.sqlite.database import (
+    FileLock,
+    check_filesystem,
+    check_sqlite_version,
+    migrate,
+    open_connection,
+)
+from tocsin.adapters.sqlite.directory import SqliteDirectory
+from tocsin.adapters.sqlite.log import SqliteLog
+from tocsin.adapters.sqlite.queue import SqliteQueue
+from tocsin.adapters.sqlite.readers import Readers
+from tocsin.adapters.sqlite.views import SqliteAnswers, SqliteViews
+from tocsin.adapters.sqlite.writer import Writer
+from tocsin.errors import Misconfigured
+from tocsin.model.ids import Millis
+
+CHECKPOINT_BYTES: Final = 16 * 1024 * 1024
+"""A WAL longer than this is copied into the database, beside the writer."""
+TRUNCATE_BYTES: Final = 256 * 1024 * 1024
+"""Past this, readers wait until the WAL has been emptied."""
+_MOUNTS = Path("/proc/mounts")
+
+
+class SqliteStore:
+    """Every port of the embedded store over one file. Only one process can have it open."""
+
+    def __init__(self, path: Path, now_ms: Callable[[], Millis], monotonic: Callable[[], float]) -> None:
+        self._lock = prepare_file(path)
+        try:
+            self._writer = Writer(path)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._readers = Readers(path, threads=2, limit_seconds=5.0, now=monotonic)
+        self._checkpoints = _Checkpoints(path, self._readers)
+        self.log = SqliteLog(self._writer, self._readers, now_ms)
+        self.queue = SqliteQueue(self._writer, self._readers)
+        self.directory = SqliteDirectory(self._writer, self._readers)
+        self.views = SqliteViews(self._readers)
+        self.answers = SqliteAnswers(self._writer, self._readers)
+
+    def close(self) -> None:
+        """Finish what waits to be written, then let go of the file. Blocks."""
+        self._checkpoints.close()
+        self._readers.close()
+        self._writer.close()
+        self._lock.release()
+
+
+def prepare_file(path: Path) -> FileLock:
+    """Check version and place, take the lock, bring the schema up to date. Raises Misconfigured."""
+    check_sqlite_version(apsw.sqlite_lib_version())
+    directory = path.parent.resolve()
+    if not directory.is_dir():
+        raise Misconfigured(f"{directory} is not a directory.")
+    if _MOUNTS.exists():
+        check_filesystem(directory, _MOUNTS.read_text(encoding="utf-8"))
+    lock = FileLock(path)
+    lock.take()
+    try:
+        connection = open_connection(path)
+        try:
+            migrate(connection)
+        finally:
+            connection.close()
+    except apsw.Error as error:
+        lock.release()
+        raise Misconfigured(f"{path} cannot be opened: {error}.") from error
+    except BaseException:
+        lock.release()
+        raise
+    return lock
+
+
+class _Checkpoints:
+    """Copies the WAL into the database from a connection of its own, never inside somebody's commit."""
+
+    def __init__(self, path: Path, readers: Readers) -> None:
+        self._path = path
+        self._wal = path.with_name(path.name + "-wal")
+        self._readers = readers
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tocsin-checkpoints", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        connection = open_connection(self._path)
+        while not self._stop.wait(1.0):
+            try:
+                self._checkpoint(connection)
+            except apsw.Error:
+                continue  # busy or full: the next round tries again, and the writer tells callers
+        connection.close()
+
+    def _checkpoint(self, connection: apsw.Connection) -> None:
+        size = self._wal.stat().st_size if self._wal.exists() else 0
+        if size > TRUNCATE_BYTES:
+            self._readers.pause()
+            try:
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            finally:
+                self._readers.resume()
+        elif size > CHECKPOINT_BYTES:
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)

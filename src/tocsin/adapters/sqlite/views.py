@@ -1,0 +1,120 @@
+"""The read side: pages by key, newest first, fetched whole."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import apsw
+import msgspec
+
+from tocsin.adapters.sqlite.log import ANSWERS_KEPT_MS
+from tocsin.adapters.sqlite.queue import ATTEMPT_BITS
+from tocsin.adapters.sqlite.readers import Readers
+from tocsin.adapters.sqlite.rows import attempt_of, delivery_view_of, endpoint_of, event_of, job_view_of, key_of
+from tocsin.adapters.sqlite.statements import Values, read_one, read_page, write
+from tocsin.adapters.sqlite.writer import Rank, Writer
+from tocsin.model.access import ApiKey
+from tocsin.model.attempt import Attempt
+from tocsin.model.event import Event
+from tocsin.model.ids import DeliveryId, EventId, Millis
+from tocsin.model.submission import StoredAnswer
+from tocsin.ports import (
+    DeliveryQuery,
+    DeliveryView,
+    EndpointQuery,
+    EventQuery,
+    JobQuery,
+    JobView,
+    KeyQuery,
+    StatsView,
+    StoredEndpoint,
+)
+
+
+class SqliteViews:
+    """`ports.Views` on the embedded store. The fields of a query are the names of the optional lines of its statement."""
+
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
+
+    async def endpoints(self, query: EndpointQuery) -> list[StoredEndpoint]:
+        values: Values = {"tenant": query.tenant, "before": query.before, "limit": query.limit}
+        return await self._readers.run(lambda c: [endpoint_of(row) for row in read_page(c, "endpoints", values)])
+
+    async def deliveries(self, query: DeliveryQuery) -> list[DeliveryView]:
+        words = () if query.state in {None, "delivered"} else ("unsettled",)
+        values: Values = msgspec.structs.asdict(query)
+        return await self._readers.run(
+            lambda c: [delivery_view_of(r) for r in read_page(c, "deliveries", values, *words)]
+        )
+
+    async def delivery(self, delivery_id: DeliveryId, tenant: str | None) -> DeliveryView | None:
+        values: Values = {"id": delivery_id, "tenant": tenant, "limit": 1}
+        rows = await self._readers.run(lambda c: read_page(c, "deliveries", values))
+        return delivery_view_of(rows[0]) if rows else None
+
+    async def attempts(self, delivery: int, tenant: str | None) -> list[Attempt]:
+        first = delivery << ATTEMPT_BITS
+        values: Values = {
+            "first": first,
+            "end": first + (1 << ATTEMPT_BITS),
+            "tenant": tenant,
+            "delivery": None if tenant is None else delivery,
+        }
+        rows = await self._readers.run(lambda c: read_page(c, "attempts", values))
+        attempts: list[Attempt] = []
+        body = b""
+        for detail, own_body in cast("list[tuple[bytes, bytes | None]]", rows):
+            body = body if own_body is None else own_body
+            attempts.append(attempt_of(detail, body))
+        return attempts
+
+    async def events(self, query: EventQuery) -> list[Event]:
+        values: Values = msgspec.structs.asdict(query)
+        return await self._readers.run(lambda c: [event_of(row) for row in read_page(c, "events", values)])
+
+    async def event(self, event_id: EventId, tenant: str | None) -> Event | None:
+        values: Values = {"id": event_id, "tenant": tenant, "limit": 1}
+        rows = await self._readers.run(lambda c: read_page(c, "events", values))
+        return event_of(rows[0]) if rows else None
+
+    async def jobs(self, query: JobQuery) -> list[JobView]:
+        values: Values = msgspec.structs.asdict(query)
+        return await self._readers.run(lambda c: [job_view_of(row) for row in read_page(c, "jobs", values)])
+
+    async def job(self, job_id: str, tenant: str | None) -> JobView | None:
+        values: Values = {"id": job_id, "tenant": tenant, "limit": 1}
+        rows = await self._readers.run(lambda c: read_page(c, "jobs", values))
+        return job_view_of(rows[0]) if rows else None
+
+    async def keys(self, query: KeyQuery) -> list[tuple[int, ApiKey]]:
+        values: Values = {"tenant": query.tenant, "before": query.before, "limit": query.limit}
+        rows = await self._readers.run(lambda c: read_page(c, "keys", values))
+        return [(cast("int", row[0]), key_of(row)) for row in rows]
+
+    async def stats(self, tenant: str | None) -> StatsView:
+        row = (await self._readers.run(lambda c: read_page(c, "stats", {"tenant": tenant})))[0]
+        pending, dead, oldest, head = cast("tuple[int, int, int | None, int]", row)
+        return StatsView(pending=pending, dead=dead, oldest_pending_at=oldest, head=head)
+
+
+class SqliteAnswers:
+    """`ports.Answers` on the embedded store."""
+
+    def __init__(self, writer: Writer, readers: Readers) -> None:
+        self._writer = writer
+        self._readers = readers
+
+    async def find(self, tenant: str, route: str, key: str, now: Millis) -> StoredAnswer | None:
+        def query(connection: apsw.Connection) -> StoredAnswer | None:
+            row = read_one(connection, "answer", (tenant, route, key, now - ANSWERS_KEPT_MS))
+            if row is None:
+                return None
+            body_hash, status, body = cast("tuple[bytes, int, bytes]", row)
+            return StoredAnswer(body_hash=body_hash, status=status, body=body)
+
+        return await self._readers.run(query)
+
+    async def keep(self, tenant: str, route: str, key: str, answer: StoredAnswer, now: Millis) -> None:
+        row = (tenant, route, key, answer.body_hash, answer.status, answer.body, now)
+        await self._writer.run(Rank.REST, lambda connection: write(connection, "save_answer", row))
