@@ -1,0 +1,162 @@
+"""HTTP to a Tocsin server over one kept connection: JSON in, JSON out, problems as exceptions."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import ssl
+import threading
+import uuid
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlencode, urlsplit
+
+DEFAULT_URL: Final = "http://127.0.0.1:8080"
+_MAX_ANSWER: Final = 64 * 1024 * 1024
+
+
+class Problem(Exception):
+    """The server refused. `document` is its problem document (RFC 9457)."""
+
+    def __init__(self, status: int, document: Mapping[str, object], retry_after: str | None = None) -> None:
+        self.status = status
+        self.document = document
+        self.retry_after = retry_after
+        super().__init__(self.text)
+
+    @property
+    def type(self) -> str:
+        """The last part of the problem type: `illegal-transition`, `invalid-request`, ..."""
+        return str(self.document.get("type", "")).rsplit("/", 1)[-1]
+
+    @property
+    def text(self) -> str:
+        """Title, detail and the bad fields in one line."""
+        parts = [str(self.document.get("title") or f"The server answered {self.status}.")]
+        if detail := self.document.get("detail"):
+            parts.append(str(detail))
+        errors = self.document.get("errors")
+        for error in errors if isinstance(errors, list) else ():
+            if isinstance(error, dict) and error.get("detail") != self.document.get("detail"):
+                parts.append(f"{error.get('pointer')}: {error.get('detail')}")
+            elif isinstance(error, dict) and error.get("pointer"):
+                parts.append(f"(at {error['pointer']})")
+        return " ".join(parts)
+
+
+class Unreachable(Exception):
+    """No answer came: the server is not there, or did not answer in time."""
+
+
+class Transport:
+    """Requests to one server, one at a time; threads wait for one another. A fork opens its own connection."""
+
+    def __init__(self, url: str, api_key: str | None, timeout_seconds: float) -> None:
+        """Raises ValueError for a URL that is not http or https."""
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError(f"not the http or https address of a server: {url}")
+        self.url = url.rstrip("/")
+        self._is_tls = parts.scheme == "https"
+        self._host = parts.hostname
+        self._port = parts.port or (443 if self._is_tls else 80)
+        self._prefix = parts.path.rstrip("/")
+        self._authorization = f"Bearer {api_key}" if api_key else None
+        self._timeout = timeout_seconds
+        self._lock = threading.Lock()
+        self._connection: http.client.HTTPConnection | None = None
+        self._pid = os.getpid()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: Mapping[str, str | None] | None = None,
+        content_type: str = "application/json",
+        idempotency_key: str | None = None,
+    ) -> object:
+        """The decoded answer, None when it has no body. Every POST carries an Idempotency-Key, so that repeating it
+        after a lost connection does nothing twice. Raises Problem and Unreachable."""
+        named = {name: value for name, value in (query or {}).items() if value is not None}
+        target = self._prefix + path + (f"?{urlencode(named)}" if named else "")
+        headers = {"Accept": "application/json", "User-Agent": "tocsin-client"}
+        if self._authorization:
+            headers["Authorization"] = self._authorization
+        payload: bytes | None = None
+        if body is not None:
+            payload = body if isinstance(body, bytes) else encoded(body)
+            headers["Content-Type"] = content_type
+        if method == "POST":
+            headers["Idempotency-Key"] = idempotency_key or str(uuid.uuid4())
+        if self._pid != os.getpid():
+            self._pid, self._lock, self._connection = os.getpid(), threading.Lock(), None
+        with self._lock:
+            status, retry_after, answer = self._exchange(method, target, payload, headers)
+        return _decoded(status, retry_after, answer)
+
+    def close(self) -> None:
+        with self._lock:
+            self._drop()
+
+    def _exchange(
+        self, method: str, target: str, payload: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, str | None, bytes]:
+        """One request; a second one when a kept connection turns out to be closed."""
+        is_reused = self._connection is not None
+        try:
+            return self._send(method, target, payload, headers)
+        except (ConnectionError, http.client.BadStatusLine) as error:
+            self._drop()
+            if not is_reused:
+                raise Unreachable(f"{self.url} cannot be reached: {error}") from error
+        except (OSError, http.client.HTTPException) as error:
+            self._drop()
+            raise Unreachable(f"{self.url} cannot be reached: {error}") from error
+        try:
+            return self._send(method, target, payload, headers)
+        except (OSError, http.client.HTTPException) as error:
+            self._drop()
+            raise Unreachable(f"{self.url} cannot be reached: {error}") from error
+
+    def _send(
+        self, method: str, target: str, payload: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, str | None, bytes]:
+        connection = self._connection
+        if connection is None:
+            if self._is_tls:
+                context = ssl.create_default_context()
+                connection = http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout, context=context)
+            else:
+                connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
+            self._connection = connection
+        connection.request(method, target, payload, headers)
+        response = connection.getresponse()
+        answer = response.read(_MAX_ANSWER)
+        if response.will_close or not response.isclosed():
+            self._drop()
+        return response.status, response.headers.get("Retry-After"), answer
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def encoded(body: object) -> bytes:
+    """As JSON; TypeError and ValueError for what JSON cannot say."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _decoded(status: int, retry_after: str | None, answer: bytes) -> object:
+    try:
+        document: object = json.loads(answer) if answer.strip() else None
+    except ValueError:
+        document = None
+        if status < 300:
+            raise Unreachable("the answer is not JSON: is this a Tocsin server?") from None
+    if 200 <= status < 300:
+        return document
+    raise Problem(status, document if isinstance(document, dict) else {}, retry_after)
