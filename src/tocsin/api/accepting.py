@@ -1,0 +1,145 @@
+"""The accept routes: a plain ASGI branch in front of everything else, because they are the hot path.
+
+One request: who is asking, the body, one typed decoding, one submission to accept, its answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from typing import Final, cast
+from urllib.parse import parse_qsl
+
+from tocsin.api.asgi import (
+    Disconnected,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    check_encoding,
+    check_length,
+    read_body,
+    send_json,
+    send_problem,
+)
+from tocsin.api.auth import POSTERS, allow, authenticated, tenant_to_write
+from tocsin.api.change_decoding import decode_changes
+from tocsin.api.cloudevents import decode_cloudevents
+from tocsin.api.decoding import decode_data_versions, decode_reports
+from tocsin.api.idempotency import idempotency_key
+from tocsin.api.services import Services
+from tocsin.errors import InvalidRequest, MalformedRequest, TocsinError
+from tocsin.model.submission import Changes, CloudEvents, DataVersions, IdempotencyKey, Reports, Submission
+from tocsin.telemetry import log
+
+Body = Reports | Changes | DataVersions | CloudEvents
+
+
+class Head:
+    """What the accept routes look at in a request's headers."""
+
+    __slots__ = ("authorization", "ce", "content_type", "idempotency_key")
+
+    def __init__(self, headers: Headers) -> None:
+        """Raises TooLarge, UnsupportedMediaType, MalformedRequest."""
+        self.authorization: bytes | None = None
+        self.idempotency_key: bytes | None = None
+        self.content_type = ""
+        self.ce: dict[str, str] = {}
+        for name, value in headers:
+            if name == b"authorization":
+                self.authorization = value
+            elif name == b"content-length":
+                check_length(value)
+            elif name == b"content-type":
+                self.content_type = value.decode("latin-1").strip()
+            elif name == b"content-encoding":
+                check_encoding(value)
+            elif name == b"idempotency-key":
+                if self.idempotency_key is not None:
+                    raise MalformedRequest("There is more than one Idempotency-Key.")
+                self.idempotency_key = value
+            elif name[:3] == b"ce-":
+                attribute = name[3:].decode("latin-1")
+                if attribute in self.ce:
+                    raise InvalidRequest.at(f"ce-{attribute}", "The attribute is there twice.")
+                self.ce[attribute] = value.decode("latin-1")
+
+
+Decode = Callable[[bytes, Head], tuple[str | None, Body]]
+
+
+def _reports(body: bytes, _: Head) -> tuple[str | None, Body]:
+    return decode_reports(body)
+
+
+def _changes(body: bytes, _: Head) -> tuple[str | None, Body]:
+    return decode_changes(body)
+
+
+def _data_versions(body: bytes, _: Head) -> tuple[str | None, Body]:
+    return decode_data_versions(body)
+
+
+def _cloudevents(body: bytes, head: Head) -> tuple[str | None, Body]:
+    return None, decode_cloudevents(body, head.content_type, head.ce)
+
+
+ACCEPT_ROUTES: Final[Mapping[str, Decode]] = {
+    "/v1/jobs/reports": _reports,
+    "/v1/records/changes": _changes,
+    "/v1/data-versions": _data_versions,
+    "/v1/events": _cloudevents,
+}
+
+
+async def accept_request(services: Services, decode: Decode, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer one request to an accept route."""
+    try:
+        status, body = await _answer(services, decode, scope, receive)
+    except TocsinError as problem:
+        await send_problem(send, problem)
+    except Disconnected:
+        return
+    except Exception as fault:  # noqa: BLE001 (the outermost place: whatever went wrong, the client gets an answer)
+        log.error("request failed", path=scope["path"], exc_info=fault)
+        await send_problem(send, TocsinError())
+    else:
+        await send_json(send, status, body)
+
+
+async def _answer(services: Services, decode: Decode, scope: Scope, receive: Receive) -> tuple[int, bytes]:
+    head = Head(cast("Headers", scope["headers"]))
+    caller = authenticated(services.keys, head.authorization)
+    allow(caller, POSTERS)
+    query = cast("bytes", scope["query_string"])
+    in_query = _tenant_in(query) if query else None
+    raw = await read_body(receive)
+    in_body, body = decode(raw, head)
+    tenant = tenant_to_write(caller, in_body, in_query)
+    idempotency = None
+    if head.idempotency_key is not None:
+        idempotency = IdempotencyKey(
+            route=f"POST {scope['path']}",
+            key=idempotency_key(head.idempotency_key),
+            body_hash=sha256(raw).digest(),
+        )
+    if isinstance(body, CloudEvents) and not body.items:
+        return 202, b'{"results":[]}'
+    accepted = await services.accept(
+        Submission(tenant=tenant, received_at=services.now_ms(), body=body, idempotency=idempotency)
+    )
+    if isinstance(accepted, TocsinError):
+        raise accepted
+    if accepted.verdict.problem is not None:
+        raise accepted.verdict.problem
+    return accepted.verdict.status, accepted.verdict.body
+
+
+def _tenant_in(query: bytes) -> str | None:
+    tenant = None
+    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+        if name != "tenant":
+            raise InvalidRequest.at(name, "There is no such query parameter here.")
+        tenant = value
+    return tenant

@@ -1,0 +1,119 @@
+"""What the attributes of a CloudEvent must be (CloudEvents 1.0.2, sections "Context Attributes" and "Type System")."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from tocsin.api.decoding import millis
+from tocsin.errors import FieldError, InvalidRequest
+from tocsin.model.event import OWN_SUBJECT_TYPES, CloudContext
+from tocsin.model.submission import CloudEvent
+from tocsin.operations.pointers import escaped
+
+Value = str | bool | int
+Attributes = dict[str, Value]
+
+MAX_TEXT: Final = 2048
+REQUIRED: Final = ("id", "source", "specversion", "type")
+OPTIONAL: Final = ("datacontenttype", "dataschema", "subject", "time")
+_KNOWN: Final = frozenset(REQUIRED + OPTIONAL)
+
+_NAME: Final = re.compile(r"[a-z0-9]{1,64}", re.ASCII)
+_PLAIN: Final = re.compile(r"[ -~]*", re.ASCII)
+_BAD_CHARACTER: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(f"{chr(plane * 0x10000 + 0xFFFE)}{chr(plane * 0x10000 + 0xFFFF)}" for plane in range(17))
+    + "]"
+)
+_URI_REFERENCE: Final = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+", re.ASCII)
+_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:.+", re.ASCII)
+_WORD: Final = r"[A-Za-z0-9!#$%&'*+\-.^_`|~]+"
+_MEDIA_TYPE: Final = re.compile(rf'{_WORD}/{_WORD}(?:\s*;\s*{_WORD}=(?:{_WORD}|"(?:[^"\\]|\\.)*"))*\s*;?\s*', re.ASCII)
+
+
+def checked_context(attributes: Attributes, prefix: str, data: bytes, *, has_data: bool, is_base64: bool) -> CloudEvent:
+    """The event that these attributes and data make. `prefix` stands before a name in pointers: `/` or `ce-`. Raises
+    InvalidRequest with everything that is wrong."""
+    errors = _errors(attributes, prefix)
+    if errors:
+        raise InvalidRequest(errors[0].detail, errors=tuple(errors))
+    kind = str(attributes["type"])
+    subject_type, dot, verb = kind.rpartition(".")
+    if not dot:
+        subject_type, verb = kind, ""
+    if subject_type in OWN_SUBJECT_TYPES:
+        raise InvalidRequest.at(
+            f"{prefix}type", f"The subject type {subject_type} is reserved for Tocsin's own events."
+        )
+    time = _text(attributes, "time")
+    context = CloudContext(
+        id=str(attributes["id"]),
+        source=str(attributes["source"]),
+        time=time,
+        subject=_text(attributes, "subject"),
+        datacontenttype=_text(attributes, "datacontenttype"),
+        dataschema=_text(attributes, "dataschema"),
+        has_data=has_data,
+        is_base64=is_base64,
+        extensions={name: value for name, value in attributes.items() if name not in _KNOWN},
+    )
+    return CloudEvent(
+        context=context,
+        type=kind,
+        subject_type=subject_type,
+        verb=verb,
+        time=millis(time, f"{prefix}time"),
+        data=data,
+    )
+
+
+def _text(attributes: Attributes, name: str) -> str | None:
+    value = attributes.get(name)
+    return None if value is None else str(value)
+
+
+def _errors(attributes: Attributes, prefix: str) -> list[FieldError]:
+    errors = [FieldError(prefix + name, "This attribute is required.") for name in REQUIRED if name not in attributes]
+    for name, value in attributes.items():
+        detail = _attribute_fault(name, value)
+        if detail:
+            errors.append(FieldError(prefix + escaped(name), detail))
+    return errors
+
+
+def _attribute_fault(name: str, value: Value) -> str | None:
+    """What is wrong with one attribute, if anything."""
+    if name in _KNOWN:
+        if not isinstance(value, str) or not value:
+            return "This attribute is a text that is not empty."
+        return _text_fault(value) or _known_fault(name, value)
+    if _NAME.fullmatch(name) is None:
+        return "The name of an attribute consists of lower-case letters and digits."
+    if isinstance(value, str):
+        return _text_fault(value)
+    return None if -(2**31) <= value < 2**31 else "An integer attribute has 32 bits; send a larger number as a text."
+
+
+def _text_fault(value: str) -> str | None:
+    if len(value) > MAX_TEXT:
+        return f"An attribute has at most {MAX_TEXT} characters."
+    if _PLAIN.fullmatch(value) is None and _BAD_CHARACTER.search(value):
+        return "A text must not contain control characters, noncharacters or half of a surrogate pair."
+    return None
+
+
+def _known_fault(name: str, value: str) -> str | None:
+    match name:
+        case "specversion" if value != "1.0":
+            return "The version of CloudEvents must be 1.0."
+        case "source" if _URI_REFERENCE.fullmatch(value) is None:
+            return "The source must be a URI-reference (RFC 3986)."
+        case "dataschema" if _URI_REFERENCE.fullmatch(value) is None or _ABSOLUTE.fullmatch(value) is None:
+            return "The data schema must be an absolute URI (RFC 3986)."
+        case "datacontenttype" if _MEDIA_TYPE.fullmatch(value) is None:
+            return "The type of the data must be a media type (RFC 2046)."
+        case "time" if " " in value:
+            return "Not a time: RFC 3339 with a T between date and time."
+        case _:
+            return None

@@ -1,0 +1,168 @@
+"""Reads producers' CloudEvents 1.0 from HTTP: structured, binary and batched, holding them to the specification.
+
+Sources: CloudEvents 1.0.2 (spec.md), its JSON event format and its HTTP protocol binding. For binary mode the pointers of
+problems are header names. A `tenant` extension does not route the event: the API key or `?tenant=` does.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from tocsin.api.cloudevent_attributes import Attributes, Value, checked_context
+from tocsin.api.decoding import MAX_ITEMS, decoded, is_array
+from tocsin.api.text_checks import check_json_bytes, check_text
+from tocsin.errors import FieldError, InvalidRequest, MalformedJson, TocsinError, TooLarge, UnsupportedMediaType
+from tocsin.model.submission import CloudEvent, CloudEvents
+from tocsin.operations.pointers import escaped
+
+_STRUCTURED: Final = "application/cloudevents"
+_BATCHED: Final = "application/cloudevents-batch"
+_JSON_TYPE: Final = re.compile(r"[^/;]+/(?:[^;]+\+)?json", re.IGNORECASE)
+_HEX: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"')
+
+_decode_members: Final = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_batch: Final = msgspec.json.Decoder(list[dict[str, Raw]]).decode
+_decode_any: Final = msgspec.json.Decoder().decode
+_decode_raw: Final = msgspec.json.Decoder(Raw).decode
+
+
+def decode_cloudevents(body: bytes, content_type: str, ce_headers: Mapping[str, str]) -> CloudEvents:
+    """The events of one request. `ce_headers` are the headers that begin with `ce-`, without that prefix. Raises
+    UnsupportedMediaType, MalformedJson, InvalidRequest, TooLarge."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type.startswith(_STRUCTURED):
+        if media_type not in {f"{_STRUCTURED}+json", f"{_BATCHED}+json"}:
+            raise UnsupportedMediaType("Only the JSON format of CloudEvents is read.")
+        is_batch = media_type.startswith(_BATCHED)
+    elif ce_headers:
+        return CloudEvents(items=(_binary(body, content_type, ce_headers),))
+    elif not media_type or _JSON_TYPE.fullmatch(media_type) or media_type == "application/x-www-form-urlencoded":
+        is_batch = is_array(body)
+    else:
+        raise UnsupportedMediaType("Send a CloudEvent: structured, batched, or binary with its ce- headers.")
+    check_json_bytes(body)
+    check_text(body)
+    if is_batch:
+        return CloudEvents(items=_batch(decoded(_decode_batch, body)))
+    return CloudEvents(items=(_structured(decoded(_decode_members, body)),))
+
+
+def is_json_type(datacontenttype: str | None) -> bool:
+    """Whether data of this type is JSON (`*/json`, `*/*+json`); data without a type is (JSON format, section 3.1)."""
+    return datacontenttype is None or _JSON_TYPE.fullmatch(datacontenttype.partition(";")[0].strip()) is not None
+
+
+def _batch(items: list[dict[str, Raw]]) -> tuple[CloudEvent, ...]:
+    if len(items) > MAX_ITEMS:
+        raise TooLarge(f"A batch may have {MAX_ITEMS} events; this one has {len(items)}.")
+    events: list[CloudEvent] = []
+    for index, members in enumerate(items):
+        try:
+            events.append(_structured(members))
+        except TocsinError as problem:
+            raise problem.under(f"/{index}") from problem
+    return tuple(events)
+
+
+def _structured(members: dict[str, Raw]) -> CloudEvent:
+    data = members.pop("data", None)
+    encoded = members.pop("data_base64", None)
+    attributes: Attributes = {}
+    for name, raw in members.items():
+        value = _attribute(name, bytes(raw))
+        if value is not None:
+            attributes[name] = value
+    base64_text = None if encoded is None else _attribute("data_base64", bytes(encoded))
+    if data is not None and base64_text is not None:
+        raise InvalidRequest.at("/data_base64", "An event has data or data_base64, not both.")
+    content, has_data, is_base64 = b"", True, False
+    if base64_text is not None:
+        content, is_base64 = _from_base64(base64_text), True
+    elif data is not None:
+        content = bytes(data)
+        if not is_json_type(_text_or_none(attributes.get("datacontenttype"))):
+            content = _text_data(content)
+    else:
+        has_data = False
+    return checked_context(attributes, "/", content, has_data=has_data, is_base64=is_base64)
+
+
+def _attribute(name: str, raw: bytes) -> Value | None:
+    """The value of an attribute in JSON; None for null, which stands for absence."""
+    if raw[:1] == b'"' and b"\\" not in raw:
+        return raw[1:-1].decode()
+    value = decoded(_decode_any, raw, f"/{escaped(name)}")
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    raise InvalidRequest.at(f"/{escaped(name)}", "An attribute is a text, a boolean or an integer.")
+
+
+def _text_or_none(value: Value | None) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _from_base64(value: Value) -> bytes:
+    try:
+        if isinstance(value, str):
+            return binascii.a2b_base64(value.encode(), strict_mode=True)
+    except ValueError:
+        pass
+    raise InvalidRequest.at("/data_base64", "This is not base64 (RFC 4648 section 4).")
+
+
+def _text_data(raw: bytes) -> bytes:
+    """The text of `data` whose type is not JSON (JSON format, section 3.1): it must be a string."""
+    value = decoded(_decode_any, raw, "/data")
+    if not isinstance(value, str):
+        raise InvalidRequest.at("/data", "Data of a type other than JSON is a string, or is sent as data_base64.")
+    return value.encode()
+
+
+def _binary(body: bytes, content_type: str, headers: Mapping[str, str]) -> CloudEvent:
+    if "datacontenttype" in headers:
+        raise InvalidRequest.at("ce-datacontenttype", "The type of the data is the Content-Type header.")
+    attributes: Attributes = {name: _header_text(name, value) for name, value in headers.items()}
+    is_base64 = False
+    if content_type:
+        attributes["datacontenttype"] = content_type
+    if body and content_type and is_json_type(content_type):
+        check_json_bytes(body)
+        check_text(body)
+        decoded(_decode_raw, body)
+    elif body and not content_type:
+        is_base64 = not _is_json(body)
+    return checked_context(attributes, "ce-", body, has_data=bool(body), is_base64=is_base64)
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        check_json_bytes(body)
+        check_text(body)
+        decoded(_decode_raw, body)
+    except (MalformedJson, InvalidRequest):
+        return False
+    return True
+
+
+def _header_text(name: str, value: str) -> str:
+    """The text in a header value (HTTP binding, section 3.1.3.2): unquoted first, then percent-decoded once."""
+    quoted = _QUOTED.fullmatch(value)
+    if quoted:
+        value = re.sub(r"\\(.)", r"\1", quoted[1])
+    if "%" not in value:
+        return value
+    if _HEX.search(value):
+        raise InvalidRequest.at(f"ce-{name}", "A percent sign must be followed by two hexadecimal digits.")
+    try:
+        parts = value.encode("latin-1").split(b"%")
+        return (parts[0] + b"".join(bytes([int(part[:2], 16)]) + part[2:] for part in parts[1:])).decode()
+    except UnicodeError as error:
+        detail = "The percent-encoded value is not UTF-8."
+        raise InvalidRequest(detail, errors=(FieldError(f"ce-{name}", detail),)) from error

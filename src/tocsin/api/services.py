@@ -1,0 +1,44 @@
+"""What the API needs of the rest of the server; the composition root fills it in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from tocsin.errors import TocsinError
+from tocsin.model.attempt import Attempt
+from tocsin.model.endpoint import Endpoint, Standing
+from tocsin.model.noun import Noun
+from tocsin.model.submission import Accepted, Submission
+from tocsin.operations.answers import IdempotentAnswers
+from tocsin.operations.api_keys import ApiKeys
+from tocsin.operations.deliveries import Deliveries
+from tocsin.operations.endpoint_codec import EndpointCodec
+from tocsin.operations.endpoints import Endpoints
+from tocsin.ports import Views
+
+
+class TestSending(Protocol):
+    """Sends a sample event to an endpoint now; nothing is kept."""
+
+    async def __call__(self, endpoint: Endpoint, event_type: str | None) -> Attempt:
+        """Raises InvalidRequest when there is no such event type, or when the endpoint's format cannot express it."""
+
+
+class Services(Noun, frozen=True, kw_only=True):
+    """One of each. `accept` gives refusals back or raises them; `ready` names what is not; `standing` is asked by endpoint
+    number, `in_flight` by delivery number."""
+
+    accept: Callable[[Submission], Awaitable[Accepted | TocsinError]]
+    answers: IdempotentAnswers
+    keys: ApiKeys
+    endpoints: Endpoints
+    codec: EndpointCodec
+    deliveries: Deliveries
+    test_sending: TestSending
+    views: Views
+    in_flight: Callable[[int], bool]
+    standing: Callable[[int], Standing | None]
+    ready: Callable[[], Sequence[str]]
+    metrics: Callable[[], bytes]
+    now_ms: Callable[[], int]

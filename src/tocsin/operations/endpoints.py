@@ -1,0 +1,157 @@
+"""What people do to endpoints: create, change, enable, disable, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tocsin.errors import Conflict, InvalidRequest, NotFound
+from tocsin.model.endpoint import Endpoint, EndpointConfig, HmacSigning, StandardWebhooksSigning
+from tocsin.model.ids import EndpointId, IdMint
+from tocsin.model.noun import Noun
+from tocsin.operations.endpoint_checks import check_config
+from tocsin.operations.endpoint_codec import EndpointCodec, with_fields
+from tocsin.operations.merge_patch import merge_patched
+from tocsin.ports import Directory, StoredEndpoint
+from tocsin.signing import default_signing, generated_secret
+
+TRIES = 5
+"""How often a change is tried again when somebody else changed the endpoint in between."""
+
+
+class Changed(Noun, frozen=True, kw_only=True):
+    """An endpoint as it is now. `generated` is a signing secret that was made for it, to be shown once."""
+
+    endpoint: Endpoint
+    generated: str | None = None
+
+
+class Endpoints:
+    """Changes of endpoints. `on_change` hears of each one after it is stored, so that fan-out and delivery see it.
+
+    `entropy` gives n random bytes.
+    """
+
+    __slots__ = ("_allow_http", "_codec", "_directory", "_entropy", "_mint", "_now_ms", "_on_change")
+
+    def __init__(
+        self,
+        directory: Directory,
+        *,
+        codec: EndpointCodec,
+        mint: IdMint,
+        now_ms: Callable[[], int],
+        entropy: Callable[[int], bytes],
+        allow_http: bool,
+        on_change: Callable[[Endpoint], None],
+    ) -> None:
+        self._directory = directory
+        self._codec = codec
+        self._mint = mint
+        self._now_ms = now_ms
+        self._entropy = entropy
+        self._allow_http = allow_http
+        self._on_change = on_change
+
+    async def create(self, tenant: str, document: Mapping[str, object]) -> Changed:
+        """A new endpoint from its wire form. Raises InvalidRequest."""
+        config, generated = self._complete(self._codec.from_wire(document))
+        endpoint_id = self._mint.endpoint()
+        stored = await self._directory.add_endpoint(
+            StoredEndpoint(
+                number=0,
+                id=endpoint_id,
+                tenant=tenant,
+                revision=1,
+                active_from=0,
+                created_at=self._now_ms(),
+                config=self._codec.encode(config, endpoint_id),
+            )
+        )
+        return self._told(stored, generated)
+
+    async def get(self, endpoint_id: EndpointId, tenant: str | None) -> Endpoint:
+        """One, seen by a tenant (None: the operator). Raises NotFound."""
+        return self._codec.endpoint_of(await self._stored(endpoint_id, tenant))
+
+    async def patch(self, endpoint_id: EndpointId, tenant: str | None, patch: Mapping[str, object]) -> Changed:
+        """Change it by a merge patch (RFC 7396) over its wire form. Raises NotFound, InvalidRequest, Conflict."""
+
+        def patched(config: EndpointConfig) -> EndpointConfig:
+            return self._codec.from_wire(merge_patched(self._codec.to_wire(config), patch), config)
+
+        return await self._change(endpoint_id, tenant, patched)
+
+    async def switch(self, endpoint_id: EndpointId, tenant: str | None, *, enabled: bool) -> Changed:
+        """Enable or disable. Raises NotFound, Conflict."""
+        return await self._change(endpoint_id, tenant, lambda config: with_fields(config, enabled=enabled))
+
+    async def delete(self, endpoint_id: EndpointId, tenant: str | None) -> None:
+        """Delete it: its secrets are erased, what is pending for it is cancelled. Raises NotFound."""
+        stored = await self._stored(endpoint_id, tenant)
+        endpoint = self._codec.endpoint_of(stored)
+        await self._directory.remove_endpoint(stored, self._now_ms())
+        self._on_change(with_fields(endpoint, is_deleted=True, revision=endpoint.revision + 1))
+
+    async def _change(
+        self, endpoint_id: EndpointId, tenant: str | None, change: Callable[[EndpointConfig], EndpointConfig]
+    ) -> Changed:
+        for _ in range(TRIES):
+            stored = await self._stored(endpoint_id, tenant)
+            before = self._codec.decode(stored.config, stored.id)
+            config, generated = self._complete(change(before))
+            if config == before:
+                return Changed(endpoint=self._codec.endpoint_of(stored))
+            changed = await self._directory.change_endpoint(
+                with_fields(stored, config=self._codec.encode(config, stored.id), revision=stored.revision + 1),
+                at_revision=stored.revision,
+                to_head=config.enabled and not before.enabled,
+            )
+            if changed:
+                return self._told(changed, generated)
+        raise Conflict("The endpoint is being changed by others at the same time.")
+
+    async def _stored(self, endpoint_id: EndpointId, tenant: str | None) -> StoredEndpoint:
+        stored = await self._directory.endpoint(endpoint_id, tenant)
+        if stored is None or stored.is_deleted:
+            raise NotFound
+        return stored
+
+    def _told(self, stored: StoredEndpoint, generated: str | None) -> Changed:
+        endpoint = self._codec.endpoint_of(stored)
+        self._on_change(endpoint)
+        return Changed(endpoint=endpoint, generated=generated)
+
+    def _complete(self, config: EndpointConfig) -> tuple[EndpointConfig, str | None]:
+        """With its signing filled in, and checked. Gives the secret that had to be generated for it."""
+        signing = config.signing or default_signing(config.format)
+        generated = None
+        match signing:
+            case StandardWebhooksSigning(secret=None):
+                generated = generated_secret(self._entropy(32))
+                signing = with_fields(signing, secret=self._codec.named(generated))
+            case HmacSigning(key=None):
+                generated = _hmac_key(signing, self._entropy(32))
+                signing = with_fields(signing, key=self._codec.named(generated))
+            case _:
+                pass
+        config = with_fields(config, signing=signing)
+        check_config(config, allow_http=self._allow_http)
+        return config, generated
+
+
+def _hmac_key(signing: HmacSigning, entropy: bytes) -> str:
+    """A key that reads the same in both encodings of keys: base64 alphabet only, whole groups."""
+    secret = generated_secret(entropy).removeprefix("whsec_")
+    return secret if signing.key_encoding == "base64" else secret.rstrip("=")
+
+
+READ_ONLY = ("id", "tenant", "created_at", "state", "state_reason", "paused_until")
+
+
+def without_read_only(patch: Mapping[str, object], shown: Mapping[str, object]) -> dict[str, object]:
+    """A patch without the read-only fields, which may be sent back as they were read. Raises InvalidRequest when one would
+    change."""
+    for name in READ_ONLY:
+        if name in patch and patch[name] != shown.get(name):
+            raise InvalidRequest.at(f"/{name}", "This field is read-only.")
+    return {name: value for name, value in patch.items() if name not in READ_ONLY}
