@@ -155,6 +155,7 @@ def demo(arguments: Sequence[str]) -> NoReturn:
 def test(arguments: Sequence[str]) -> NoReturn:
     """Run the tests; arguments go to pytest."""
     need("dev")
+    os.chdir(ROOT)
     become(PYTHON, "-m", "pytest", *arguments)
 
 
@@ -192,7 +193,8 @@ def check(arguments: Sequence[str]) -> NoReturn:
 def docs(arguments: Sequence[str]) -> NoReturn:
     """Write the generated pages anew, then check links, snippets and that pages and code agree."""
     need("dev")
-    must(PYTHON, "-m", "tests.docs.generated", "--write")
+    must(PYTHON, "docs/generate.py")
+    os.chdir(ROOT)
     become(PYTHON, "-m", "pytest", "tests/docs", *arguments)
 
 
