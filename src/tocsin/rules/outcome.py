@@ -1,0 +1,158 @@
+"""What an exchange means: for the delivery (its next step and due time) and for the endpoint (a pause, the end)."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from tocsin.model.attempt import Attempt, AttemptError, Outcome, Settlement
+from tocsin.model.delivery import Delivery, Step
+from tocsin.model.endpoint import EndpointConfig
+from tocsin.model.exchange import ErrorKind, Exchange, OutboundRequest, Response, TransportFailure
+from tocsin.model.ids import AttemptId, Millis
+from tocsin.model.noun import Noun
+from tocsin.rules.backoff import retry_after_ms, wait_after
+
+REQUEST_BODY_KEPT: Final = 64 * 1024
+
+Effect = Literal["none", "pause", "gone"]
+"""What an exchange does to its endpoint: `pause` until the receiver's Retry-After, `gone` after a 410."""
+
+
+class ExchangeVerdict(Noun, frozen=True, kw_only=True):
+    """What an exchange means. `at_once`: one more attempt right away is fair."""
+
+    outcome: Outcome
+    error: AttemptError | None = None
+    effect: Effect = "none"
+    at_once: bool = False
+
+
+class Settled(Noun, frozen=True, kw_only=True):
+    """What is to be written, and what the endpoint's health makes of it. `resume_at` is set with a pause."""
+
+    settlement: Settlement
+    effect: Effect
+    resume_at: Millis | None
+
+
+_DELIVERED: Final = ExchangeVerdict(outcome="delivered")
+_BLOCKED: Final = "The address is not allowed."
+"""The same for every refused address: anything more would map the network for whoever configures endpoints."""
+
+_JUDGED_STATUS: Final[dict[int, tuple[Outcome, Effect]]] = {
+    410: ("retry", "gone"),
+    413: ("rejected", "none"),
+    415: ("rejected", "none"),
+}
+_PAUSING: Final = frozenset({429, 503})
+
+
+def verdict_of(exchange: Exchange) -> ExchangeVerdict:
+    """A status that was read decides, even if the rest of the answer was too large to read; else the failure does."""
+    response, failure = exchange.response, exchange.failure
+    if response is not None and response.status >= 200:
+        return _DELIVERED if response.status < 300 else _refusal(response)
+    assert failure is not None
+    return _failed(failure)
+
+
+def _refusal(response: Response) -> ExchangeVerdict:
+    status = response.status
+    outcome, effect = _JUDGED_STATUS.get(status, ("retry", "none"))
+    if status in _PAUSING and retry_after_ms(response.headers, 0) is not None:
+        effect = "pause"
+    message = f"The receiver answered {status}."
+    if status < 400:
+        message += " Redirects are not followed."
+    return ExchangeVerdict(outcome=outcome, error=AttemptError(kind=ErrorKind.STATUS, message=message), effect=effect)
+
+
+def _failed(failure: TransportFailure) -> ExchangeVerdict:
+    message = _BLOCKED if failure.kind is ErrorKind.BLOCKED else failure.message
+    return ExchangeVerdict(
+        outcome="retry", error=AttemptError(kind=failure.kind, message=message), at_once=failure.is_stale_connection
+    )
+
+
+def settlement_of(
+    delivery: Delivery,
+    config: EndpointConfig,
+    exchange: Exchange,
+    request: OutboundRequest,
+    started_at: Millis,
+    now: Millis,
+    jitter: float,
+    attempt_id: AttemptId,
+) -> Settled:
+    """The settlement of an attempt that ended `now`; `jitter` in [0, 1). What uses no step of the schedule (a pause, a 410,
+    one repetition at once) does not look at the delivery's age either: nothing dies of its endpoint's pause."""
+    verdict = verdict_of(exchange)
+    step_taken, reason, schedule_step, at_once = Step.RETRY, None, delivery.step, 0
+    due_at, effect, resume_at = now, verdict.effect, None
+    if verdict.outcome == "delivered":
+        step_taken = Step.SUCCEED
+    elif verdict.outcome == "rejected":
+        assert exchange.response is not None
+        step_taken, reason = Step.GIVE_UP, f"rejected with status {exchange.response.status}"
+    elif effect == "gone":
+        pass
+    elif verdict.at_once and delivery.at_once == 0:
+        at_once = 1
+    elif effect == "pause" and (resume_at := _resume_at(exchange, now)) is not None:
+        due_at = resume_at
+    else:
+        effect = "none"
+        step_taken, reason, due_at = _next_step(delivery, config, now, jitter)
+        schedule_step += 1
+    pending = step_taken is Step.RETRY
+    body = request.body
+    return Settled(
+        settlement=Settlement(
+            delivery=delivery.number,
+            endpoint=delivery.endpoint,
+            lane=delivery.lane,
+            step_taken=step_taken,
+            reason=reason,
+            due_at=due_at,
+            schedule_step=schedule_step,
+            at_once=at_once,
+            attempt=Attempt(
+                id=attempt_id,
+                number=delivery.attempts + 1,
+                started_at=started_at,
+                outcome=verdict.outcome,
+                error=verdict.error,
+                url=request.url,
+                request_headers=request.shown,
+                request_body=body if len(body) <= REQUEST_BODY_KEPT else body[:REQUEST_BODY_KEPT],
+                request_body_bytes=len(body),
+                response=exchange.response,
+                timings=exchange.timings,
+                address=exchange.address,
+                next_attempt_at=due_at if pending and effect != "gone" else None,
+            ),
+            settled_at=now,
+            ends=not pending,
+        ),
+        effect=effect,
+        resume_at=resume_at,
+    )
+
+
+def _resume_at(exchange: Exchange, now: Millis) -> Millis | None:
+    """When the receiver wants to be asked again; None when that is now, for then there is nothing to pause for, and an
+    endpoint that always says so must not be asked in a circle."""
+    assert exchange.response is not None
+    at = retry_after_ms(exchange.response.headers, now)
+    return at if at is not None and at > now else None
+
+
+def _next_step(
+    delivery: Delivery, config: EndpointConfig, now: Millis, jitter: float
+) -> tuple[Step, str | None, Millis]:
+    if now - delivery.created_at > config.retry.max_age_seconds * 1000:
+        return Step.GIVE_UP, "too old", now
+    wait = wait_after(delivery.step, config.retry, jitter)
+    if wait is None:
+        return Step.GIVE_UP, "schedule exhausted", now
+    return Step.RETRY, None, now + round(wait * 1000)
