@@ -1,1 +1,114 @@
-"""Signatures: proof of where the bytes come from."""
+"""How a request proves its origin: one module per signature scheme, and the table of schemes."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Final, Protocol
+
+import msgspec
+
+from tocsin.model.endpoint import (
+    FormatSetting,
+    HmacSigning,
+    NoSigning,
+    Signing,
+    StandardWebhooksSigning,
+    VisierFormat,
+)
+from tocsin.model.exchange import HeaderPairs
+from tocsin.model.secret import Secret
+from tocsin.signing.hmac_header import HmacHeader, hmac_key
+from tocsin.signing.standard_webhooks import WHSEC, StandardWebhooks, standard_webhooks_key
+
+__all__ = [
+    "SECRET_BYTES",
+    "Signer",
+    "check_key",
+    "default_signing",
+    "generated_secret",
+    "secret_of",
+    "signer_of",
+    "with_secret",
+]
+
+SECRET_BYTES: Final = 32
+"""How many random bytes a generated secret holds."""
+
+
+class Signer(Protocol):
+    """Signs requests for one endpoint."""
+
+    def sign(self, webhook_id: str, timestamp: int, body: bytes) -> HeaderPairs:
+        """The headers that hold the signature. `timestamp` is in seconds since the epoch, as sent."""
+
+
+class Unsigned:
+    """Adds nothing."""
+
+    __slots__ = ()
+
+    def sign(self, webhook_id: str, timestamp: int, body: bytes) -> HeaderPairs:  # noqa: ARG002 (nothing to sign)
+        return ()
+
+
+def signer_of(signing: Signing) -> Signer:
+    """The signer of an endpoint, its key decoded once. ValueError for a secret that is absent or malformed."""
+    match signing:
+        case NoSigning():
+            return Unsigned()
+        case StandardWebhooksSigning():
+            return StandardWebhooks(standard_webhooks_key(_revealed(signing.secret)))
+        case HmacSigning():
+            return HmacHeader(signing, hmac_key(_revealed(signing.key), signing.key_encoding))
+
+
+def check_key(signing: Signing) -> None:
+    """ValueError, with a text for people, when the secret that was given is malformed. An absent one is not."""
+    secret = secret_of(signing)
+    if secret is not None and not secret.is_kept:
+        signer_of(signing)
+
+
+def secret_of(signing: Signing) -> Secret | None:
+    """The secret of this signing, wherever the scheme keeps it."""
+    match signing:
+        case NoSigning():
+            return None
+        case StandardWebhooksSigning():
+            return signing.secret
+        case HmacSigning():
+            return signing.key
+
+
+def with_secret(signing: Signing, secret: Secret) -> Signing:
+    """The same signing with this secret."""
+    match signing:
+        case NoSigning():
+            return signing
+        case StandardWebhooksSigning():
+            return msgspec.structs.replace(signing, secret=secret)
+        case HmacSigning():
+            return msgspec.structs.replace(signing, key=secret)
+
+
+def generated_secret(random_bytes: bytes, signing: Signing | None = None) -> str:
+    """A new secret of the kind that this signing takes: `whsec_` and base64 for Standard Webhooks (and for None), for
+    `hmac` a key in its encoding. `random_bytes` are SECRET_BYTES from a cryptographic source."""
+    if isinstance(signing, HmacSigning):
+        is_base64 = signing.key_encoding == "base64"
+        return base64.b64encode(random_bytes).decode() if is_base64 else binascii.hexlify(random_bytes).decode()
+    return WHSEC + base64.b64encode(random_bytes).decode()
+
+
+def default_signing(setting: FormatSetting) -> Signing:
+    """How an endpoint of this format signs when nothing is said about it; without a secret."""
+    if isinstance(setting, VisierFormat):
+        return HmacSigning(header="x-visier-signature", algorithm="sha256", encoding="hex")
+    return StandardWebhooksSigning()
+
+
+def _revealed(secret: Secret | None) -> str:
+    if secret is None:
+        raise ValueError("there is no secret to sign with")
+    return secret.reveal()

@@ -1,0 +1,36 @@
+"""One header with the HMAC of the raw body, as many systems sign and as Visier documents it."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from typing import Literal
+
+from tocsin.model.endpoint import HmacSigning
+from tocsin.model.exchange import HeaderPairs
+from tocsin.signing.base64_text import from_base64
+
+
+def hmac_key(key: str, encoding: Literal["utf8", "base64"]) -> bytes:
+    """The bytes of a key as written. ValueError when it is empty or not in its encoding."""
+    if not key:
+        raise ValueError("the key must not be empty")
+    return from_base64(key, "the key") if encoding == "base64" else key.encode()
+
+
+class HmacHeader:
+    """Header, algorithm, encoding and prefix of an endpoint, with its key."""
+
+    __slots__ = ("_algorithm", "_header", "_is_hex", "_key", "_prefix")
+
+    def __init__(self, signing: HmacSigning, key: bytes) -> None:
+        self._header = signing.header
+        self._algorithm = signing.algorithm
+        self._is_hex = signing.encoding == "hex"
+        self._prefix = signing.prefix
+        self._key = key
+
+    def sign(self, webhook_id: str, timestamp: int, body: bytes) -> HeaderPairs:  # noqa: ARG002 (only the body is signed)
+        digest = hmac.digest(self._key, body, self._algorithm)
+        text = digest.hex() if self._is_hex else base64.b64encode(digest).decode()
+        return ((self._header, self._prefix + text),)
