@@ -1,1 +1,1 @@
-"""The benchmark: a sink, a load generator and the server as separate processes."""
+"""Measures the real server: a load generator, the installed program and a sink, three processes over real HTTP."""

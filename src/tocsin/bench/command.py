@@ -1,0 +1,99 @@
+"""The command `tocsin bench`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+from cyclopts import Parameter
+from rich.console import Console
+
+from tocsin.bench.measure import Effort, Measurement, measure
+from tocsin.bench.processes import BenchError
+from tocsin.bench.report import Report, table_of, this_machine, typical
+from tocsin.bench.scenarios import BY_NAME, SCENARIOS, Scenario
+from tocsin.model.times import to_text
+
+QUICK: Final = Effort(seconds=20, events=300, warm_up=50, pin=True)
+WARM_UP_EVENTS: Final = 2000
+WIDTH: Final = 140
+"""Columns of the table where there is no terminal to ask."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The flags of the command."""
+
+    scenario: Annotated[
+        tuple[str, ...], Parameter(negative="", help=f"Measure only these (repeatable): {', '.join(BY_NAME)}.")
+    ] = ()
+    seconds: Annotated[float, Parameter(help="How long each scenario is under load.")] = 5.0
+    events: Annotated[int | None, Parameter(help="Measure so many events instead.")] = None
+    rounds: Annotated[int, Parameter(help="Measure everything so often, in turn, and keep each median.")] = 1
+    quick: Annotated[
+        bool, Parameter(negative="", help="A few hundred events each: shows that it works, not how fast.")
+    ] = False
+    pin: Annotated[bool, Parameter(help="Server on one core, sink and generator on another, where there are two.")] = (
+        True
+    )
+    output: Annotated[Literal["table", "json"], Parameter(help="A table, or one JSON document.")] = "table"
+    save: Annotated[Path | None, Parameter(help="Write the JSON document to this file as well.")] = None
+    baseline: Annotated[Path | None, Parameter(help="Compare with a document saved earlier.")] = None
+
+    @property
+    def effort(self) -> Effort:
+        if self.quick:
+            return msgspec.structs.replace(QUICK, events=self.events or QUICK.events, pin=self.pin)
+        return Effort(seconds=self.seconds, events=self.events, warm_up=WARM_UP_EVENTS, pin=self.pin)
+
+
+def bench(options: Options = Options()) -> int:
+    """Measure this machine: a real server, a sink and a load over real HTTP, with every event accounted for.
+
+    Exits with 1 when an event was lost, arrived twice or out of order.
+    """
+    console = Console(stderr=options.output == "json")
+    if not console.is_terminal:
+        console.width = WIDTH
+    if unknown := [name for name in options.scenario if name not in BY_NAME]:
+        console.print(f"There is no scenario {unknown[0]!r}; there are: {', '.join(BY_NAME)}.", markup=False)
+        return 2
+    scenarios = [BY_NAME[name] for name in options.scenario] or list(SCENARIOS)
+    try:
+        earlier = msgspec.json.decode(options.baseline.read_bytes(), type=Report) if options.baseline else None
+        report = run(scenarios, options.effort, max(options.rounds, 1), console)
+        document = msgspec.json.format(msgspec.json.encode(report))
+        if options.save is not None:
+            options.save.write_bytes(document + b"\n")
+    except (BenchError, OSError, msgspec.DecodeError) as error:
+        console.print(str(error), style="red", markup=False, highlight=False)
+        return 1
+    if options.output == "json":
+        sys.stdout.write(document.decode() + "\n")
+    else:
+        console.print(table_of(report, earlier))
+    return 0 if report.is_right else 1
+
+
+def run(scenarios: list[Scenario], effort: Effort, rounds: int, console: Console) -> Report:
+    """All rounds of all scenarios. Raises BenchError."""
+    started_at = to_text(int(time.time() * 1000))
+    measured: dict[str, list[Measurement]] = {scenario.name: [] for scenario in scenarios}
+    with console.status("") as status:
+        for number in range(rounds):
+            for scenario in scenarios:
+                status.update(f"{scenario.name}: {scenario.meaning} (round {number + 1} of {rounds})")
+                measured[scenario.name].append(asyncio.run(measure(scenario, effort)))
+    return Report(
+        started_at=started_at,
+        machine=this_machine(),
+        effort=effort,
+        rounds=rounds,
+        measurements=tuple(typical(measurements) for measurements in measured.values()),
+    )

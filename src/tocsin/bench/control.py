@@ -1,0 +1,135 @@
+"""How the measuring process talks to the sink and the generator: JSON lines over their standard input and output."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import uvloop
+
+from tocsin.bench.scenarios import Load
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """To the generator: POST for so many `seconds`, or `events` where given, numbering events from `first`."""
+
+    port: int
+    load: Load
+    connections: int
+    batch: int
+    key: str
+    first: int
+    seconds: float
+    events: int | None = None
+    path: str | None = None
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """To the sink: what arrives from now on is measured."""
+
+
+class Count(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """To the sink: how much has arrived, all in all?"""
+
+
+class Tell(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """To the sink: how often did each event of `[first, beyond)` arrive at each of the `endpoints`?"""
+
+    first: int
+    beyond: int
+    endpoints: int
+
+
+Command = Run | Mark | Count | Tell
+
+
+class Spread(msgspec.Struct, frozen=True, kw_only=True):
+    """A distribution of times, in ms."""
+
+    p50: float
+    p99: float
+    longest: float
+
+
+class Generated(msgspec.Struct, frozen=True, kw_only=True):
+    """From the generator: what was sent and how it was answered. `beyond`: the number after the last accepted event;
+    `started_ns` and `ended_ns` on the monotonic clock; `postponed`: answers 429 and 503, after which the same request
+    was sent again; `reconnected`: connections that were lost."""
+
+    beyond: int
+    posts: int
+    started_ns: int
+    ended_ns: int
+    accept: Spread | None
+    postponed: int
+    reconnected: int
+    failure: str | None
+
+
+class Arrived(msgspec.Struct, frozen=True, kw_only=True):
+    """From the sink: everything that arrived since it started, and when the last of it came."""
+
+    total: int
+    last_ns: int
+
+
+class Received(msgspec.Struct, frozen=True, kw_only=True):
+    """From the sink: the account. `unmarked` requests carried no event of the load; `samples` are the whole first
+    request of each endpoint, as Latin-1."""
+
+    lost: int
+    duplicated: int
+    out_of_order: int
+    unmarked: int
+    connections: int
+    latency: Spread | None
+    samples: list[str]
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """The first line of either: the port the sink listens on (0 for the generator)."""
+
+    port: int
+
+
+def spread_of(nanoseconds: list[int]) -> Spread | None:
+    """The distribution of times given in ns; None when there are none."""
+    if not nanoseconds:
+        return None
+    ordered = sorted(nanoseconds)
+    last = len(ordered) - 1
+    return Spread(
+        p50=round(ordered[last // 2] / 1e6, 3),
+        p99=round(ordered[last * 99 // 100] / 1e6, 3),
+        longest=round(ordered[last] / 1e6, 3),
+    )
+
+
+async def obey(port: int, answer: Callable[[Command], Awaitable[msgspec.Struct | None]]) -> None:
+    """Answer commands until the measuring process closes our standard input or goes away."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    decoder, encoder = msgspec.json.Decoder(Command), msgspec.json.Encoder()
+    say(encoder.encode(Ready(port=port)))
+    while line := await reader.readline():
+        reply = await answer(decoder.decode(line))
+        if reply is not None:
+            say(encoder.encode(reply))
+
+
+def say(line: bytes) -> None:
+    """One line to the measuring process."""
+    sys.stdout.buffer.write(line + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def run_until_closed(main: Callable[[], Awaitable[None]]) -> None:
+    """Run a process of the bench on uvloop."""
+    uvloop.run(_as_coroutine(main))
+
+
+async def _as_coroutine(main: Callable[[], Awaitable[None]]) -> None:
+    await main()

@@ -1,0 +1,213 @@
+"""The three processes: the server (the installed program), the sink and the generator; each on its core."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+from tocsin.bench.control import Command, Ready
+from tocsin.bench.usage import Usage, usage_of
+
+T = TypeVar("T", bound=msgspec.Struct)
+START_SECONDS: Final = 30.0
+STOP_SECONDS: Final = 10.0
+"""SIGTERM ends the server within this time (CONTRACT.md section 6)."""
+
+
+class BenchError(Exception):
+    """Something did not do what a measurement needs: no figures."""
+
+
+class Helper:
+    """The sink or the generator."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, port: int) -> None:
+        self._name = name
+        self._process = process
+        self.port = port
+
+    async def ask(self, command: Command, answer: type[T], seconds: float = 30.0) -> T:
+        """Send a command, wait for its answer. Raises BenchError."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(msgspec.json.encode(command) + b"\n")
+        return await read_answer(self._name, self._process, answer, seconds)
+
+    @property
+    def usage(self) -> Usage:
+        return usage_of(self._process.pid)
+
+
+async def read_answer(name: str, process: asyncio.subprocess.Process, answer: type[T], seconds: float) -> T:
+    """One line of JSON from a helper. Raises BenchError."""
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(seconds):
+            line = await process.stdout.readline()
+    except TimeoutError:
+        raise BenchError(f"The {name} did not answer within {seconds:.0f} s.") from None
+    if not line:
+        raise BenchError(f"The {name} ended unexpectedly.")
+    return msgspec.json.decode(line, type=answer)
+
+
+@contextlib.asynccontextmanager
+async def running_helper(name: str, core: int | None) -> AsyncIterator[Helper]:
+    """Start `tocsin.bench.<name>`; it ends when its standard input closes."""
+    with pinned_to(core):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            f"tocsin.bench.{name}",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=1 << 20,
+        )
+    try:
+        ready = await read_answer(name, process, Ready, START_SECONDS)
+        yield Helper(name, process, ready.port)
+    finally:
+        await stop(process)
+
+
+class Server:
+    """The server under test, on its own database file."""
+
+    def __init__(self, process: asyncio.subprocess.Process, port: int, key: str, database: Path) -> None:
+        self.process = process
+        self.port = port
+        self.key = key
+        self._database = database
+
+    @property
+    def usage(self) -> Usage:
+        return usage_of(self.process.pid)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def bytes_on_disk(self) -> int:
+        """The database and its write-ahead log."""
+        return sum(file.stat().st_size for file in self._database.parent.glob(f"{self._database.name}*"))
+
+    def add_endpoint(self, settings: dict[str, object]) -> None:
+        """Create an endpoint. Raises BenchError."""
+        status, body = self.request("POST", "/v1/endpoints", settings)
+        if status != 201:
+            raise BenchError(f"Creating an endpoint was answered with {status}: {body[:500]}")
+
+    def request(self, method: str, path: str, document: dict[str, object] | None = None) -> tuple[int, str]:
+        """One request to the API. Raises OSError."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+            connection.request(method, path, json.dumps(document) if document is not None else None, headers)
+            response = connection.getresponse()
+            return response.status, response.read().decode("utf-8", "replace")
+        finally:
+            connection.close()
+
+
+@contextlib.asynccontextmanager
+async def running_server(directory: Path, core: int | None) -> AsyncIterator[Server]:
+    """Start `tocsin serve` on a database in `directory`. Raises BenchError when it does not get ready."""
+    key, port, database = "bench-" + secrets.token_urlsafe(24), free_port(), directory / "bench.db"
+    configuration = directory / "tocsin.toml"
+    configuration.touch()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")} | {
+        "TOCSIN_CONFIG": str(configuration),
+        "TOCSIN_DATABASE": f"sqlite:///{database}",
+        "TOCSIN_LISTEN": f"127.0.0.1:{port}",
+        "TOCSIN_ALLOW_HTTP": "true",
+        "TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8",
+        "TOCSIN_BOOTSTRAP_KEY": key,
+        "TOCSIN_LOG_LEVEL": "warning",
+    }
+    log = directory / "server.log"
+    with pinned_to(core), log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tocsin", "serve", env=environment, stdout=output, stderr=output
+        )
+    server = Server(process, port, key, database)
+    try:
+        await wait_until_ready(server, log)
+        yield server
+    finally:
+        await stop(process)
+
+
+async def wait_until_ready(server: Server, log: Path) -> None:
+    """Poll /readyz. Raises BenchError with the server's own words."""
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            while server.process.returncode is None:
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    if server.request("GET", "/readyz")[0] == 200:
+                        return
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        pass
+    raise BenchError(f"The server did not get ready. It said:\n{last_words(log)}")
+
+
+def last_words(log: Path) -> str:
+    """The end of what a process wrote."""
+    return log.read_text(errors="replace").strip()[-2000:] or "(nothing)"
+
+
+async def stop(process: asyncio.subprocess.Process) -> bool:
+    """End a process: by closing its input where it has one, else by SIGTERM. False when it had to be killed."""
+    if process.returncode is not None:
+        return True
+    if process.stdin is not None:
+        process.stdin.close()
+    else:
+        process.send_signal(signal.SIGTERM)
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def pinned_to(core: int | None) -> Iterator[None]:
+    """Processes started inside run on this core only (None: anywhere)."""
+    if core is None:
+        yield
+        return
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, own)
+
+
+def cores(*, pin: bool) -> tuple[int | None, int | None]:
+    """The core of the server, and that of sink and generator; None when there is only one, or on request."""
+    available: Sequence[int] = sorted(os.sched_getaffinity(0)) if pin else ()
+    return (available[0], available[1]) if len(available) > 1 else (None, None)
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,166 @@
+"""What a run of the bench gave: one document, a table for people, and the comparison with an earlier document."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from tocsin import __version__
+from tocsin.bench.control import Spread
+from tocsin.bench.measure import Effort, Measurement
+from tocsin.model.noun import Noun
+
+BAR_WIDTH: Final = 14
+EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
+
+
+class Machine(Noun, frozen=True, kw_only=True):
+    """Where it was measured. Figures of different machines do not compare."""
+
+    processor: str
+    cores: int
+    system: str
+    python: str
+    tocsin: str
+
+
+class Report(Noun, frozen=True, kw_only=True):
+    """A run. Of several rounds each scenario's median (by CPU) is kept, or a round that went wrong."""
+
+    started_at: str
+    machine: Machine
+    effort: Effort
+    rounds: int
+    measurements: tuple[Measurement, ...]
+
+    @property
+    def is_right(self) -> bool:
+        return all(measurement.is_right for measurement in self.measurements)
+
+
+def this_machine() -> Machine:
+    """The machine we run on."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return Machine(
+        processor=next(models, platform.machine()),
+        cores=len(os.sched_getaffinity(0)),
+        system=f"{platform.system()} {platform.release()}",
+        python=platform.python_version(),
+        tocsin=__version__,
+    )
+
+
+def typical(rounds: Sequence[Measurement]) -> Measurement:
+    """The one that stands for all rounds of a scenario: one that went wrong, else the lower median by CPU."""
+    wrong = [measurement for measurement in rounds if not measurement.is_right]
+    middle = statistics.median_low(measurement.cpu_us for measurement in rounds)
+    return wrong[0] if wrong else next(m for m in rounds if m.cpu_us == middle)
+
+
+def table_of(report: Report, baseline: Report | None) -> Group:
+    """The table, below it what has to be said about it."""
+    table = Table(title_justify="left", header_style="bold", pad_edge=False, box=None, padding=(0, 1))
+    table.add_column("scenario", no_wrap=True)
+    table.add_column("delivered/s", justify="right", no_wrap=True)
+    table.add_column("server CPU, us each", justify="left", no_wrap=True)
+    table.add_column("accept ms\np50 / p99", justify="right", no_wrap=True)
+    table.add_column("until receipt ms\np50 / p99", justify="right", no_wrap=True)
+    table.add_column("MB", justify="right", no_wrap=True)
+    table.add_column("bytes/event\non disk", justify="right", no_wrap=True)
+    table.add_column("account", no_wrap=True)
+    if baseline is not None:
+        table.add_column("against baseline\nrate / CPU", justify="right", no_wrap=True)
+    longest = max((m.cpu_us for m in report.measurements), default=1.0)
+    earlier = {m.name: m for m in baseline.measurements} if baseline else {}
+    for measurement in report.measurements:
+        cells: list[Text | str] = [
+            Text(measurement.name, style="dim" if measurement.is_floor else ""),
+            f"{measurement.deliveries_per_second:,.0f}",
+            cpu_cell(measurement, longest),
+            spread_text(measurement.accept),
+            spread_text(measurement.latency),
+            f"{measurement.resident_mb:.0f}",
+            f"{measurement.disk_bytes_per_event:,.0f}" if measurement.deliveries and not measurement.is_floor else "",
+            account_cell(measurement),
+        ]
+        if baseline is not None:
+            cells.append(ratio_text(measurement, earlier.get(measurement.name)))
+        table.add_row(*cells)
+    return Group(table, "", *notes(report))
+
+
+def notes(report: Report) -> Iterable[Text]:
+    """How to read the table."""
+    machine, effort = report.machine, report.effort
+    pinned = "server on one core, sink and generator on another" if effort.pin else "not pinned"
+    load = f"{effort.events} events" if effort.events is not None else f"{effort.seconds:g} s of load"
+    yield Text(
+        f"{machine.processor}, {machine.cores} cores, {machine.system}, Python {machine.python}, Tocsin {machine.tocsin}",
+        style="dim",
+    )
+    yield Text(f"1 KB events, fsync before every answer; {load} each, {report.rounds} round(s), {pinned}.", style="dim")
+    yield Text("CPU: user and system time of all the server's threads, per delivery; | marks the budget.", style="dim")
+    for measurement in report.measurements:
+        yield from remarks(measurement)
+
+
+def remarks(measurement: Measurement) -> Iterable[Text]:
+    """What went wrong or makes the figures doubtful."""
+    name = measurement.name
+    if not measurement.signed:
+        yield Text(f"{name}: requests arrived without a good signature or token.", style="bold red")
+    if not measurement.stopped_cleanly:
+        yield Text(f"{name}: the server did not end within 10 s of SIGTERM.", style="bold red")
+    if measurement.postponed or measurement.reconnected:
+        postponed, reconnected = measurement.postponed, measurement.reconnected
+        yield Text(f"{name}: {postponed} POSTs were told to wait, {reconnected} connections were lost.", style="yellow")
+
+
+def cpu_cell(measurement: Measurement, longest: float) -> Text:
+    """The figure and its bar; the budget is a mark in it."""
+    eighths = round(measurement.cpu_us / longest * BAR_WIDTH * 8) if longest else 0
+    whole, rest = divmod(eighths, 8)
+    bar = (EIGHTHS[8] * whole + (EIGHTHS[rest] if rest else "")).ljust(BAR_WIDTH)
+    budget = measurement.budget_us
+    if budget is not None and (at := int(budget / longest * BAR_WIDTH)) < BAR_WIDTH:
+        bar = bar[:at] + "|" + bar[at + 1 :]
+    style = "dim" if budget is None else "green" if measurement.cpu_us <= budget else "red"
+    return Text.assemble(f"{measurement.cpu_us:6.1f} ", (bar, style))
+
+
+def spread_text(spread: Spread | None) -> str:
+    """Median and 99th percentile."""
+    return f"{spread.p50:.1f} / {spread.p99:.1f}" if spread else ""
+
+
+def account_cell(measurement: Measurement) -> Text:
+    """Whether everything arrived exactly as often as it should."""
+    faults = [
+        f"{count:,} {fault}"
+        for fault, count in (
+            ("lost", measurement.lost),
+            ("twice", measurement.duplicated),
+            ("out of order", measurement.out_of_order),
+        )
+        if count
+    ]
+    if faults:
+        return Text(", ".join(faults), style="bold red")
+    return Text(f"{measurement.deliveries:,} of {measurement.deliveries:,}" if measurement.deliveries else "")
+
+
+def ratio_text(measurement: Measurement, earlier: Measurement | None) -> str:
+    """Rate and CPU of a run over those of an earlier one."""
+    if earlier is None or not earlier.cpu_us or not earlier.deliveries_per_second:
+        return "new"
+    rate = measurement.deliveries_per_second / earlier.deliveries_per_second
+    return f"{rate:.2f} / {measurement.cpu_us / earlier.cpu_us:.2f}"

@@ -1,0 +1,139 @@
+"""The requests of the load, as templates that only numbers are written into. Every event carries a mark that the sink
+reads: which event it is, of which subject, and when its POST was sent."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from tocsin.bench.scenarios import Load
+
+MARK: Final = b"BENCH#"
+MARK_TEMPLATE: Final = b"BENCH#%010d#%010d#%019d"
+"""Number of the event, number of its subject, monotonic clock in ns: all of fixed width, so that lengths are constant."""
+EVENT_BYTES: Final = 1024
+SUBJECTS: Final = 10
+"""How many subjects each connection has. Only that connection sends their events, one request after the other, so
+that the order in which they were accepted is known."""
+JOB_STEPS: Final = (
+    ("running", "Loading (step 1 of 3)"),
+    ("running", "Matching (step 2 of 3)"),
+    ("running", "Publishing (step 3 of 3)"),
+    ("succeeded", "Done"),
+)
+EVENT_TYPES: Final[dict[Load, tuple[str, ...]]] = {
+    "cloudevents": ("bench.measured",),
+    "job_reports": ("job.running", "job.progressed", "job.succeeded"),
+    "livez": (),
+}
+"""What the endpoints ask for: each report of the load gives exactly one of these (`job.created` is left out)."""
+
+
+class Requests(Protocol):
+    """Makes the whole bytes of a request that carries the events from number `first` on. The same arguments give the
+    same events, whenever they are sent."""
+
+    def make(self, first: int, connection: int, turn: int, sent_ns: int) -> bytes: ...
+
+
+def requests_for(load: Load, batch: int, host: str, key: str, path: str | None = None) -> Requests:
+    """The maker of a load; `path` replaces the route of the API."""
+    match load:
+        case "cloudevents" if batch == 1:
+            return SingleEvents(host, key, path or "/v1/events")
+        case "cloudevents":
+            return EventBatches(host, key, path or "/v1/events", batch)
+        case "job_reports":
+            return JobReports(host, key, path or "/v1/jobs/reports")
+        case "livez":
+            return LiveChecks(host)
+
+
+def cloud_event() -> bytes:
+    """The template of one CloudEvent of 1 KB: number, subject, number, subject, time."""
+    data = b'{"customer":"Ann Example","total":129.9,"currency":"EUR","lines":[%s],"mark":"' + MARK_TEMPLATE + b'"}}'
+    line = b'{"sku":"A-100200","quantity":3,"price":43.3,"note":"%s"}'
+    head = (
+        b'{"specversion":"1.0","id":"bench-%010d","source":"/bench","type":"bench.measured","subject":"customer-%010d",'
+        b'"time":"2026-01-01T00:00:00.000Z","datacontenttype":"application/json","data":'
+    )
+    lines = b",".join((line % b"as ordered",) * 9)
+    body = head + data.replace(b"%s", lines)
+    missing = EVENT_BYTES - len(body % (0, 0, 0, 0, 0))
+    return body.replace(b"as ordered", b"as ordered" + b"." * missing, 1)
+
+
+class SingleEvents:
+    """One CloudEvent per POST."""
+
+    def __init__(self, host: str, key: str, path: str) -> None:
+        head = post_head(host, key, path, "application/cloudevents+json", EVENT_BYTES)
+        self._template = head + cloud_event()
+
+    def make(self, first: int, connection: int, turn: int, sent_ns: int) -> bytes:
+        subject = connection * SUBJECTS + turn % SUBJECTS
+        return self._template % (first, subject, first, subject, sent_ns)
+
+
+class EventBatches:
+    """Many CloudEvents per POST."""
+
+    def __init__(self, host: str, key: str, path: str, batch: int) -> None:
+        self._batch = batch
+        length = 2 + batch * EVENT_BYTES + batch - 1
+        self._head = post_head(host, key, path, "application/cloudevents-batch+json", length)
+        self._template = cloud_event()
+
+    def make(self, first: int, connection: int, turn: int, sent_ns: int) -> bytes:  # noqa: ARG002 (the same for all loads)
+        template, base = self._template, connection * SUBJECTS
+        events = []
+        for number in range(first, first + self._batch):
+            subject = base + number % SUBJECTS
+            events.append(template % (number, subject, number, subject, sent_ns))
+        return self._head + b"[" + b",".join(events) + b"]"
+
+
+class JobReports:
+    """One report per POST; each connection reports one job after the other, from its start to its end."""
+
+    def __init__(self, host: str, key: str, path: str) -> None:
+        self._templates = tuple(
+            post_head(host, key, path, "application/json", len(body % (0, 0, 0, 0))) + body
+            for body in (job_report(state, details) for state, details in JOB_STEPS)
+        )
+
+    def make(self, first: int, connection: int, turn: int, sent_ns: int) -> bytes:
+        job, step = divmod(turn, len(JOB_STEPS))
+        job += connection * 10_000_000
+        return self._templates[step] % (job, first, job, sent_ns)
+
+
+def job_report(state: str, details: str) -> bytes:
+    """The template of a report of about 1 KB: job, number, job, time."""
+    resources = b",".join(
+        b'{"kind":"source","id":"source-%d","name":"Customers of region %d"}' % (number, number) for number in range(8)
+    )
+    return (
+        b'{"job_id":"job-%%010d","job_type":"load_source","name":"Nightly load","state":"%s","details":"%s",'
+        b'"resources":[%s],"attributes":{"pipeline":"customers","comment":"%s"},"labels":{"mark":"'
+        % (state.encode(), details.encode(), resources, b"." * 200)
+        + MARK_TEMPLATE
+        + b'"}}'
+    )
+
+
+class LiveChecks:
+    """GET /livez: no event at all."""
+
+    def __init__(self, host: str) -> None:
+        self._request = f"GET /livez HTTP/1.1\r\nhost: {host}\r\n\r\n".encode()
+
+    def make(self, first: int, connection: int, turn: int, sent_ns: int) -> bytes:  # noqa: ARG002 (the same for all loads)
+        return self._request
+
+
+def post_head(host: str, key: str, path: str, content_type: str, length: int) -> bytes:
+    """Request line and headers of a POST, up to the empty line."""
+    return (
+        f"POST {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\n"
+        f"content-type: {content_type}\r\ncontent-length: {length}\r\n\r\n"
+    ).encode()

@@ -1,0 +1,154 @@
+"""The sink process: answers 200 as cheaply as Python can and keeps count of every event at every endpoint.
+
+Started as `python -m tocsin.bench.sink`. The endpoint with number n has the path `/n`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final, cast
+
+import httptools
+import msgspec
+
+from tocsin.bench.control import Arrived, Command, Count, Mark, Received, Tell, obey, run_until_closed, spread_of
+from tocsin.bench.requests import MARK
+
+ANSWER: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+NUMBER: Final = slice(len(MARK), len(MARK) + 10)
+SUBJECT: Final = slice(NUMBER.stop + 1, NUMBER.stop + 11)
+SENT: Final = slice(SUBJECT.stop + 1, SUBJECT.stop + 20)
+STEP: Final = 1 << 18
+
+
+class Tally:
+    """What arrived at one endpoint: `copies[n]` counts event n, at most to 255."""
+
+    __slots__ = ("copies", "latest", "out_of_order", "sample")
+
+    def __init__(self) -> None:
+        self.copies = bytearray(STEP)
+        self.latest: dict[bytes, bytes] = {}
+        self.out_of_order = 0
+        self.sample = ""
+
+
+class Sink:
+    """Everything that arrived. Latencies in ns, since the last mark."""
+
+    def __init__(self) -> None:
+        self.tallies: dict[bytes, Tally] = {}
+        self.stray = Tally()
+        self.total = 0
+        self.unmarked = 0
+        self.connections = 0
+        self.last_ns = 0
+        self.latencies: list[int] = []
+
+    def tally(self, path: bytes) -> Tally:
+        """The tally of an endpoint."""
+        return self.tallies.setdefault(path, Tally())
+
+    def count(self, tally: Tally, body: bytes) -> None:
+        """An event arrived. The mark is looked for from the end: a job's history may hold older ones."""
+        now = time.monotonic_ns()
+        at = body.rfind(MARK)
+        if at < 0:
+            self.unmarked += 1
+            return
+        mark = body[at : at + SENT.stop]
+        self.last_ns = now
+        self.latencies.append(now - int(mark[SENT]))
+        self.total += 1
+        text, subject = mark[NUMBER], mark[SUBJECT]
+        number = int(text)
+        copies = tally.copies
+        while number >= len(copies):
+            copies += bytes(STEP)
+        if copies[number] == 0 and tally.latest.get(subject, b"") > text:
+            tally.out_of_order += 1
+        tally.latest[subject] = text
+        copies[number] = min(copies[number] + 1, 255)
+
+    async def answer(self, command: Command) -> msgspec.Struct | None:
+        """Do what the measuring process asks."""
+        match command:
+            case Mark():
+                self.latencies = []
+                return Arrived(total=self.total, last_ns=self.last_ns)
+            case Count():
+                return Arrived(total=self.total, last_ns=self.last_ns)
+            case Tell():
+                return self._account(command)
+            case _:
+                return None
+
+    def _account(self, asked: Tell) -> Received:
+        lost = duplicated = 0
+        tallies = [self.tally(b"/%d" % number) for number in range(asked.endpoints)]
+        for tally in tallies:
+            copies = tally.copies[asked.first : asked.beyond].ljust(asked.beyond - asked.first, b"\0")
+            lost += copies.count(0)
+            duplicated += len(copies) - copies.count(0) - copies.count(1)
+        return Received(
+            lost=lost,
+            duplicated=duplicated,
+            out_of_order=sum(tally.out_of_order for tally in tallies),
+            unmarked=self.unmarked,
+            connections=self.connections,
+            latency=spread_of(self.latencies),
+            samples=[tally.sample for tally in tallies if tally.sample],
+        )
+
+
+class SinkConnection(asyncio.Protocol):
+    """One connection of the server under test."""
+
+    __slots__ = ("_body", "_first", "_parser", "_sink", "_tally", "_transport")
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._parser = httptools.HttpRequestParser(self)
+        self._tally = sink.stray
+        self._body = b""
+        self._first: bytes | None = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        self._sink.connections += 1
+
+    def data_received(self, data: bytes) -> None:
+        if self._first is not None:
+            self._first += data
+        self._parser.feed_data(data)
+
+    def on_message_begin(self) -> None:
+        self._body = b""
+
+    def on_url(self, url: bytes) -> None:
+        self._tally = self._sink.tally(url)
+
+    def on_body(self, body: bytes) -> None:
+        self._body = self._body + body if self._body else body
+
+    def on_message_complete(self) -> None:
+        self._sink.count(self._tally, self._body)
+        self._transport.write(ANSWER)
+        if self._first is not None:
+            self._tally.sample = self._tally.sample or self._first.decode("latin-1")
+            self._first = None
+
+
+async def main() -> None:
+    """Listen on a free port of the loopback and obey."""
+    sink = Sink()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: SinkConnection(sink), "127.0.0.1", 0, backlog=1024)
+    port: int = server.sockets[0].getsockname()[1]
+    await obey(port, sink.answer)
+    server.close()
+
+
+if __name__ == "__main__":
+    run_until_closed(main)
