@@ -45,9 +45,11 @@ class Fanned(Noun, frozen=True, kw_only=True):
 
 
 class DuePage(Noun, frozen=True, kw_only=True):
-    """Deliveries that are due now, oldest first. `next_due_at` is when the earliest of the others is due, if any."""
+    """Deliveries that are due now, oldest first; `is_all` when there are no more of them. `next_due_at` is when the
+    earliest of those that are not due yet will be, if any."""
 
     claims: tuple[Claim, ...]
+    is_all: bool
     next_due_at: int | None
 
 
@@ -93,6 +95,9 @@ class Queue(Protocol):
 
     async def acquire(self, partition: int) -> tuple[Holder, Cursor]:
         """Become the holder: the epoch grows, and whatever an earlier process left in flight is pending again."""
+
+    async def position(self, holder: Holder) -> Cursor | None:
+        """Where fan-out stands; None when the holder is not the holder any more."""
 
     async def fan(
         self, holder: Holder, old: Cursor, new: Cursor, deliveries: Sequence[NewDelivery], *, directory_revision: int

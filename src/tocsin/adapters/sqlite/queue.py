@@ -47,6 +47,15 @@ class SqliteQueue:
 
         return await self._writer.run(Rank.FANOUT, transaction)
 
+    async def position(self, holder: Holder) -> Cursor | None:
+        row = await self._readers.run(
+            lambda connection: read_one(connection, "cursor", (holder.partition, holder.epoch))
+        )
+        if row is None:
+            return None
+        position, endpoint = cast("tuple[int, int]", row)
+        return Cursor(position=position, endpoint=endpoint)
+
     async def fan(
         self, holder: Holder, old: Cursor, new: Cursor, deliveries: Sequence[NewDelivery], *, directory_revision: int
     ) -> list[Fanned] | None:
@@ -92,14 +101,18 @@ class SqliteQueue:
         def query(connection: apsw.Connection) -> DuePage:
             claims: list[Claim] = []
             room = _PAGE_BYTES
+            is_all = True
             for row in connection.execute(statement("due"), (endpoint, lane, now, limit)):
                 claim = _claim_of(row)
                 claims.append(claim)
                 room -= len(claim.event.data)
                 if room < 0:
+                    is_all = False
                     break
+            is_all = is_all and len(claims) < limit
             later = read_one(connection, "next_due", (endpoint, lane, now))
-            return DuePage(claims=tuple(claims), next_due_at=cast("int | None", later[0]) if later else None)
+            next_due_at = cast("int | None", later[0]) if later else None
+            return DuePage(claims=tuple(claims), is_all=is_all, next_due_at=next_due_at)
 
         return await self._readers.run(query)
 

@@ -1,0 +1,92 @@
+"""Accept: a submission becomes events in the log, durable before anybody is told so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from tocsin.errors import Overloaded, RequestRunning, TocsinError
+from tocsin.model.event import Event
+from tocsin.model.noun import Noun
+from tocsin.model.submission import Accepted, Decide, Needs, Submission
+from tocsin.pipeline.commit_group import CommitGroup
+from tocsin.ports import Log
+
+GROUP: Final = 256
+"""Submissions in one transaction, at most."""
+WAITING: Final = 4096
+"""Submissions that may wait for the writer; beyond it producers are told to come back."""
+RETRY_AFTER_SECONDS: Final = 1
+
+
+class _Waiter(Noun, frozen=True, kw_only=True):
+    submission: Submission
+    needs: Needs
+    future: asyncio.Future[Accepted]
+
+
+class Accept:
+    """Takes submissions; `committed` hears of the events of each commit group, in log order."""
+
+    def __init__(
+        self,
+        log: Log,
+        needs_of: Callable[[Submission], Needs],
+        decide: Decide,
+        committed: Callable[[Sequence[Event]], None],
+    ) -> None:
+        self._log = log
+        self._needs_of = needs_of
+        self._decide = decide
+        self._committed = committed
+        self._group: CommitGroup[_Waiter] = CommitGroup(self._write, limit=GROUP)
+        self._running: set[tuple[str, str, str]] = set()
+
+    async def __call__(self, submission: Submission) -> Accepted:
+        """Wait for the verdict and its commit. Raises the problem when it is refused, Overloaded when too many wait,
+        RequestRunning for an idempotency key that is still at work."""
+        if len(self._group) >= WAITING:
+            raise Overloaded(retry_after_seconds=RETRY_AFTER_SECONDS)
+        key = submission.idempotency
+        if key is None:
+            return await self._enter(submission)
+        running = (submission.tenant, key.route, key.key)
+        if running in self._running:
+            raise RequestRunning(key.key)
+        self._running.add(running)
+        try:
+            return await self._enter(submission)
+        finally:
+            self._running.discard(running)
+
+    async def _enter(self, submission: Submission) -> Accepted:
+        future: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        self._group.add(_Waiter(submission=submission, needs=self._needs_of(submission), future=future))
+        return await future
+
+    async def idle(self) -> None:
+        """Wait until everything that was taken has its answer."""
+        await self._group.idle()
+
+    async def _write(self, waiters: list[_Waiter]) -> None:
+        try:
+            answers = await self._log.accept([(w.submission, w.needs) for w in waiters], self._decide)
+        except Exception as error:  # noqa: BLE001  # nothing was accepted: every waiting producer is told why
+            for waiter in waiters:
+                _resolve(waiter.future, error)
+            return
+        events = [event for a in answers if isinstance(a, Accepted) for event in a.events]
+        if events:
+            self._committed(events)
+        for waiter, answer in zip(waiters, answers, strict=True):
+            _resolve(waiter.future, answer)
+
+
+def _resolve(future: asyncio.Future[Accepted], answer: Accepted | TocsinError | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(answer, Accepted):
+        future.set_result(answer)
+    else:
+        future.set_exception(answer)

@@ -1,0 +1,65 @@
+"""Fan-out: events after the cursor become deliveries, one for each endpoint that wants the event (DELIVERY C)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from tocsin.formats import Renderer
+from tocsin.model.delivery import NewDelivery
+from tocsin.model.event import order_keys
+from tocsin.model.event_view import EventView
+from tocsin.model.ids import IdMint, Millis
+from tocsin.model.noun import Noun
+from tocsin.ports import Cursor
+from tocsin.rules.matching import Interests
+
+CHUNK: Final = 512
+"""Deliveries in one transaction, at most: one event for 10 000 endpoints does not hold up the next accept."""
+
+
+class Fan(Noun, frozen=True, kw_only=True):
+    """Deliveries to insert, the view of the event each is for, and the cursor after them."""
+
+    deliveries: tuple[NewDelivery, ...]
+    views: tuple[EventView, ...]
+    cursor: Cursor
+
+
+def fan_out(
+    cursor: Cursor,
+    views: Sequence[EventView],
+    interests: Interests,
+    renderers: Mapping[int, Renderer],
+    mint: IdMint,
+    now: Millis,
+) -> Fan:
+    """The next chunk of deliveries for the events right after the cursor. `renderers` by endpoint number."""
+    deliveries: list[NewDelivery] = []
+    chosen: list[EventView] = []
+    done = cursor
+    for view in views:
+        event = view.event
+        keys: tuple[str, ...] | None = None
+        for endpoint in interests.matching(view):
+            if endpoint.number <= done.endpoint or not renderers[endpoint.number].expresses(view):
+                continue
+            if len(deliveries) == CHUNK:
+                return Fan(deliveries=tuple(deliveries), views=tuple(chosen), cursor=done)
+            is_ordered = endpoint.config.ordering == "subject"
+            if is_ordered and keys is None:
+                keys = order_keys(event)
+            deliveries.append(
+                NewDelivery(
+                    id=mint.delivery(),
+                    tenant=event.tenant,
+                    endpoint=endpoint.number,
+                    position=event.position,
+                    created_at=now,
+                    keys=keys or () if is_ordered else (),
+                )
+            )
+            chosen.append(view)
+            done = Cursor(position=done.position, endpoint=endpoint.number)
+        done = Cursor(position=event.position)
+    return Fan(deliveries=tuple(deliveries), views=tuple(chosen), cursor=done)

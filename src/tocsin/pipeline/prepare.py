@@ -1,0 +1,91 @@
+"""Prepare: delivery and event become the exact bytes of a request. Pure: no I/O, the time is given.
+
+Everything that depends only on the endpoint's revision is made once, in `Preparation`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tocsin import __version__
+from tocsin.authorizing import authorization_headers
+from tocsin.formats import Renderer, renderer_of
+from tocsin.model.delivery import Delivery
+from tocsin.model.endpoint import Endpoint, NoSigning
+from tocsin.model.event_view import EventView
+from tocsin.model.exchange import HeaderPairs, OutboundRequest
+from tocsin.model.ids import Millis, plain_uuid
+from tocsin.rules.urls import target_of
+from tocsin.signing import signer_of
+
+USER_AGENT: Final = f"Tocsin/{__version__}"
+MASK: Final = "***"
+_ATTEMPT_BITS: Final = 20
+
+
+class Preparation:
+    """An endpoint made ready for sending: where to, the fixed part of the head, its renderer and its signer."""
+
+    __slots__ = ("_content_type", "_fixed", "_shown", "_signer", "_target", "endpoint", "renderer")
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        config = endpoint.config
+        self.endpoint = endpoint
+        self.renderer: Renderer = renderer_of(config)
+        # Whether plain http may be used is judged when sending: the operator may have changed his mind since.
+        self._target = target_of(config.url, f"{endpoint.id}/{endpoint.revision}", allow_http=True)
+        self._signer = signer_of(config.signing or NoSigning())
+        own = tuple((row.name, row.value.reveal()) for row in config.headers if row.name.lower() != "content-type")
+        self._content_type = next(
+            (row.value.reveal() for row in config.headers if row.name.lower() == "content-type"), None
+        )
+        authorization = authorization_headers(config.authorization)
+        start: HeaderPairs = (
+            ("Host", self._target.authority),
+            ("User-Agent", USER_AGENT),
+            ("Accept-Encoding", "identity"),
+        )
+        sensitive = {row.name for row in config.headers if row.sensitive or row.name.lower() == "authorization"}
+        masked = tuple((name, MASK if name in sensitive else value) for name, value in own)
+        self._shown = (*start, *masked, *((name, MASK) for name, _ in authorization))
+        self._fixed = f"POST {self._target.path} HTTP/1.1\r\n{_lines((*start, *own, *authorization))}"
+
+    def request(self, delivery: Delivery, view: EventView, now: Millis) -> OutboundRequest:
+        """The request of the delivery's next attempt."""
+        event = view.event
+        number = delivery.attempts + 1
+        timestamp = now // 1000
+        rendered = self.renderer.render(view)
+        headers: HeaderPairs = (
+            ("Content-Type", self._content_type or rendered.content_type),
+            *rendered.headers,
+            ("webhook-id", event.id),
+            ("webhook-timestamp", str(timestamp)),
+            ("webhook-attempt", str(number)),
+            ("traceparent", _traceparent(view, delivery, number)),
+            *self._signer.sign(event.id, timestamp, rendered.body),
+        )
+        config = self.endpoint.config
+        return OutboundRequest(
+            target=self._target,
+            url=config.url,
+            head=(self._fixed + _lines(headers)).encode("latin-1"),
+            body=rendered.body,
+            shown=self._shown + headers,
+            timeout_seconds=config.timeout_seconds,
+        )
+
+
+def _lines(headers: HeaderPairs) -> str:
+    return "".join([f"{name}: {value}\r\n" for name, value in headers])
+
+
+def _traceparent(view: EventView, delivery: Delivery, attempt: int) -> str:
+    """W3C Trace Context: the producer's trace if its event names one, else one named after the event; each attempt is a
+    span of its own."""
+    span = f"{(delivery.number << _ATTEMPT_BITS | attempt) & (2**64 - 1):016x}"
+    cloud = view.event.cloud
+    given = cloud.extensions.get("traceparent") if cloud is not None else None
+    if isinstance(given, str) and len(given) == 55 and given.startswith("00-"):
+        return f"{given[:36]}{span}{given[52:]}"
+    return f"00-{plain_uuid(view.event.id).replace('-', '')}-{span}-01"

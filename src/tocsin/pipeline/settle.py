@@ -1,0 +1,75 @@
+"""Settle: what an exchange means is written down, many at a time; until then the delivery counts as held."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from tocsin.errors import StorageFull, StoreUnavailable
+from tocsin.model.attempt import Settlement
+from tocsin.model.delivery import Claim
+from tocsin.pipeline.commit_group import CommitGroup
+from tocsin.ports import Holder, Queue
+from tocsin.telemetry import log
+
+GROUP: Final = 512
+_WAIT_SECONDS: Final = 0.2
+_LONGEST_WAIT_SECONDS: Final = 5.0
+
+
+class Settle:
+    """Takes settlements; `settled` hears of each group after its commit, with the deliveries that became ready by it.
+
+    While the store cannot be written, nothing is given up: `is_stalled` tells, and no new requests should start.
+    """
+
+    def __init__(
+        self, queue: Queue, holder: Holder, settled: Callable[[Sequence[Settlement], Sequence[Claim]], None]
+    ) -> None:
+        self._queue = queue
+        self._holder = holder
+        self._settled = settled
+        self._group: CommitGroup[Settlement] = CommitGroup(self._write, limit=GROUP)
+        self.is_stalled = False
+
+    def add(self, settlement: Settlement) -> None:
+        self._group.add(settlement)
+
+    async def idle(self) -> None:
+        """Wait until everything is written."""
+        await self._group.idle()
+
+    async def _write(self, settlements: list[Settlement]) -> None:
+        wait = _WAIT_SECONDS
+        while True:
+            try:
+                ready = await self._queue.settle(self._holder, settlements)
+            except (StoreUnavailable, StorageFull) as error:
+                self.is_stalled = True
+                log.error("settle.waits", settlements=len(settlements), problem=error.slug)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
+            except Exception as error:  # noqa: BLE001  # data that the store refuses: only the culprit may suffer
+                if len(settlements) > 1:
+                    for settlement in settlements:
+                        await self._write([settlement])
+                    return
+                log.error("settle.refused", delivery=settlements[0].delivery, exc_info=error)
+                settlements = [_without_texts(settlements[0])]
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
+            else:
+                self.is_stalled = False
+                self._settled(settlements, ready)
+                return
+
+
+def _without_texts(settlement: Settlement) -> Settlement:
+    """The settlement without what came from outside."""
+    attempt = msgspec.structs.replace(
+        settlement.attempt, response=None, request_body=b"", request_headers=(), error=None
+    )
+    return msgspec.structs.replace(settlement, attempt=attempt, reason=None)

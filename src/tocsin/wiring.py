@@ -1,0 +1,270 @@
+"""The composition root: settings become running parts. Nothing else names a concrete adapter."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import uvicorn
+import uvloop
+
+from tocsin.adapters.crypto.secret_box import AesSecretBox, master_key_beside, master_key_from
+from tocsin.adapters.http.resolver import Resolver
+from tocsin.adapters.http.sender import HttpSender
+from tocsin.adapters.sqlite.store import SqliteStore, prepare_file
+from tocsin.api.app import make_app
+from tocsin.api.services import Services
+from tocsin.config import Settings
+from tocsin.errors import Misconfigured, TocsinError
+from tocsin.model.endpoint import Endpoint
+from tocsin.model.event import Event
+from tocsin.model.ids import IdMint, Millis
+from tocsin.model.noun import Noun
+from tocsin.operations.answers import IdempotentAnswers
+from tocsin.operations.api_keys import ApiKeys
+from tocsin.operations.deliveries import Deliveries
+from tocsin.operations.endpoint_codec import EndpointCodec
+from tocsin.operations.endpoints import Endpoints as EndpointOperations
+from tocsin.operations.test_event import TestEvents
+from tocsin.pipeline.accept import Accept
+from tocsin.rules.accepting import Deciding, needs_of
+from tocsin.rules.egress import EgressPolicy, parse_networks
+from tocsin.telemetry import Metrics, log, set_up_logs
+from tocsin.workers.delivery import DeliveryWorker
+from tocsin.workers.endpoints import Endpoints
+from tocsin.workers.fanout import FanoutWorker
+from tocsin.workers.supervisor import Supervisor
+
+PARTITION: Final = 0
+"""The embedded store has one partition, and this process holds it."""
+GRACE_SECONDS: Final = 3
+"""How long requests to the API may take to finish when the server stops."""
+SWITCH_SECONDS: Final = 0.0005
+"""The interpreter's switch interval: with the default a busy loop starves the writer's thread."""
+
+
+class Running(Noun, frozen=True, kw_only=True):
+    """A server that answers. `generated_key` is the operator key that was made at first start, shown once."""
+
+    url: str
+    generated_key: str | None
+
+
+def now_ms() -> Millis:
+    """The wall clock."""
+    return time.time_ns() // 1_000_000
+
+
+def make_sender(settings: Settings) -> HttpSender:
+    """The sender with the operator's egress policy. Raises Misconfigured."""
+    try:
+        networks = parse_networks(settings.allow_networks)
+    except ValueError as error:
+        raise Misconfigured(f"TOCSIN_ALLOW_NETWORKS: {error}.") from error
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return HttpSender(EgressPolicy(allow_networks=networks, allow_http=settings.allow_http), Resolver(), context)
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the database up to date and let go of it. Raises Misconfigured, also while a server has it open."""
+    prepare_file(settings.database).release()
+
+
+def run(settings: Settings, ready: Callable[[Running], None]) -> None:
+    """Serve until SIGTERM or SIGINT. Raises Misconfigured."""
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await serve(settings, ready, stop)
+
+    sys.setswitchinterval(SWITCH_SECONDS)
+    uvloop.run(main())
+
+
+async def serve(settings: Settings, ready: Callable[[Running], None], stop: asyncio.Event) -> None:
+    """Serve until `stop` is set. Raises Misconfigured, or what ended a loop of the server."""
+    set_up_logs(settings.log_level)
+    sender = make_sender(settings)
+    store = SqliteStore(settings.database, now_ms, time.monotonic)
+    try:
+        await _serve(settings, store, sender, ready, stop)
+    finally:
+        await sender.close()
+        await asyncio.to_thread(store.close)
+
+
+async def _serve(
+    settings: Settings, store: SqliteStore, sender: HttpSender, ready: Callable[[Running], None], stop: asyncio.Event
+) -> None:
+    mint = IdMint(now_ms, os.urandom)
+    box = AesSecretBox(_master_key(settings))
+    codec = EndpointCodec(box)
+    metrics = Metrics()
+    keys = ApiKeys(store.directory, mint=mint, now_ms=now_ms, entropy=os.urandom)
+    await keys.load()
+    generated = await keys.bootstrap(settings.bootstrap_key.reveal() if settings.bootstrap_key else None)
+    await store.directory.finish_removals(now_ms())
+    endpoints = Endpoints(store.directory, store.directory, codec)
+    await endpoints.load()
+    holder, cursor = await store.queue.acquire(PARTITION)
+    background: set[asyncio.Task[object]] = set()
+
+    def in_background(task: asyncio.Task[object]) -> None:
+        background.add(task)
+        task.add_done_callback(background.discard)
+
+    def endpoint_changed(endpoint: Endpoint) -> None:
+        sender.close_pool(f"{endpoint.id}/{endpoint.revision - 1}")
+        in_background(asyncio.create_task(endpoints.reload()))
+
+    def disable(number: int) -> None:
+        gone = endpoints.prepared[number].endpoint
+        in_background(asyncio.create_task(operations.switch(gone.id, None, enabled=False)))
+
+    operations = EndpointOperations(
+        store.directory,
+        codec=codec,
+        mint=mint,
+        now_ms=now_ms,
+        entropy=os.urandom,
+        allow_http=settings.allow_http,
+        on_change=endpoint_changed,
+    )
+    delivery = DeliveryWorker(
+        queue=store.queue,
+        holder=holder,
+        sender=sender,
+        endpoints=endpoints,
+        mint=mint,
+        now_ms=now_ms,
+        jitter=random.random,
+        metrics=metrics,
+        disable=disable,
+    )
+    fanout = FanoutWorker(
+        reader=store.log,
+        queue=store.queue,
+        holder=holder,
+        cursor=cursor,
+        head=await store.log.head(),
+        endpoints=endpoints,
+        mint=mint,
+        now_ms=now_ms,
+        metrics=metrics,
+        pushed=delivery.pushed,
+    )
+
+    def committed(events: Sequence[Event]) -> None:
+        fanout.committed(events)
+
+    failures: list[BaseException] = []
+
+    def failed(error: BaseException) -> None:
+        failures.append(error)
+        stop.set()
+
+    accept = Accept(store.log, needs_of, Deciding(mint), committed)
+    supervisor = Supervisor(accept=accept, fanout=fanout, delivery=delivery, keys=keys, failed=failed)
+
+    def not_ready() -> Sequence[str]:
+        problems = [] if supervisor.is_alive() else ["a loop of the server has stopped"]
+        return [*problems, "outcomes cannot be written"] if delivery.is_stalled() else problems
+
+    services = Services(
+        accept=accept,
+        answers=IdempotentAnswers(store.answers, box, now_ms),
+        keys=keys,
+        endpoints=operations,
+        codec=codec,
+        deliveries=Deliveries(
+            queue=store.queue,
+            views=store.views,
+            directory=store.directory,
+            codec=codec,
+            dispatch=delivery,
+            mint=mint,
+            now_ms=now_ms,
+        ),
+        test_sending=TestEvents(sender, mint, now_ms),
+        views=store.views,
+        in_flight=delivery.in_flight,
+        standing=endpoints.standing,
+        ready=not_ready,
+        metrics=metrics.text,
+        now_ms=now_ms,
+    )
+    await supervisor.start()
+    try:
+        await _answer(settings, make_app(services), generated, ready, stop)
+    finally:
+        await supervisor.stop()
+        for task in list(background):
+            with contextlib.suppress(TocsinError):
+                await task
+    if failures:
+        raise failures[0]
+
+
+def _master_key(settings: Settings) -> bytes:
+    if settings.master_key is not None:
+        return master_key_from(settings.master_key.reveal())
+    return master_key_beside(Path(settings.database))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn in our loop: signals are ours."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        del sig, frame
+
+
+async def _answer(
+    settings: Settings, app: object, generated: str | None, ready: Callable[[Running], None], stop: asyncio.Event
+) -> None:
+    """Answer requests until `stop`; those under way may finish."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as error:
+        raise Misconfigured(f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}.") from error
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]  # an ASGI 3 callable; uvicorn's type wants its own spelling of it
+        http="httptools",
+        loop="none",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    host = f"[{settings.host}]" if family == socket.AF_INET6 else settings.host
+    url = f"http://{host}:{listener.getsockname()[1]}"
+    log.info("serving", url=url)
+    ready(Running(url=url, generated_key=generated))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    stopping.cancel()
+    await serving
