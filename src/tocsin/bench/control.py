@@ -13,7 +13,8 @@ from tocsin.bench.scenarios import Load
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """To the generator: POST for so many `seconds`, or `events` where given, numbering events from `first`."""
+    """To the generator: POST for so many `seconds`, or `events` where given, numbering events from `first`; `rate`
+    in events per second, None: as fast as the connections are answered."""
 
     port: int
     load: Load
@@ -23,6 +24,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     first: int
     seconds: float
     events: int | None = None
+    rate: float | None = None
     path: str | None = None
 
 

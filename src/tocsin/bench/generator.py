@@ -22,6 +22,9 @@ PATIENCE_SECONDS: Final = 30.0
 REST_SECONDS: Final = 0.05
 """How long a connection rests after it was told that there is too much, or was lost."""
 MOST_RECONNECTIONS: Final = 1000
+LATE_NS: Final = 2_000_000
+"""A POST of a paced load that leaves later than this was held up by the server: its times count from when it was due.
+(Timers are exact to a millisecond.)"""
 
 
 class Course:
@@ -32,6 +35,8 @@ class Course:
         self.batch = run.batch
         self.next = run.first
         self.beyond = run.first + run.events if run.events is not None else 1 << 62
+        self.interval_ns = int(run.batch / run.rate * 1e9) if run.rate else 0
+        self.first = run.first
         self.started_ns = time.monotonic_ns()
         self.until_ns = self.started_ns + int(run.seconds * 1e9)
         self.ended_ns = self.started_ns
@@ -49,6 +54,11 @@ class Course:
             return -1
         self.next = first + self.batch
         return first
+
+    def due_ns(self, first: int) -> int:
+        """When the POST that begins with event `first` is to be sent; 0: as soon as it can be."""
+        turn = (first - self.first) // self.batch
+        return self.started_ns + turn * self.interval_ns if self.interval_ns else 0
 
     def retire(self) -> None:
         """A connection has nothing more to do."""
@@ -154,19 +164,24 @@ class Connection(asyncio.Protocol):
             course.retire()
 
     def _advance(self, course: Course) -> None:
-        self._first = course.take()
-        if self._first >= 0:
-            self._send(course)
-        else:
+        self._first = first = course.take()
+        if first < 0:
             self._course = None
             course.retire()
+        elif (wait_ns := course.due_ns(first) - time.monotonic_ns()) > 0:
+            asyncio.get_running_loop().call_later(wait_ns / 1e9, self._send, course)
+        else:
+            self._send(course)
 
     def _send(self, course: Course) -> None:
         if self._transport is None:
             self._reopen(course)
             return
-        self._sent_ns = now = time.monotonic_ns()
-        self._transport.write(course.requests.make(self._first, self._index, self._turn, now))
+        sent_ns, due_ns = time.monotonic_ns(), course.due_ns(self._first)
+        if due_ns and sent_ns - due_ns > LATE_NS:
+            sent_ns = due_ns
+        self._sent_ns = sent_ns
+        self._transport.write(course.requests.make(self._first, self._index, self._turn, sent_ns))
 
     def _reopen(self, course: Course) -> None:
         course.reconnected += 1

@@ -104,7 +104,7 @@ class Bench:
     async def warm_up(self) -> int:
         """Send and await what is not measured. Gives the number of the first event that is."""
         batch = self._scenario.batch
-        generated = await self._run(0, 30.0, max(self._effort.warm_up // batch, 1) * batch)
+        generated = await self._run(0, 30.0, max(self._effort.warm_up // batch, 1) * batch, None)
         await self._await_arrivals(generated.beyond)
         return generated.beyond
 
@@ -115,7 +115,7 @@ class Bench:
         events = self._effort.events
         batch = self._scenario.batch
         events = max(events // batch, 1) * batch if events is not None else None
-        generated = await self._run(first, self._effort.seconds, events)
+        generated = await self._run(first, self._effort.seconds, events, self._scenario.rate)
         generator = self._generator.usage
         arrived = await self._await_arrivals(generated.beyond)
         await self._await_quiet()
@@ -135,7 +135,7 @@ class Bench:
             Tell(first=course.first, beyond=course.generated.beyond, endpoints=endpoints), Received
         )
 
-    async def _run(self, first: int, seconds: float, events: int | None) -> Generated:
+    async def _run(self, first: int, seconds: float, events: int | None, rate: float | None) -> Generated:
         scenario, server = self._scenario, self._server
         run = Run(
             port=server.port if server else self._sink.port,
@@ -146,6 +146,7 @@ class Bench:
             first=first,
             seconds=seconds,
             events=events,
+            rate=rate,
             path=None if server else "/0",
         )
         generated = await self._generator.ask(run, Generated, seconds + 60)

@@ -12,7 +12,8 @@ Target = Literal["server", "sink"]
 
 class Scenario(Noun, frozen=True, kw_only=True):
     """One measurement. `batch` events go into each POST; `budget_us` is the CPU time of the server that a delivered event
-    may cost (a delivery, with several endpoints), where there is a budget. `is_floor`: what the parts cost without
+    may cost (a delivery, with several endpoints), where there is a budget. `rate`: paced to so many events per second, to see
+    latency without a queue. `is_floor`: what the parts cost without
     Tocsin's own work."""
 
     name: str
@@ -23,6 +24,7 @@ class Scenario(Noun, frozen=True, kw_only=True):
     batch: int = 1
     endpoints: int = 1
     is_ordered: bool = False
+    rate: float | None = None
     budget_us: float | None = None
 
     @property
@@ -50,6 +52,9 @@ SCENARIOS: Final = (
     Scenario(name="fanout-3", meaning="one event per POST, 3 endpoints", connections=64, endpoints=3, budget_us=70),
     Scenario(name="fanout-20", meaning="one event per POST, 20 endpoints", connections=64, endpoints=20, budget_us=70),
     Scenario(name="ordered", meaning="one endpoint, ordered by subject", connections=64, is_ordered=True),
+    Scenario(
+        name="paced-300", meaning="300 events per second, evenly: latency without a queue", connections=64, rate=300
+    ),
     Scenario(name="jobs-64", meaning="job reports, one per POST", connections=64, load="job_reports"),
 )
 BY_NAME: Final = {scenario.name: scenario for scenario in SCENARIOS}
