@@ -1,0 +1,292 @@
+"""Decides on submissions: which events, rows and answer they give, from what is known of their tenant (DELIVERY A).
+
+The facts are changed as a verdict says, so that the next submission of the commit group finds them; a refused submission
+changes nothing.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Final, Literal
+
+import msgspec
+
+from tocsin.errors import InvalidRequest, TocsinError, VersionConflict
+from tocsin.model.event import OWN_SUBJECT_TYPES, NewEvent
+from tocsin.model.ids import EventId, IdMint, Millis
+from tocsin.model.job import JobRow, Report
+from tocsin.model.noun import Noun
+from tocsin.model.record import Change, DataVersionData
+from tocsin.model.submission import (
+    Changes,
+    CloudEvents,
+    DataVersions,
+    Facts,
+    Lineage,
+    Needs,
+    Reports,
+    StoredVersion,
+    Submission,
+    Verdict,
+)
+from tocsin.rules.job_reports import Told, told_by
+from tocsin.rules.record_expansion import expand, missing_role
+
+_ACCEPTED: Final = 202
+_HIGHEST_VERSION: Final = 2**63 - 1
+_encode = msgspec.json.Encoder().encode
+
+
+class ReportAnswer(Noun, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one report. `job_id` is None when it could not be read."""
+
+    job_id: str | None
+    outcome: Literal["changed", "unchanged", "refused"]
+    event_ids: list[EventId]
+    problem: dict[str, object] | msgspec.UnsetType = msgspec.UNSET
+
+
+class ChangeAnswer(Noun, frozen=True, kw_only=True):
+    """The version of one change, and its events."""
+
+    version_id: int
+    event_ids: tuple[EventId, ...]
+
+
+class DataVersionAnswer(Noun, frozen=True, kw_only=True):
+    """The event of one data version."""
+
+    data_category_id: str
+    data_version: str
+    event_ids: tuple[EventId, ...]
+
+
+class CloudEventAnswer(Noun, frozen=True, kw_only=True):
+    """What became of one CloudEvent; `id` is the producer's."""
+
+    id: str
+    outcome: Literal["accepted", "duplicate"]
+    event_id: EventId
+
+
+Answer = ReportAnswer | ChangeAnswer | DataVersionAnswer | CloudEventAnswer
+
+
+class Answers(Noun, frozen=True, kw_only=True):
+    """The body of an answer: one result for each item, in input order."""
+
+    results: tuple[Answer, ...]
+
+
+def seen_hash(source: str, event_id: str) -> bytes:
+    """By which a CloudEvent is recognised: 16 bytes over its source and id, each with its length before it."""
+    digest = blake2b(digest_size=16)
+    for text in (source.encode(), event_id.encode()):
+        digest.update(len(text).to_bytes(4, "big") + text)
+    return digest.digest()
+
+
+def needs_of(submission: Submission) -> Needs:
+    """What must be known of the tenant before the submission can be decided on."""
+    match submission.body:
+        case Reports(items=reports):
+            jobs = {item.job_id: None for item in reports if isinstance(item, Report)}
+            parents = {item.parent_job_id: None for item in reports if isinstance(item, Report) and item.parent_job_id}
+            return Needs(jobs=tuple(jobs), lineages=tuple(parents))
+        case Changes(items=changes):
+            given = {item.version_id: None for item in changes if item.version_id is not None}
+            return Needs(versions=tuple(given), counter=True)
+        case CloudEvents(items=events):
+            return Needs(seen=tuple({seen_hash(item.context.source, item.context.id): None for item in events}))
+        case DataVersions():
+            return Needs()
+
+
+class Deciding:
+    """Decides (`model.submission.Decide`). The mint is all that it keeps."""
+
+    __slots__ = ("_mint",)
+
+    def __init__(self, mint: IdMint) -> None:
+        self._mint = mint
+
+    def __call__(self, submission: Submission, facts: Facts) -> Verdict:
+        match submission.body:
+            case Reports() as body:
+                return self._on_reports(body, submission, facts)
+            case Changes() as body:
+                return self._on_changes(body, submission, facts)
+            case CloudEvents() as body:
+                return self._on_cloud_events(body, submission, facts)
+            case DataVersions() as body:
+                return self._on_data_versions(body, submission)
+
+    def _on_reports(self, body: Reports, submission: Submission, facts: Facts) -> Verdict:
+        """Each report stands alone and sees what those before it did."""
+        answers: list[Answer] = []
+        events: list[NewEvent] = []
+        rows: dict[str, JobRow] = {}
+        for index, item in enumerate(body.items):
+            told = item if isinstance(item, TocsinError) else _told(item, facts, submission.received_at)
+            job_id = None if isinstance(item, TocsinError) else item.job_id
+            if isinstance(told, TocsinError):
+                if body.single:
+                    return _refused(told)
+                problem = told.under(f"/{index}").problem()
+                answers.append(ReportAnswer(job_id=job_id, outcome="refused", event_ids=[], problem=problem))
+                continue
+            if told.row is None:
+                answers.append(ReportAnswer(job_id=job_id, outcome="unchanged", event_ids=[]))
+                continue
+            new = self._job_events(told, told.row, submission.tenant)
+            events += new
+            rows[told.row.job.job_id] = told.row
+            answers.append(ReportAnswer(job_id=job_id, outcome="changed", event_ids=[event.id for event in new]))
+        return _accepted(answers, events, jobs=tuple(rows.items()))
+
+    def _job_events(self, told: Told, row: JobRow, tenant: str) -> list[NewEvent]:
+        if not told.verbs:
+            return []
+        data = _encode(row.job)
+        return [
+            NewEvent(
+                id=self._mint.event(),
+                tenant=tenant,
+                type="job." + verb,
+                subject_type="job",
+                subject_id=row.job.job_id,
+                verb=verb,
+                time=told.time,
+                data=data,
+            )
+            for verb in told.verbs
+        ]
+
+    def _on_changes(self, body: Changes, submission: Submission, facts: Facts) -> Verdict:
+        answers: list[Answer] = []
+        events: list[NewEvent] = []
+        used: dict[int, StoredVersion] = {}
+        counter = facts.counter
+        for index, change in enumerate(body.items):
+            version_id = counter + 1 if change.version_id is None else change.version_id
+            known = used.get(version_id) or facts.versions.get(version_id)
+            if change.version_id is not None and known is not None and known.content_hash == change.content_hash:
+                answers.append(ChangeAnswer(version_id=version_id, event_ids=known.event_ids))
+                continue
+            problem = _fault(change, version_id, counter, known)
+            if problem is not None:
+                return _refused(problem if body.single else problem.under(f"/{index}"))
+            new = expand(change, version_id, submission.tenant, submission.received_at, self._mint.event)
+            event_ids = tuple(event.id for event in new)
+            counter = version_id
+            if change.version_id is not None:
+                used[version_id] = StoredVersion(content_hash=change.content_hash, event_ids=event_ids)
+            events += new
+            answers.append(ChangeAnswer(version_id=version_id, event_ids=event_ids))
+        facts.counter = counter
+        facts.versions.update(used)
+        return _accepted(answers, events, versions=tuple(used.items()))
+
+    def _on_cloud_events(self, body: CloudEvents, submission: Submission, facts: Facts) -> Verdict:
+        for index, item in enumerate(body.items):
+            if item.subject_type in OWN_SUBJECT_TYPES:
+                pointer = "/type" if len(body.items) == 1 else f"/{index}/type"
+                return _refused(InvalidRequest.at(pointer, f"The subject type {item.subject_type} is Tocsin's own."))
+        answers: list[Answer] = []
+        events: list[NewEvent] = []
+        seen: list[tuple[bytes, EventId]] = []
+        for item in body.items:
+            context = item.context
+            digest = seen_hash(context.source, context.id)
+            known = facts.seen.get(digest)
+            if known is not None:
+                answers.append(CloudEventAnswer(id=context.id, outcome="duplicate", event_id=known))
+                continue
+            event_id = self._mint.event()
+            events.append(
+                NewEvent(
+                    id=event_id,
+                    tenant=submission.tenant,
+                    type=item.type,
+                    subject_type=item.subject_type,
+                    subject_id=context.subject or "",
+                    verb=item.verb,
+                    time=submission.received_at if item.time is None else item.time,
+                    data=item.data,
+                    cloud=context,
+                )
+            )
+            facts.seen[digest] = event_id
+            seen.append((digest, event_id))
+            answers.append(CloudEventAnswer(id=context.id, outcome="accepted", event_id=event_id))
+        return _accepted(answers, events, seen=tuple(seen))
+
+    def _on_data_versions(self, body: DataVersions, submission: Submission) -> Verdict:
+        answers: list[Answer] = []
+        events: list[NewEvent] = []
+        for item in body.items:
+            category, version = item.data_category_id, item.data_version
+            event = NewEvent(
+                id=self._mint.event(),
+                tenant=submission.tenant,
+                type="data_version.published",
+                subject_type="data_version",
+                subject_id=category,
+                verb="published",
+                time=submission.received_at if item.time is None else item.time,
+                data=_encode(DataVersionData(data_category_id=category, data_version=version)),
+            )
+            events.append(event)
+            answers.append(DataVersionAnswer(data_category_id=category, data_version=version, event_ids=(event.id,)))
+        return _accepted(answers, events)
+
+
+def _told(report: Report, facts: Facts, received_at: Millis) -> Told | TocsinError:
+    """What the report says that was not known; the facts now know it too."""
+    job_id = report.job_id
+    old = facts.jobs.get(job_id)
+    told = told_by(report, old, facts.lineages, received_at)
+    if isinstance(told, Told) and told.row is not None:
+        job = told.row.job
+        facts.jobs[job_id] = told.row
+        if old is None or old.job.parent_job_id != job.parent_job_id or old.job.root_job_id != job.root_job_id:
+            facts.lineages[job_id] = Lineage(parent_job_id=job.parent_job_id, root_job_id=job.root_job_id)
+    return told
+
+
+def _fault(change: Change, version_id: int, counter: int, known: StoredVersion | None) -> TocsinError | None:
+    missing = missing_role(change)
+    if missing is not None:
+        return InvalidRequest.at(f"/{missing}", f"The action {change.action.value} needs this record.")
+    if known is None and counter < version_id <= _HIGHEST_VERSION:
+        return None
+    if version_id > _HIGHEST_VERSION:
+        detail = "No version id is left: the highest one has been used."
+    elif known is not None:
+        detail = f"Version {version_id} was used for another change."
+    else:
+        detail = f"Version {version_id} is not higher than {counter}, the highest one used."
+    return VersionConflict(detail).under("/version_id")
+
+
+def _accepted(
+    answers: list[Answer],
+    events: list[NewEvent],
+    *,
+    jobs: tuple[tuple[str, JobRow], ...] = (),
+    seen: tuple[tuple[bytes, EventId], ...] = (),
+    versions: tuple[tuple[int, StoredVersion], ...] = (),
+) -> Verdict:
+    return Verdict(
+        status=_ACCEPTED,
+        body=_encode(Answers(results=tuple(answers))),
+        events=tuple(events),
+        jobs=jobs,
+        seen=seen,
+        versions=versions,
+        keeps_answer=True,
+    )
+
+
+def _refused(problem: TocsinError) -> Verdict:
+    return Verdict(status=problem.status, body=b"", problem=problem)
