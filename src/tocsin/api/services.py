@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
 
 from tocsin.errors import TocsinError
-from tocsin.model.attempt import Attempt
-from tocsin.model.endpoint import Endpoint, Standing
+from tocsin.model.endpoint import Standing
 from tocsin.model.noun import Noun
 from tocsin.model.submission import Accepted, Submission
 from tocsin.operations.answers import IdempotentAnswers
@@ -15,14 +13,8 @@ from tocsin.operations.api_keys import ApiKeys
 from tocsin.operations.deliveries import Deliveries
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.endpoints import Endpoints
+from tocsin.operations.test_event import TestEvents
 from tocsin.ports import Views
-
-
-class TestSending(Protocol):
-    """Sends a sample event to an endpoint now; nothing is kept."""
-
-    async def __call__(self, endpoint: Endpoint, event_type: str | None) -> Attempt:
-        """Raises InvalidRequest when there is no such event type, or when the endpoint's format cannot express it."""
 
 
 class Services(Noun, frozen=True, kw_only=True):
@@ -35,7 +27,7 @@ class Services(Noun, frozen=True, kw_only=True):
     endpoints: Endpoints
     codec: EndpointCodec
     deliveries: Deliveries
-    test_sending: TestSending
+    test_sending: TestEvents
     views: Views
     in_flight: Callable[[int], bool]
     standing: Callable[[int], Standing | None]

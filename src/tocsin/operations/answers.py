@@ -35,7 +35,7 @@ class IdempotentAnswers:
 
     __slots__ = ("_box", "_now_ms", "_running", "_store")
 
-    def __init__(self, store: Answers, *, box: SecretBox, now_ms: Callable[[], int]) -> None:
+    def __init__(self, store: Answers, box: SecretBox, now_ms: Callable[[], int]) -> None:
         self._store = store
         self._box = box
         self._now_ms = now_ms

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from tocsin.errors import Conflict, NotFound
-from tocsin.model.delivery import Claim, DeliveryState, NewDelivery
+from tocsin.model.delivery import DeliveryState, NewDelivery
 from tocsin.model.event import order_keys
 from tocsin.model.ids import DeliveryId, IdMint
 from tocsin.operations.endpoint_codec import EndpointCodec
@@ -16,14 +16,11 @@ from tocsin.ports import DeliveryView, Directory, Queue, Views
 class Dispatch(Protocol):
     """What the delivering side of this process is told and asked."""
 
-    def in_flight(self, delivery: int) -> bool:
-        """Whether a request for this delivery (its number) is out."""
-
     def wake(self, endpoint: int) -> None:
         """Something became due for this endpoint (its number)."""
 
-    def take(self, claims: Sequence[Claim]) -> None:
-        """These deliveries of ordered endpoints became ready."""
+    async def cancel(self, endpoint: int, delivery: int, reason: str) -> None:
+        """Give up a delivery if it is still pending (endpoint and delivery by number)."""
 
 
 class Deliveries:
@@ -81,9 +78,7 @@ class Deliveries:
         otherwise."""
         view = await self._known(delivery_id, tenant)
         if view.state is DeliveryState.PENDING:
-            in_flight = frozenset({view.number}) if self._dispatch.in_flight(view.number) else frozenset[int]()
-            claims = await self._queue.cancel((view.number,), in_flight, "cancelled by hand", self._now_ms())
-            self._dispatch.take(claims)
+            await self._dispatch.cancel(view.endpoint, view.number, "cancelled by hand")
             view = await self._known(delivery_id, tenant)
         if view.state is not DeliveryState.CANCELLED:
             raise Conflict(f"The delivery is {view.state.value}.", state=view.state.value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from tocsin.errors import Conflict, InvalidRequest, NotFound
 from tocsin.model.endpoint import Endpoint, EndpointConfig, HmacSigning, StandardWebhooksSigning
@@ -26,10 +26,8 @@ class Changed(Noun, frozen=True, kw_only=True):
 
 
 class Endpoints:
-    """Changes of endpoints. `on_change` hears of each one after it is stored, so that fan-out and delivery see it.
-
-    `entropy` gives n random bytes.
-    """
+    """Changes of endpoints. `on_change` is awaited after each one is stored and before it is answered, so that fan-out and
+    delivery have seen it. `entropy` gives n random bytes."""
 
     __slots__ = ("_allow_http", "_codec", "_directory", "_entropy", "_mint", "_now_ms", "_on_change")
 
@@ -42,7 +40,7 @@ class Endpoints:
         now_ms: Callable[[], int],
         entropy: Callable[[int], bytes],
         allow_http: bool,
-        on_change: Callable[[Endpoint], None],
+        on_change: Callable[[Endpoint], Awaitable[None]],
     ) -> None:
         self._directory = directory
         self._codec = codec
@@ -67,7 +65,7 @@ class Endpoints:
                 config=self._codec.encode(config, endpoint_id),
             )
         )
-        return self._told(stored, generated)
+        return await self._told(stored, generated)
 
     async def get(self, endpoint_id: EndpointId, tenant: str | None) -> Endpoint:
         """One, seen by a tenant (None: the operator). Raises NotFound."""
@@ -90,7 +88,7 @@ class Endpoints:
         stored = await self._stored(endpoint_id, tenant)
         endpoint = self._codec.endpoint_of(stored)
         await self._directory.remove_endpoint(stored, self._now_ms())
-        self._on_change(with_fields(endpoint, is_deleted=True, revision=endpoint.revision + 1))
+        await self._on_change(with_fields(endpoint, is_deleted=True, revision=endpoint.revision + 1))
 
     async def _change(
         self, endpoint_id: EndpointId, tenant: str | None, change: Callable[[EndpointConfig], EndpointConfig]
@@ -107,7 +105,7 @@ class Endpoints:
                 to_head=config.enabled and not before.enabled,
             )
             if changed:
-                return self._told(changed, generated)
+                return await self._told(changed, generated)
         raise Conflict("The endpoint is being changed by others at the same time.")
 
     async def _stored(self, endpoint_id: EndpointId, tenant: str | None) -> StoredEndpoint:
@@ -116,9 +114,9 @@ class Endpoints:
             raise NotFound
         return stored
 
-    def _told(self, stored: StoredEndpoint, generated: str | None) -> Changed:
+    async def _told(self, stored: StoredEndpoint, generated: str | None) -> Changed:
         endpoint = self._codec.endpoint_of(stored)
-        self._on_change(endpoint)
+        await self._on_change(endpoint)
         return Changed(endpoint=endpoint, generated=generated)
 
     def _complete(self, config: EndpointConfig) -> tuple[EndpointConfig, str | None]:

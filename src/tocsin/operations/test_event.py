@@ -1,0 +1,68 @@
+"""The test of an endpoint: a sample event is prepared and sent now, and nothing of it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from tocsin.errors import InvalidRequest
+from tocsin.formats import sample_event, sample_for
+from tocsin.model.attempt import Attempt
+from tocsin.model.delivery import Delivery
+from tocsin.model.endpoint import Endpoint, Retry
+from tocsin.model.event_view import EventView
+from tocsin.model.ids import IdMint
+from tocsin.operations.endpoint_codec import with_fields
+from tocsin.pipeline.prepare import Preparation
+from tocsin.pipeline.send import send
+from tocsin.ports import Sender
+from tocsin.rules.outcome import settlement_of, verdict_of
+
+NEVER_AGAIN: Final = Retry(schedule_seconds=())
+
+
+class TestEvents:
+    """Sends sample events with the sender that deliveries use, under the same egress rules."""
+
+    __slots__ = ("_mint", "_now_ms", "_sender")
+
+    def __init__(self, sender: Sender, mint: IdMint, now_ms: Callable[[], int]) -> None:
+        self._sender = sender
+        self._mint = mint
+        self._now_ms = now_ms
+
+    async def send(self, endpoint: Endpoint, event_type: str | None) -> Attempt:
+        """One attempt with a sample of this type; without one, of a type that the format expresses. Raises InvalidRequest when
+        there is no such type, or the format cannot express it."""
+        preparation = Preparation(endpoint)
+        started_at = self._now_ms()
+        kind = event_type or sample_for(preparation.renderer)
+        event = sample_event(kind, tenant=endpoint.tenant, event_id=self._mint.event(), now=started_at)
+        if event is None:
+            raise InvalidRequest.at("/event_type", "There is no such event type.")
+        view = EventView(event)
+        if not preparation.renderer.expresses(view):
+            raise InvalidRequest.at("/event_type", "The endpoint's format cannot express this event type.")
+        delivery = Delivery(
+            number=0,
+            id=self._mint.delivery(),
+            tenant=endpoint.tenant,
+            endpoint=endpoint.number,
+            lane=0,
+            created_at=started_at,
+        )
+        request = preparation.request(delivery, view, started_at)
+        exchange = await send(self._sender, request)
+        if verdict_of(exchange).at_once:
+            exchange = await send(self._sender, request)
+        settled = settlement_of(
+            delivery,
+            with_fields(endpoint.config, retry=NEVER_AGAIN),
+            exchange,
+            request,
+            started_at,
+            self._now_ms(),
+            0.0,
+            self._mint.attempt(),
+        )
+        return with_fields(settled.settlement.attempt, next_attempt_at=None)
