@@ -169,16 +169,16 @@ def lint(_: Sequence[str]) -> None:
     """Run every linter: format, lint, types, layers. All of them run; one that fails fails the command."""
     need("dev")
     linters: tuple[tuple[str | Path, ...], ...] = (
-        (BIN / "ruff", "format", "--check"),
-        (BIN / "ruff", "check"),
-        (PYTHON, "-m", "mypy"),
+        ("-m", "ruff", "format", "--check"),
+        ("-m", "ruff", "check"),
+        ("-m", "mypy"),
         (BIN / "lint-imports", "--no-cache"),
     )
     failed = []
     for linter in linters:
-        name = " ".join([Path(linter[0]).name, *map(str, linter[1:])])
+        name = " ".join(Path(part).name for part in linter if part != "-m")
         say(f"dev.py: {name}")
-        if run(*linter) != 0:
+        if run(PYTHON, *linter) != 0:
             failed.append(name)
     if failed:
         sys.exit(f"dev.py: failed: {', '.join(failed)}")
@@ -244,9 +244,12 @@ def main() -> None:
         epilog="commands:\n" + "\n".join(f"  {name:6} {made.__doc__}" for name, made in COMMANDS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND")
+    parser.add_argument("command", choices=COMMANDS, nargs="?", metavar="COMMAND")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="passed on")
     chosen = parser.parse_args()
+    if chosen.command is None:
+        parser.print_help(sys.stderr)
+        sys.exit(2)
     try:
         COMMANDS[chosen.command](chosen.arguments)
     except KeyboardInterrupt:
