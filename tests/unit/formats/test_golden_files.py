@@ -1,0 +1,52 @@
+"""What is sent, byte for byte. After a wanted change: TOCSIN_REGENERATE=1 pytest <this file>, then read the difference."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from format_builders import rendered
+from format_cases import CASES
+
+from tocsin.formats import KINDS
+from tocsin.formats.reference import formats_page
+
+ROOT = Path(__file__).parents[3]
+VECTORS = ROOT / "tests/vectors/formats"
+PAGE = ROOT / "docs/reference/formats.md"
+REGENERATE = os.environ.get("TOCSIN_REGENERATE") == "1"
+
+
+def files_of(case) -> dict[Path, bytes]:
+    kind, name, setting, event = case
+    sent = rendered(setting, event)
+    assert sent is not None
+    folder = VECTORS / kind
+    suffix = "json" if sent.content_type.endswith("json") else "bin"
+    files = {folder / f"{name}.{suffix}": sent.body}
+    if kind == "cloudevents":
+        lines = (("Content-Type", sent.content_type), *sent.headers)
+        files[folder / f"{name}.headers"] = "".join(f"{name}: {value}\n" for name, value in lines).encode("ascii")
+    return files
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}/{case[1]}")
+def test_bytes(case):
+    for path, content in files_of(case).items():
+        if REGENERATE:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        assert path.read_bytes() == content, path.name
+
+
+def test_every_golden_file_has_its_case():
+    wanted = {path for case in CASES for path in files_of(case)}
+    assert {path for path in VECTORS.rglob("*") if path.is_file()} == wanted
+    assert {path.parent.name for path in wanted} == set(KINDS)
+
+
+def test_the_reference_page_is_made_from_the_tables():
+    if REGENERATE:
+        PAGE.write_text(formats_page(), encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == formats_page()
