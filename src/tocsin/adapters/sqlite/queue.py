@@ -11,7 +11,7 @@ import msgspec
 from tocsin.adapters.sqlite.lines import join_lines, leave_lines
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import DELIVERY_COLUMNS, delivery_of, encode, event_of
-from tocsin.adapters.sqlite.statements import Row, read, read_among, read_one, statement, write, write_rows
+from tocsin.adapters.sqlite.statements import Row, listed, read, read_among, read_one, statement, write, write_rows
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.errors import StoreUnavailable
 from tocsin.model.attempt import Settlement
@@ -142,7 +142,7 @@ class SqliteQueue:
         def transaction(connection: apsw.Connection) -> list[Claim]:
             if not numbers:
                 return []
-            rows = connection.execute(statement("cancel"), (reason, now, apsw.carray(tuple(numbers)))).fetchall()
+            rows = connection.execute(statement("cancel"), (reason, now, listed(numbers))).fetchall()
             cancelled = [number for (number,) in cast("list[tuple[int]]", rows)]
             return _claims(connection, leave_lines(connection, [n for n in cancelled if n not in in_flight]))
 

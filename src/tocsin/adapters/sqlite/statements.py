@@ -7,6 +7,7 @@ interpreter lock each time, which costs 250-fold beside a busy loop (measured).
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -75,14 +76,21 @@ def read_one(connection: apsw.Connection, name: str, values: Row = ()) -> Row | 
     return connection.execute(statement(name), values).fetchone()
 
 
+def listed(values: Iterable[int]) -> apsw.CArrayBinding:
+    """Whole numbers as one parameter: `IN (SELECT value FROM carray(?))`."""
+    return apsw.carray(array("q", values))
+
+
 def read_among(
-    connection: apsw.Connection, name: str, before: Row, among: Iterable[str] | Iterable[int] | Iterable[bytes]
+    connection: apsw.Connection, name: str, before: Row, among: Iterable[str] | Iterable[bytes] | Iterable[int]
 ) -> list[Row]:
     """All rows of a query whose last parameter is a list: `... IN (SELECT value FROM carray(?))`."""
-    values = tuple(among)
+    values = list(among)
     if not values:
         return []
-    return connection.execute(statement(name), (*before, apsw.carray(values))).fetchall()
+    texts = [value for value in values if isinstance(value, str | bytes)]
+    parameter = apsw.carray(tuple(texts)) if texts else listed(value for value in values if isinstance(value, int))
+    return connection.execute(statement(name), (*before, parameter)).fetchall()
 
 
 def read_page(connection: apsw.Connection, name: str, values: Values, *words: str) -> list[Row]:

@@ -1,0 +1,91 @@
+"""Order by key: random histories against a small model that computes readiness from scratch (DELIVERY F)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from given import NOTHING, deciding, delivery, endpoint, settlement, submission
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tocsin.adapters.sqlite.store import SqliteStore
+from tocsin.model.delivery import Step
+from tocsin.model.ids import IdMint
+from tocsin.ports import Cursor
+
+KEYS = ("a", "b", "c")
+key_sets = st.lists(st.sampled_from(KEYS), min_size=1, max_size=2, unique=True)
+moves = st.one_of(
+    st.tuples(st.just("fan"), st.lists(key_sets, min_size=1, max_size=3)),
+    st.tuples(st.just("settle"), st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=3)),
+    st.tuples(st.just("cancel"), st.integers(0, 20)),
+    st.tuples(st.just("restart"), st.none()),
+)
+
+
+class Model:
+    """Who is unsettled, in order, with their keys. Ready: nobody earlier who is unsettled shares a key."""
+
+    def __init__(self) -> None:
+        self.open: dict[int, frozenset[str]] = {}
+
+    def ready(self) -> list[int]:
+        return [n for n, keys in self.open.items() if not any(m < n and other & keys for m, other in self.open.items())]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(moves, max_size=14))
+def test_the_store_agrees_with_the_model_in_every_history(history: list[tuple[str, object]]) -> None:
+    asyncio.run(follow(history))
+
+
+async def follow(history: list[tuple[str, object]]) -> None:
+    mint = IdMint(lambda: 1, os.urandom)
+    model = Model()
+    with tempfile.TemporaryDirectory() as folder:
+        store = SqliteStore(Path(folder) / "order.db", lambda: 1, time.monotonic)
+        try:
+            await store.log.accept([(submission(), NOTHING)], deciding(mint))
+            await store.directory.add_endpoint(endpoint(mint))
+            revision, _ = await store.directory.endpoints()
+            holder, cursor = await store.queue.acquire(0)
+            for move, argument in history:
+                newly: list[int] = []
+                before = model.ready()
+                match move:
+                    case "fan":
+                        made = [delivery(mint, 1, 1, keys=keys) for keys in argument]  # type: ignore[attr-defined]  # a list
+                        after = Cursor(position=cursor.position + 1)
+                        fanned = await store.queue.fan(holder, cursor, after, made, directory_revision=revision)
+                        assert fanned is not None
+                        cursor = after
+                        for new, placed in zip(made, fanned, strict=True):
+                            model.open[placed.number] = frozenset(new.keys)
+                            assert (placed.blocked == 0) == (placed.number in model.ready())
+                        before = model.ready()
+                    case "settle":
+                        chosen = {before[i % len(before)]: ends for i, ends in argument if before}  # type: ignore[attr-defined]  # a list
+                        outcome = [
+                            settlement(mint, n, step=Step.SUCCEED if ends else Step.RETRY) for n, ends in chosen.items()
+                        ]
+                        newly = [c.delivery.number for c in await store.queue.settle(holder, outcome)]
+                        for number, ends in chosen.items():
+                            if ends:
+                                del model.open[number]
+                    case "cancel":
+                        waiting = list(model.open)
+                        if waiting:
+                            number = waiting[argument % len(waiting)]  # type: ignore[operator]  # a number
+                            newly = [c.delivery.number for c in await store.queue.cancel([number], frozenset(), "x", 1)]
+                            del model.open[number]
+                    case _:
+                        holder, cursor = await store.queue.acquire(0)
+                assert sorted(newly) == [n for n in model.ready() if n not in before]
+                due = await store.queue.due(holder, 1, 0, 10, 1000)
+                assert sorted(c.delivery.number for c in due.claims) == model.ready()
+        finally:
+            store.close()

@@ -1,0 +1,196 @@
+"""Deliveries that are not settled: fan-out by compare-and-set, what is due, settling, cancelling, resending."""
+
+from __future__ import annotations
+
+import pytest
+from given import NOTHING, deciding, delivery, endpoint, settlement, submission
+
+from tocsin.adapters.sqlite.store import SqliteStore
+from tocsin.errors import StoreUnavailable
+from tocsin.model.delivery import Step
+from tocsin.model.ids import IdMint
+from tocsin.ports import Cursor, DeliveryQuery, Holder, Waiting
+
+PAGE = DeliveryQuery(tenant=None, limit=100)
+
+
+async def prepared(store: SqliteStore, mint: IdMint, events: int = 3) -> tuple[Holder, Cursor, int]:
+    """A holder at the beginning of a log of so many events, and the directory's revision with two endpoints in it."""
+    await store.log.accept([(submission(), NOTHING)], deciding(mint, events))
+    for _ in range(2):
+        await store.directory.add_endpoint(endpoint(mint))
+    holder, cursor = await store.queue.acquire(0)
+    revision, _ = await store.directory.endpoints()
+    return holder, cursor, revision
+
+
+async def fan(
+    store: SqliteStore, holder: Holder, old: Cursor, new: Cursor, revision: int, *deliveries: object
+) -> list[tuple[int, int]]:
+    fanned = await store.queue.fan(holder, old, new, deliveries, directory_revision=revision)  # type: ignore[arg-type]  # given.delivery's
+    assert fanned is not None
+    return [(f.number, f.blocked) for f in fanned]
+
+
+async def test_fan_inserts_and_moves_the_cursor_together(store: SqliteStore, mint: IdMint) -> None:
+    holder, old, revision = await prepared(store, mint)
+    new = Cursor(position=1, endpoint=0)
+    assert await fan(store, holder, old, new, revision, delivery(mint, 1, 1), delivery(mint, 2, 1)) == [(1, 0), (2, 0)]
+    assert await store.queue.position(holder) == new
+    due = await store.queue.due(holder, 1, 0, 10, 10)
+    assert [(c.delivery.number, c.event.position) for c in due.claims] == [(1, 1)]
+    assert due.is_all
+
+
+@pytest.mark.parametrize("wrong", ["position", "endpoint", "epoch", "directory"])
+async def test_a_fan_from_a_wrong_view_writes_nothing(store: SqliteStore, mint: IdMint, wrong: str) -> None:
+    holder, old, revision = await prepared(store, mint)
+    stale = Holder(partition=0, epoch=holder.epoch - 1) if wrong == "epoch" else holder
+    seen = Cursor(position=old.position + (wrong == "position"), endpoint=old.endpoint + (wrong == "endpoint"))
+    lost = await store.queue.fan(
+        stale, seen, Cursor(position=2), [delivery(mint, 1, 1)], directory_revision=revision - (wrong == "directory")
+    )
+    assert lost is None
+    assert await store.queue.position(holder) == old
+    assert await store.views.deliveries(PAGE) == []
+
+
+async def test_taking_over_ends_the_right_of_the_one_before(store: SqliteStore, mint: IdMint) -> None:
+    first, cursor, revision = await prepared(store, mint)
+    await fan(store, first, cursor, Cursor(position=1), revision, delivery(mint, 1, 1))
+    second, where = await store.queue.acquire(0)
+    assert second.epoch > first.epoch
+    assert where == Cursor(position=1)
+    assert await store.queue.position(first) is None
+    with pytest.raises(StoreUnavailable):
+        await store.queue.settle(first, [settlement(mint, 1)])
+
+
+async def test_due_leaves_out_what_is_later_and_says_when_it_is(store: SqliteStore, mint: IdMint) -> None:
+    holder, cursor, revision = await prepared(store, mint)
+    made = [delivery(mint, 1, 1, at=at) for at in (30, 10, 20, 10)]
+    await fan(store, holder, cursor, Cursor(position=1), revision, *made)
+    page = await store.queue.due(holder, 1, 0, 20, 2)
+    assert [c.delivery.number for c in page.claims] == [2, 4]
+    assert not page.is_all
+    page = await store.queue.due(holder, 1, 0, 20, 10)
+    assert [c.delivery.number for c in page.claims] == [2, 4, 3]
+    assert (page.is_all, page.next_due_at) == (True, 30)
+    assert await store.queue.waiting(holder) == [Waiting(endpoint=1, lane=0, due_at=10)]
+
+
+async def test_settling_keeps_the_attempt_and_moves_the_delivery(store: SqliteStore, mint: IdMint) -> None:
+    holder, cursor, revision = await prepared(store, mint)
+    await fan(store, holder, cursor, Cursor(position=3), revision, *(delivery(mint, 1, p) for p in (1, 2, 3)))
+    await store.queue.settle(
+        holder,
+        [
+            settlement(mint, 1, at=5),
+            settlement(mint, 2, step=Step.RETRY, due_at=99, at=5),
+            settlement(mint, 3, step=Step.GIVE_UP, reason="schedule exhausted", at=5),
+        ],
+    )
+    views = {v.number: v for v in await store.views.deliveries(PAGE)}
+    assert [(n, views[n].state, views[n].reason, views[n].attempts, views[n].settled_at) for n in (1, 2, 3)] == [
+        (1, "delivered", None, 1, 5),
+        (2, "pending", None, 1, None),
+        (3, "dead", "schedule exhausted", 1, 5),
+    ]
+    page = await store.queue.due(holder, 1, 0, 98, 10)
+    assert (page.claims, page.next_due_at) == ((), 99)
+    again = (await store.queue.due(holder, 1, 0, 99, 10)).claims[0].delivery
+    assert (again.number, again.attempts, again.step) == (2, 1, 1)
+
+
+async def test_a_body_is_kept_once_and_shown_for_every_attempt(store: SqliteStore, mint: IdMint) -> None:
+    holder, cursor, revision = await prepared(store, mint)
+    await fan(store, holder, cursor, Cursor(position=1), revision, delivery(mint, 1, 1))
+    for number, body in ((1, b"one"), (2, b"one"), (3, b"two"), (4, b"two")):
+        await store.queue.settle(holder, [settlement(mint, 1, step=Step.RETRY, attempt=number, body=body)])
+    attempts = await store.views.attempts(1, "acme")
+    assert [(a.number, a.request_body) for a in attempts] == [(1, b"one"), (2, b"one"), (3, b"two"), (4, b"two")]
+    assert attempts[0].response is not None
+    assert attempts[0].response.body == b"\x00\xff"
+    assert await store.views.attempts(1, "other") == []
+
+
+async def test_cancel_ends_only_what_is_pending(store: SqliteStore, mint: IdMint) -> None:
+    holder, cursor, revision = await prepared(store, mint)
+    await fan(store, holder, cursor, Cursor(position=2), revision, delivery(mint, 1, 1), delivery(mint, 1, 2))
+    await store.queue.settle(holder, [settlement(mint, 1)])
+    await store.queue.cancel([1, 2], frozenset(), "by hand", 50)
+    views = {v.number: v for v in await store.views.deliveries(PAGE)}
+    assert [(views[n].state, views[n].reason) for n in (1, 2)] == [("delivered", None), ("cancelled", "by hand")]
+    assert (await store.queue.due(holder, 1, 0, 100, 10)).claims == ()
+
+
+@pytest.mark.parametrize(
+    ("step", "state", "reason"),
+    [(Step.SUCCEED, "delivered", None), (Step.RETRY, "cancelled", "by hand"), (Step.GIVE_UP, "cancelled", "by hand")],
+)
+async def test_only_success_overwrites_a_cancel_of_what_was_out(
+    store: SqliteStore, mint: IdMint, step: Step, state: str, reason: str | None
+) -> None:
+    holder, cursor, revision = await prepared(store, mint)
+    await fan(store, holder, cursor, Cursor(position=1), revision, delivery(mint, 1, 1))
+    await store.queue.cancel([1], frozenset({1}), "by hand", 50)
+    await store.queue.settle(holder, [settlement(mint, 1, step=step, due_at=60)])
+    view = (await store.views.deliveries(PAGE))[0]
+    assert (view.state, view.reason, view.attempts) == (state, reason, 1)
+    assert (await store.queue.due(holder, 1, 0, 100, 10)).claims == ()
+
+
+async def test_a_cancelled_delivery_that_is_out_holds_its_keys_until_it_is_settled(
+    store: SqliteStore, mint: IdMint
+) -> None:
+    holder, cursor, revision = await prepared(store, mint)
+    made = [delivery(mint, 1, p, keys=["k"]) for p in (1, 2)]
+    assert await fan(store, holder, cursor, Cursor(position=2), revision, *made) == [(1, 0), (2, 1)]
+    assert await store.queue.cancel([1], frozenset({1}), "by hand", 50) == []
+    ready = await store.queue.settle(holder, [settlement(mint, 1, step=Step.RETRY)])
+    assert [c.delivery.number for c in ready] == [2]
+
+
+async def test_keys_of_a_cancelled_delivery_are_released_by_a_new_holder(store: SqliteStore, mint: IdMint) -> None:
+    holder, cursor, revision = await prepared(store, mint)
+    made = [delivery(mint, 1, p, keys=["k"]) for p in (1, 2)]
+    await fan(store, holder, cursor, Cursor(position=2), revision, *made)
+    await store.queue.cancel([1], frozenset({1}), "by hand", 50)
+    holder, _ = await store.queue.acquire(0)
+    assert [c.delivery.number for c in (await store.queue.due(holder, 1, 0, 100, 10)).claims] == [2]
+
+
+async def test_resend_is_a_new_delivery_of_the_same_event_at_the_end_of_its_line(
+    store: SqliteStore, mint: IdMint
+) -> None:
+    holder, cursor, revision = await prepared(store, mint)
+    await fan(store, holder, cursor, Cursor(position=2), revision, *(delivery(mint, 1, p, keys=["k"]) for p in (1, 2)))
+    placed = await store.queue.resend(1, delivery(mint, 1, 1, keys=["k"]))
+    assert placed is not None
+    assert (placed.number, placed.blocked) == (3, 1)
+    assert await store.queue.resend(77, delivery(mint, 1, 1)) is None
+    view = (await store.views.deliveries(PAGE))[0]
+    assert (view.number, view.resend_of) == (3, (await store.views.deliveries(PAGE))[2].id)
+    ready = await store.queue.settle(holder, [settlement(mint, 1), settlement(mint, 2)])
+    assert [c.delivery.number for c in ready] == [3]
+
+
+async def test_deliveries_of_a_removed_endpoint_are_cancelled(store: SqliteStore, mint: IdMint) -> None:
+    holder, cursor, revision = await prepared(store, mint)
+    await fan(
+        store,
+        holder,
+        cursor,
+        Cursor(position=2),
+        revision,
+        *(delivery(mint, 1, p, keys=["k"]) for p in (1, 2)),
+        delivery(mint, 2, 2),
+    )
+    stored = next(e for e in (await store.directory.endpoints())[1] if e.number == 1)
+    await store.directory.remove_endpoint(stored, 60)
+    views = {v.number: v for v in await store.views.deliveries(PAGE)}
+    assert [(views[n].state, views[n].reason) for n in (1, 2, 3)] == [
+        ("cancelled", "endpoint deleted"),
+        ("cancelled", "endpoint deleted"),
+        ("pending", None),
+    ]
