@@ -52,7 +52,8 @@ def retry_after_ms(headers: HeaderPairs, now_ms: Millis, longest_ms: int = LONGE
         return None
     if _SECONDS.fullmatch(text):
         # Ten digits are 317 years: beyond them only the limit counts, and int() refuses thousands of digits.
-        wait_ms = longest_ms if len(text.lstrip("0")) > 10 else int(text) * 1000
+        digits = text.lstrip("0") or "0"
+        wait_ms = longest_ms if len(digits) > 10 else int(digits) * 1000
         return now_ms + min(wait_ms, longest_ms)
     at = _http_date_ms(text, now_ms)
     return None if at is None else min(max(at, now_ms), now_ms + longest_ms)

@@ -74,7 +74,7 @@ def _failed(failure: TransportFailure) -> ExchangeVerdict:
     )
 
 
-def settlement_of(
+def settlement_of(  # noqa: PLR0917 (what is judged, then the circumstances, in the order of time)
     delivery: Delivery,
     config: EndpointConfig,
     exchange: Exchange,

@@ -1,0 +1,80 @@
+"""The standing of an endpoint after attempts, and the state shown for it."""
+
+from __future__ import annotations
+
+import pytest
+from test_outcome import NOW, answered, delivery, failed, settled
+
+from tocsin.model.endpoint import Standing
+from tocsin.model.exchange import ErrorKind, Exchange
+from tocsin.rules.health import endpoint_state, standing_after
+
+NEW = Standing(endpoint=3)
+PAUSE = answered(429, ("Retry-After", "30"))
+
+
+def after(standing: Standing, *exchanges: Exchange, now: int = NOW) -> Standing:
+    for exchange in exchanges:
+        standing = standing_after(standing, settled(exchange), now)
+    return standing
+
+
+def test_a_success_of_a_healthy_endpoint_changes_nothing() -> None:
+    assert after(NEW, answered(200)) is NEW
+    assert endpoint_state(True, NEW, NOW) == ("healthy", None)
+
+
+def test_failures_are_counted_until_a_success() -> None:
+    once = after(NEW, answered(500))
+    assert once == Standing(endpoint=3, failures=1, failing_since=NOW, reason="The receiver answered 500.")
+    thrice = after(once, answered(415), failed(ErrorKind.TIMEOUT, "Too slow."), now=NOW + 9)
+    assert thrice == Standing(endpoint=3, failures=3, failing_since=NOW, reason="Too slow.")
+    assert endpoint_state(True, thrice, NOW) == ("failing", "Too slow.")
+    assert after(thrice, answered(200)) == NEW
+
+
+def test_a_repetition_at_once_is_no_failure() -> None:
+    assert after(NEW, failed(ErrorKind.RESET, is_stale=True)) is NEW
+
+
+def test_a_pause_lasts_until_its_time_and_is_no_failure() -> None:
+    paused = after(NEW, PAUSE)
+    assert paused == Standing(endpoint=3, paused_until=NOW + 30_000, reason="The receiver answered 429.")
+    assert endpoint_state(True, paused, NOW + 29_999) == ("paused", "The receiver answered 429.")
+    assert endpoint_state(True, paused, NOW + 30_000) == ("healthy", None)
+
+
+def test_a_success_that_was_under_way_does_not_end_a_pause() -> None:
+    paused = after(NEW, PAUSE)
+    assert after(paused, answered(200)) is paused
+    assert after(paused, answered(200), now=NOW + 30_000) == NEW
+
+
+def test_a_shorter_pause_does_not_shorten_a_longer_one() -> None:
+    paused = after(NEW, answered(503, ("Retry-After", "100")), PAUSE)
+    assert paused.paused_until == NOW + 100_000
+
+
+def test_failing_shows_again_when_a_pause_is_over() -> None:
+    standing = after(NEW, answered(500), PAUSE)
+    assert endpoint_state(True, standing, NOW)[0] == "paused"
+    assert endpoint_state(True, standing, NOW + 30_000)[0] == "failing"
+
+
+def test_a_410_stays_the_reason_even_if_another_request_still_succeeds() -> None:
+    gone = after(NEW, answered(410))
+    assert (gone.gone, gone.reason) == (True, "gone")
+    assert endpoint_state(False, after(gone, answered(200)), NOW) == ("disabled", "gone")
+    assert endpoint_state(False, after(gone, answered(500)), NOW) == ("disabled", "gone")
+
+
+@pytest.mark.parametrize("standing", [NEW, after(NEW, answered(500)), after(NEW, PAUSE)])
+def test_disabled_is_exactly_not_enabled(standing: Standing) -> None:
+    assert endpoint_state(False, standing, NOW) == ("disabled", None)
+    assert endpoint_state(True, standing, NOW)[0] != "disabled"
+    assert endpoint_state(True, after(standing, answered(410)), NOW)[0] != "disabled"
+
+
+def test_a_dead_delivery_counts_as_a_failure() -> None:
+    given_up = settled(answered(500), delivery(step=8))
+    assert standing_after(NEW, given_up, NOW).failures == 1
