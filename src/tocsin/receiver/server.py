@@ -44,6 +44,7 @@ class Receiver:
         """`headers` go with failing answers (`Retry-After`, ...); `seed` makes a percentage repeatable."""
         self.arrivals: deque[Arrival] = deque(maxlen=keep)
         self.total = 0
+        self.answered = 0
         self.connections = 0
         self._host, self._port = host, port
         self._verifier = StandardWebhooks(secret) if secret is not None else verifier
@@ -94,8 +95,10 @@ class Receiver:
         """From now on. An endpoint's secret is often known only after the receiver's URL is."""
         self._verifier = verifier
 
-    async def wait_for(self, is_enough: Callable[[Sequence[Arrival]], bool], *, seconds: float = 10.0) -> list[Arrival]:
-        """Wait until `is_enough(arrivals)`, and give the arrivals; TimeoutError after so many seconds."""
+    async def wait_for(
+        self, is_enough: Callable[[Sequence[Arrival]], bool], *, seconds: float | None = 10.0
+    ) -> list[Arrival]:
+        """Wait until `is_enough(arrivals)`, and give the arrivals; TimeoutError after so many seconds (None: never)."""
         async with asyncio.timeout(seconds):
             while not is_enough(arrivals := list(self.arrivals)):
                 self._news.clear()
@@ -136,15 +139,20 @@ class Receiver:
             is_duplicate=self._is_duplicate(request.headers.get("webhook-id", ""), done=200 <= status < 300),
             connection=connection,
         )
-        headers = self._headers if failing_now and status == self._status else ()
-        if self._delay > 0:
-            asyncio.get_running_loop().call_later(self._delay, protocol.answer, status, headers)
-        else:
-            protocol.answer(status, headers)
         self.arrivals.append(arrival)
-        self._news.set()
         if self._on_arrival is not None:
             self._on_arrival(arrival)
+        headers = self._headers if failing_now and status == self._status else ()
+        if self._delay > 0:
+            asyncio.get_running_loop().call_later(self._delay, self._answer, protocol, status, headers)
+        else:
+            self._answer(protocol, status, headers)
+        self._news.set()
+
+    def _answer(self, protocol: RequestProtocol, status: int, headers: Sequence[tuple[str, str]]) -> None:
+        self.answered += 1
+        self._news.set()
+        protocol.answer(status, headers)
 
     def _verify(self, request: Request, now: float) -> tuple[bool | None, str | None]:
         if self._verifier is None:

@@ -1,0 +1,185 @@
+"""`endpoints ...`: list, show, add, update, remove, enable, disable, test."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from tocsin.cli.attempts import print_attempt
+from tocsin.cli.connection import HERE, Connection
+from tocsin.cli.endpoint_flags import EndpointFlags
+from tocsin.cli.inputs import Usage
+from tocsin.cli.lists import Document, items, one, part, text
+from tocsin.cli.output import console, print_json, print_listing, print_table, visible
+from tocsin.cli.reporting import Flag
+
+app = App(name="endpoints", help="Where events are delivered to.")
+_NO_FLAGS = EndpointFlags()
+
+
+@app.command(name="list")
+def list_(
+    *,
+    state: Literal["healthy", "failing", "paused", "disabled"] | None = None,
+    limit: int = 50,
+    connection: Connection = HERE,
+) -> int:
+    """List endpoints, newest first.
+
+    :param state: Only those that are in this state.
+    :param limit: How many at most.
+    """
+    found = items(connection.client(), "/v1/endpoints", {}, limit)
+    if state is not None:
+        found = [endpoint for endpoint in found if endpoint.get("state") == state]
+    if connection.is_json:
+        print_json({"items": found})
+        return 0
+    rows = [
+        (text(e, "id"), text(e, "name"), text(e, "state"), text(part(e, "format"), "kind"), _wants(e), text(e, "url"))
+        for e in found
+    ]
+    print_table(
+        ("ID", "NAME", "STATE", "FORMAT", "WANTS", "URL"),
+        rows,
+        empty="There are no endpoints. Add one: tocsin endpoints add NAME URL",
+    )
+    return 0
+
+
+@app.command
+def show(endpoint_id: str, /, *, connection: Connection = HERE) -> int:
+    """Show an endpoint with all its settings."""
+    return _show(connection, one(connection.client().request("GET", f"/v1/endpoints/{endpoint_id}")))
+
+
+@app.command
+def add(
+    name: str,
+    url: str,
+    /,
+    *,
+    disabled: Flag = False,
+    flags: EndpointFlags = _NO_FLAGS,
+    connection: Connection = HERE,
+) -> int:
+    """Add an endpoint. Without a filter it gets everything but operational events.
+
+    `tocsin endpoints add crm https://crm.example.com/hooks --event-type 'record.*' --format tamr --basic crm:s3cret`
+
+    :param name: A name for people.
+    :param url: Where requests go.
+    :param disabled: Add it without delivering to it yet.
+    """
+    body = flags.document() | {"name": name, "url": url} | ({"enabled": False} if disabled else {})
+    return _show(connection, one(connection.client().request("POST", "/v1/endpoints", body)))
+
+
+@app.command
+def update(
+    endpoint_id: str,
+    /,
+    *,
+    name: str | None = None,
+    new_url: Annotated[str | None, Parameter(name="--to")] = None,
+    flags: EndpointFlags = _NO_FLAGS,
+    connection: Connection = HERE,
+) -> int:
+    """Change settings of an endpoint; what is not named stays. Filters, headers and the retry schedule are replaced.
+
+    :param endpoint_id: The endpoint's id.
+    :param name: Another name.
+    :param new_url: Another URL.
+    """
+    body = flags.document()
+    body |= {key: value for key, value in {"name": name, "url": new_url}.items() if value is not None}
+    if not body:
+        raise Usage("nothing to change: name at least one setting")
+    answer = connection.client().request("PATCH", f"/v1/endpoints/{endpoint_id}", body, content_type=_MERGE_PATCH)
+    return _show(connection, one(answer))
+
+
+@app.command
+def remove(endpoint_id: str, /, *, connection: Connection = HERE) -> int:
+    """Remove an endpoint; its pending deliveries are cancelled."""
+    connection.client().request("DELETE", f"/v1/endpoints/{endpoint_id}")
+    if connection.is_json:
+        print_json({"id": endpoint_id, "removed": True})
+    else:
+        console().print(f"{visible(endpoint_id)} is removed.")
+    return 0
+
+
+@app.command
+def enable(endpoint_id: str, /, *, connection: Connection = HERE) -> int:
+    """Deliver to an endpoint again, from now on."""
+    return _show(connection, one(connection.client().request("POST", f"/v1/endpoints/{endpoint_id}/enable")))
+
+
+@app.command
+def disable(endpoint_id: str, /, *, connection: Connection = HERE) -> int:
+    """Stop delivering to an endpoint; it gets no new deliveries and holds its pending ones."""
+    return _show(connection, one(connection.client().request("POST", f"/v1/endpoints/{endpoint_id}/disable")))
+
+
+@app.command(name="test")
+def send_sample(
+    endpoint_id: str,
+    /,
+    *,
+    event_type: str | None = None,
+    connection: Connection = HERE,
+) -> int:
+    """Send a sample event now and show what came back. Nothing is kept.
+
+    :param endpoint_id: The endpoint's id.
+    :param event_type: Which event to send a sample of.
+    """
+    body = {} if event_type is None else {"event_type": event_type}
+    attempt = one(connection.client().request("POST", f"/v1/endpoints/{endpoint_id}/test", body))
+    if connection.is_json:
+        print_json(attempt)
+    else:
+        print_attempt(attempt)
+    return 0 if attempt.get("outcome") == "delivered" else 1
+
+
+_MERGE_PATCH = "application/merge-patch+json"
+
+
+def _show(connection: Connection, endpoint: Document) -> int:
+    if connection.is_json:
+        print_json(endpoint)
+        return 0
+    secret = part(endpoint, "signing").get("secret")
+    print_listing(
+        (name, value if isinstance(value, (str, bool)) else _compact(value)) for name, value in endpoint.items()
+    )
+    if isinstance(secret, str):
+        console().print("\nThe signing secret is shown this once. Give it to the receiver now.", style="bold yellow")
+    return 0
+
+
+def _compact(value: object) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _wants(endpoint: Document) -> str:
+    """Its filters in few words."""
+    filters = endpoint.get("filters")
+    if not isinstance(filters, list) or not filters:
+        return "everything"
+    return " or ".join(_condition(condition) for condition in filters if isinstance(condition, dict))
+
+
+def _condition(condition: Document) -> str:
+    words = []
+    for name, value in condition.items():
+        if name == "event_types" and isinstance(value, list):
+            words.append(",".join(map(str, value)))
+        elif value is not None:
+            shown = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            words.append(f"{name.removesuffix('s')}={shown}")
+    return " ".join(words) or "everything"

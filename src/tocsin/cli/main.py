@@ -1,0 +1,100 @@
+"""The program: its commands, and what ends it with which exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from cyclopts import App, CycloptsError, Group
+
+from tocsin import __version__
+from tocsin.cli.connection import HERE, Connection
+from tocsin.cli.inputs import Usage
+from tocsin.cli.output import console, print_error, print_json
+from tocsin.client import Problem, Unreachable
+from tocsin.errors import Misconfigured, TocsinError
+
+OK: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+UNREACHABLE: Final = 3
+REFUSED: Final = 4
+
+_SERVE = Group("Run it", sort_key=1)
+_TELL = Group("Tell what happened", sort_key=2)
+_LOOK = Group("Deliver, look and repair", sort_key=3)
+_MORE = Group("More", sort_key=4)
+_COMMANDS: Final = (
+    (_SERVE, "serve", "tocsin.cli.server:serve", "Run the server."),
+    (_SERVE, "config", "tocsin.cli.server:config", "Show each setting and where it comes from."),
+    (_SERVE, "migrate", "tocsin.cli.server:migrate", "Bring the database up to date."),
+    (_TELL, "run", "tocsin.cli.run:run", "Run a command as a reported job."),
+    (_TELL, "report", "tocsin.cli.reporting:report", "Report on a job."),
+    (_TELL, "change", "tocsin.cli.reporting:change", "Tell of a change to a golden record."),
+    (_TELL, "data-version", "tocsin.cli.reporting:data_version", "Tell that a data version was published."),
+    (_TELL, "emit", "tocsin.cli.reporting:emit", "Send any event as a CloudEvent."),
+    (_LOOK, "endpoints", "tocsin.cli.endpoints:app", "Where events are delivered to."),
+    (_LOOK, "deliveries", "tocsin.cli.deliveries:app", "Which event was brought where, and how it went."),
+    (_LOOK, "receive", "tocsin.cli.receive:receive", "Receive webhooks here, verify and print them."),
+    (_MORE, "keys", "tocsin.cli.keys:app", "API keys: who may do what."),
+    (_MORE, "bench", "tocsin.bench.command:bench", "Measure this machine."),
+)
+
+
+def make_app() -> App:
+    """The commands; each is imported only when it is called."""
+    app = App(
+        name="tocsin",
+        help="Tells other systems by webhook when a job or a golden record changes.",
+        version=__version__,
+        help_format="plaintext",
+    )
+    for flag in ("--help", "--version"):
+        app[flag].group = _MORE
+    for group, name, target, text in _COMMANDS:
+        app.command(target, name=name, help=text, group=group)
+    app.command(_openapi, name="openapi", group=_MORE)
+
+    @app.command(group=_MORE)
+    def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
+        """Print the completion script for a shell: `source <(tocsin completion bash)`."""
+        sys.stdout.write(app.generate_completion(shell=shell) + "\n")
+        return OK
+
+    return app
+
+
+def _openapi(*, connection: Connection = HERE) -> int:
+    """Print the OpenAPI document of the running server."""
+    print_json(connection.client().request("GET", "/openapi.json", query={"tenant": None}))
+    return OK
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code. 0 ok, 1 failed, 2 usage, 3 unreachable, 4 refused."""
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    is_json = ("json" in tokens and ("-o" in tokens or "--output" in tokens)) or "--output=json" in tokens
+    try:
+        result: object = make_app()(
+            tokens, exit_on_error=False, error_console=console(stderr=True), result_action="return_value"
+        )
+    except CycloptsError:
+        return USAGE
+    except (Usage, Misconfigured, ValueError) as error:
+        print_error(str(error))
+        return USAGE
+    except Problem as problem:
+        if is_json:
+            print_json(dict(problem.document))
+        print_error(str(problem))
+        return REFUSED if 400 <= problem.status < 500 else FAILED
+    except Unreachable as error:
+        print_error(str(error))
+        return UNREACHABLE
+    except TocsinError as error:
+        print_error(str(error))
+        return FAILED
+    except BrokenPipeError:
+        return FAILED
+    return result if isinstance(result, int) else OK

@@ -1,0 +1,122 @@
+"""`serve`, `migrate`, `config`: the server itself; these do not talk to a running one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Group, Parameter
+
+from tocsin.cli.output import Mode, console, print_json, print_table, visible
+from tocsin.config import SETTINGS, Settings, load_settings
+
+_SETTINGS = Group("Settings", sort_key=1)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class SettingFlags:
+    """The settings as options: they win over the environment, and that over the file."""
+
+    config: Annotated[Path | None, Parameter(group=_SETTINGS)] = None
+    """TOML file with settings; `tocsin.toml` here, when there is one."""
+    database: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """Where everything is kept: `sqlite:///relative.db` or `sqlite:////absolute.db`."""
+    listen: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """Address and port of the API; port 0 takes a free one."""
+    master_key: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """Base64 of 32 bytes that seal all secrets; better given in the environment."""
+    allow_networks: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """Networks (CIDR, comma separated) that may be reached beside the public internet."""
+    allow_http: Annotated[bool | None, Parameter(group=_SETTINGS)] = None
+    """Whether endpoints may have http URLs."""
+    bootstrap_key: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """Operator key to create at first start; better given in the environment."""
+    log_level: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """`debug`, `info`, `warning` or `error`."""
+
+    def settings(self) -> Settings:
+        """All settings, read and checked. Raises Misconfigured."""
+        allow_http = None if self.allow_http is None else str(self.allow_http).lower()
+        flags: Mapping[str, str | None] = {
+            "database": self.database,
+            "listen": self.listen,
+            "master_key": self.master_key,
+            "allow_networks": self.allow_networks,
+            "allow_http": allow_http,
+            "bootstrap_key": self.bootstrap_key,
+            "log_level": self.log_level,
+        }
+        return load_settings(flags, file=self.config)
+
+
+_NO_FLAGS = SettingFlags()
+_Output = Annotated[Mode, Parameter(name=["--output", "-o"])]
+
+
+def serve(*, flags: SettingFlags = _NO_FLAGS, output: _Output = "text") -> int:
+    """Run the server, until SIGTERM or Ctrl-C.
+
+    :param output: `json`: say where it listens as one JSON line.
+    """
+    from tocsin import wiring  # noqa: PLC0415 (a server is heavy; other commands of this file need none)
+
+    def ready(running: wiring.Running) -> None:
+        if output == "json":
+            print_json({"url": running.url, "generated_key": running.generated_key}, line=True)
+            return
+        screen = console()
+        screen.print(f"Tocsin listens at {running.url}", style="bold", soft_wrap=True)
+        if running.generated_key is not None:
+            screen.print("\nThis is the first start. The operator key is shown this once, keep it:", soft_wrap=True)
+            screen.print(f"\n  export TOCSIN_API_KEY={running.generated_key}\n", style="bold yellow", soft_wrap=True)
+        screen.file.flush()
+
+    wiring.run(flags.settings(), ready)
+    return 0
+
+
+def migrate(*, flags: SettingFlags = _NO_FLAGS, output: _Output = "text") -> int:
+    """Bring the database up to date while the server is down; `serve` does the same when it starts.
+
+    :param output: `json` for programs.
+    """
+    from tocsin import wiring  # noqa: PLC0415 (as above)
+
+    settings = flags.settings()
+    wiring.migrate(settings)
+    if output == "json":
+        print_json({"database": str(settings.database), "migrated": True})
+    else:
+        console().print(f"{visible(str(settings.database))} is up to date.", soft_wrap=True)
+    return 0
+
+
+def config(*, flags: SettingFlags = _NO_FLAGS, output: _Output = "text") -> int:
+    """Show each setting, its value and where that comes from; secrets are masked.
+
+    :param output: `json` for programs.
+    """
+    values = flags.settings().values
+    rows = [
+        {
+            "name": setting.name,
+            "variable": setting.variable,
+            "value": _masked(values[setting.name].text) if setting.is_secret else values[setting.name].text,
+            "origin": values[setting.name].origin,
+            "meaning": setting.meaning,
+        }
+        for setting in SETTINGS
+    ]
+    if output == "json":
+        print_json({"settings": rows})
+    else:
+        columns = ("variable", "value", "origin")
+        print_table(("SETTING", "VALUE", "ORIGIN"), [[row[name] for name in columns] for row in rows], empty="")
+    return 0
+
+
+def _masked(text: str) -> str:
+    return "********" if text else ""
