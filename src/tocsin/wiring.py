@@ -11,7 +11,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -26,9 +26,8 @@ from tocsin.adapters.sqlite.store import SqliteStore, prepare_file
 from tocsin.api.app import make_app
 from tocsin.api.services import Services
 from tocsin.config import Settings
-from tocsin.errors import Misconfigured, TocsinError
+from tocsin.errors import Misconfigured, NotFound
 from tocsin.model.endpoint import Endpoint
-from tocsin.model.event import Event
 from tocsin.model.ids import IdMint, Millis
 from tocsin.model.noun import Noun
 from tocsin.operations.answers import IdempotentAnswers
@@ -38,6 +37,7 @@ from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.endpoints import Endpoints as EndpointOperations
 from tocsin.operations.test_event import TestEvents
 from tocsin.pipeline.accept import Accept
+from tocsin.pipeline.prepare import pool_of
 from tocsin.rules.accepting import Deciding, needs_of
 from tocsin.rules.egress import EgressPolicy, parse_networks
 from tocsin.telemetry import Metrics, log, set_up_logs
@@ -114,27 +114,16 @@ async def _serve(
     mint = IdMint(now_ms, os.urandom)
     box = AesSecretBox(_master_key(settings))
     codec = EndpointCodec(box)
-    metrics = Metrics()
     keys = ApiKeys(store.directory, mint=mint, now_ms=now_ms, entropy=os.urandom)
     await keys.load()
     generated = await keys.bootstrap(settings.bootstrap_key.reveal() if settings.bootstrap_key else None)
     await store.directory.finish_removals(now_ms())
     endpoints = Endpoints(store.directory, store.directory, codec)
     await endpoints.load()
-    holder, cursor = await store.queue.acquire(PARTITION)
-    background: set[asyncio.Task[object]] = set()
 
-    def in_background(task: asyncio.Task[object]) -> None:
-        background.add(task)
-        task.add_done_callback(background.discard)
-
-    def endpoint_changed(endpoint: Endpoint) -> None:
-        sender.close_pool(f"{endpoint.id}/{endpoint.revision - 1}")
-        in_background(asyncio.create_task(endpoints.reload()))
-
-    def disable(number: int) -> None:
-        gone = endpoints.prepared[number].endpoint
-        in_background(asyncio.create_task(operations.switch(gone.id, None, enabled=False)))
+    async def follow(endpoint: Endpoint) -> None:
+        sender.close_pool(pool_of(endpoint.id, endpoint.revision - 1))
+        await endpoints.reload()
 
     operations = EndpointOperations(
         store.directory,
@@ -143,8 +132,60 @@ async def _serve(
         now_ms=now_ms,
         entropy=os.urandom,
         allow_http=settings.allow_http,
-        on_change=endpoint_changed,
+        on_change=follow,
     )
+    loops = await _loops(store, sender, endpoints, mint, operations)
+    supervisor = Supervisor(accept=loops.accept, fanout=loops.fanout, delivery=loops.delivery, keys=keys, stop=stop)
+    services = Services(
+        accept=loops.accept,
+        answers=IdempotentAnswers(store.answers, box, now_ms),
+        keys=keys,
+        endpoints=operations,
+        codec=codec,
+        deliveries=Deliveries(
+            queue=store.queue,
+            views=store.views,
+            directory=store.directory,
+            codec=codec,
+            dispatch=loops.delivery,
+            mint=mint,
+            now_ms=now_ms,
+        ),
+        test_sending=TestEvents(sender, mint, now_ms),
+        views=store.views,
+        in_flight=loops.delivery.in_flight,
+        standing=endpoints.standing,
+        ready=supervisor.problems,
+        metrics=loops.metrics.text,
+        now_ms=now_ms,
+    )
+    await supervisor.start()
+    try:
+        await _answer(settings, make_app(services), generated, ready, stop)
+    finally:
+        await supervisor.stop()
+
+
+class _Loops(Noun, frozen=True, kw_only=True):
+    accept: Accept
+    fanout: FanoutWorker
+    delivery: DeliveryWorker
+    metrics: Metrics
+
+
+async def _loops(
+    store: SqliteStore, sender: HttpSender, endpoints: Endpoints, mint: IdMint, operations: EndpointOperations
+) -> _Loops:
+    """Accept, fan-out and delivery, one behind the other."""
+    metrics = Metrics()
+    holder, cursor = await store.queue.acquire(PARTITION)
+
+    async def disable(number: int) -> None:
+        gone = endpoints.prepared.get(number)
+        if gone is not None:
+            with contextlib.suppress(NotFound):
+                await operations.switch(gone.endpoint.id, None, enabled=False)
+
     delivery = DeliveryWorker(
         queue=store.queue,
         holder=holder,
@@ -168,56 +209,8 @@ async def _serve(
         metrics=metrics,
         pushed=delivery.pushed,
     )
-
-    def committed(events: Sequence[Event]) -> None:
-        fanout.committed(events)
-
-    failures: list[BaseException] = []
-
-    def failed(error: BaseException) -> None:
-        failures.append(error)
-        stop.set()
-
-    accept = Accept(store.log, needs_of, Deciding(mint), committed)
-    supervisor = Supervisor(accept=accept, fanout=fanout, delivery=delivery, keys=keys, failed=failed)
-
-    def not_ready() -> Sequence[str]:
-        problems = [] if supervisor.is_alive() else ["a loop of the server has stopped"]
-        return [*problems, "outcomes cannot be written"] if delivery.is_stalled() else problems
-
-    services = Services(
-        accept=accept,
-        answers=IdempotentAnswers(store.answers, box, now_ms),
-        keys=keys,
-        endpoints=operations,
-        codec=codec,
-        deliveries=Deliveries(
-            queue=store.queue,
-            views=store.views,
-            directory=store.directory,
-            codec=codec,
-            dispatch=delivery,
-            mint=mint,
-            now_ms=now_ms,
-        ),
-        test_sending=TestEvents(sender, mint, now_ms),
-        views=store.views,
-        in_flight=delivery.in_flight,
-        standing=endpoints.standing,
-        ready=not_ready,
-        metrics=metrics.text,
-        now_ms=now_ms,
-    )
-    await supervisor.start()
-    try:
-        await _answer(settings, make_app(services), generated, ready, stop)
-    finally:
-        await supervisor.stop()
-        for task in list(background):
-            with contextlib.suppress(TocsinError):
-                await task
-    if failures:
-        raise failures[0]
+    accept = Accept(store.log, needs_of, Deciding(mint), fanout.committed)
+    return _Loops(accept=accept, fanout=fanout, delivery=delivery, metrics=metrics)
 
 
 def _master_key(settings: Settings) -> bytes:

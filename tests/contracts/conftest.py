@@ -8,19 +8,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.contracts.given import Clock
 
 from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.model.ids import IdMint
-
-
-class Clock:
-    """A wall clock that tests set, in milliseconds."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000_000
-
-    def __call__(self) -> int:
-        return self.now
 
 
 @pytest.fixture

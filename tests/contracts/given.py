@@ -25,6 +25,16 @@ from tocsin.ports import StoredEndpoint
 NOTHING = Needs()
 
 
+class Clock:
+    """A wall clock that tests set, in milliseconds."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000_000
+
+    def __call__(self) -> int:
+        return self.now
+
+
 def submission(tenant: str = "acme", *, key: str | None = None, body: bytes = b"body", at: int = 0) -> Submission:
     idempotency = IdempotencyKey(route="/v1/events", key=key, body_hash=body) if key else None
     return Submission(tenant=tenant, received_at=at, body=CloudEvents(items=()), idempotency=idempotency)

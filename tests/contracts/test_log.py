@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import msgspec
-from given import NOTHING, deciding, new_event, refusing, submission, versioning
+from tests.contracts.given import NOTHING, Clock, deciding, new_event, refusing, submission, versioning
 
 from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.errors import Conflict, IdempotencyKeyReused, InvalidRequest
@@ -44,9 +44,9 @@ async def test_every_field_of_an_event_survives(store: SqliteStore, mint: IdMint
     assert given.data == b"\x00\xff"
 
 
-async def test_accepted_at_never_goes_back(store: SqliteStore, mint: IdMint, clock: object) -> None:
+async def test_accepted_at_never_goes_back(store: SqliteStore, mint: IdMint, clock: Clock) -> None:
     first = accepted((await store.log.accept([(submission(), NOTHING)], deciding(mint)))[0]).events[0]
-    clock.now -= 60_000  # type: ignore[attr-defined]  # the fixture's clock
+    clock.now -= 60_000
     second = accepted((await store.log.accept([(submission(), NOTHING)], deciding(mint)))[0]).events[0]
     assert second.accepted_at == first.accepted_at
 
@@ -101,8 +101,8 @@ async def test_a_refused_request_leaves_its_idempotency_key_free(store: SqliteSt
     assert len(accepted(answers[0]).events) == 1
 
 
-async def test_an_answer_is_forgotten_after_24_hours(store: SqliteStore, mint: IdMint, clock: object) -> None:
-    at = clock.now  # type: ignore[attr-defined]  # the fixture's clock
+async def test_an_answer_is_forgotten_after_24_hours(store: SqliteStore, mint: IdMint, clock: Clock) -> None:
+    at = clock.now
     await store.log.accept([(submission(key="k", at=at), NOTHING)], deciding(mint))
     late = submission(key="k", body=b"other", at=at + 24 * 3600 * 1000 + 1)
     assert len(accepted((await store.log.accept([(late, NOTHING)], deciding(mint)))[0]).events) == 1
@@ -121,12 +121,12 @@ async def test_facts_are_of_the_tenant_and_follow_what_was_written(store: Sqlite
     assert seen == {"acme": (9, [5], 1), "other": (0, [], 0)}
 
 
-async def test_what_was_accepted_is_there_after_reopening(tmp_path: Path, mint: IdMint, clock: object) -> None:
+async def test_what_was_accepted_is_there_after_reopening(tmp_path: Path, mint: IdMint, clock: Clock) -> None:
     path = tmp_path / "again.db"
-    first = SqliteStore(path, clock, time.monotonic)  # type: ignore[arg-type]  # the fixture's clock
+    first = SqliteStore(path, clock, time.monotonic)
     events = accepted((await first.log.accept([(submission(), NOTHING)], deciding(mint, 3)))[0]).events
     first.close()
-    second = SqliteStore(path, clock, time.monotonic)  # type: ignore[arg-type]  # the fixture's clock
+    second = SqliteStore(path, clock, time.monotonic)
     try:
         assert tuple(await second.log.read(0, 10)) == events
         more = accepted((await second.log.accept([(submission(), NOTHING)], deciding(mint)))[0]).events

@@ -8,9 +8,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from given import NOTHING, deciding, delivery, endpoint, settlement, submission
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.contracts.given import NOTHING, deciding, delivery, endpoint, settlement, submission
 
 from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.model.delivery import Step
@@ -58,7 +58,7 @@ async def follow(history: list[tuple[str, object]]) -> None:
                 before = model.ready()
                 match move:
                     case "fan":
-                        made = [delivery(mint, 1, 1, keys=keys) for keys in argument]  # type: ignore[attr-defined]  # a list
+                        made = [delivery(mint, 1, 1, keys=keys) for keys in argument]
                         after = Cursor(position=cursor.position + 1)
                         fanned = await store.queue.fan(holder, cursor, after, made, directory_revision=revision)
                         assert fanned is not None
@@ -68,7 +68,7 @@ async def follow(history: list[tuple[str, object]]) -> None:
                             assert (placed.blocked == 0) == (placed.number in model.ready())
                         before = model.ready()
                     case "settle":
-                        chosen = {before[i % len(before)]: ends for i, ends in argument if before}  # type: ignore[attr-defined]  # a list
+                        chosen = {before[i % len(before)]: ends for i, ends in argument if before}
                         outcome = [
                             settlement(mint, n, step=Step.SUCCEED if ends else Step.RETRY) for n, ends in chosen.items()
                         ]
@@ -79,7 +79,7 @@ async def follow(history: list[tuple[str, object]]) -> None:
                     case "cancel":
                         waiting = list(model.open)
                         if waiting:
-                            number = waiting[argument % len(waiting)]  # type: ignore[operator]  # a number
+                            number = waiting[argument % len(waiting)]
                             newly = [c.delivery.number for c in await store.queue.cancel([number], frozenset(), "x", 1)]
                             del model.open[number]
                     case _:

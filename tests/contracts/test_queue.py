@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from given import NOTHING, deciding, delivery, endpoint, settlement, submission
+from tests.contracts.given import NOTHING, deciding, delivery, endpoint, settlement, submission
 
 from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.errors import StoreUnavailable
@@ -27,7 +27,7 @@ async def prepared(store: SqliteStore, mint: IdMint, events: int = 3) -> tuple[H
 async def fan(
     store: SqliteStore, holder: Holder, old: Cursor, new: Cursor, revision: int, *deliveries: object
 ) -> list[tuple[int, int]]:
-    fanned = await store.queue.fan(holder, old, new, deliveries, directory_revision=revision)  # type: ignore[arg-type]  # given.delivery's
+    fanned = await store.queue.fan(holder, old, new, deliveries, directory_revision=revision)
     assert fanned is not None
     return [(f.number, f.blocked) for f in fanned]
 

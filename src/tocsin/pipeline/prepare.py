@@ -14,7 +14,7 @@ from tocsin.model.delivery import Delivery
 from tocsin.model.endpoint import Endpoint, NoSigning
 from tocsin.model.event_view import EventView
 from tocsin.model.exchange import HeaderPairs, OutboundRequest
-from tocsin.model.ids import Millis, plain_uuid
+from tocsin.model.ids import EndpointId, Millis, plain_uuid
 from tocsin.rules.urls import target_of
 from tocsin.signing import signer_of
 
@@ -33,7 +33,7 @@ class Preparation:
         self.endpoint = endpoint
         self.renderer: Renderer = renderer_of(config)
         # Whether plain http may be used is judged when sending: the operator may have changed his mind since.
-        self._target = target_of(config.url, f"{endpoint.id}/{endpoint.revision}", allow_http=True)
+        self._target = target_of(config.url, pool_of(endpoint.id, endpoint.revision), allow_http=True)
         self._signer = signer_of(config.signing or NoSigning())
         own = tuple((row.name, row.value.reveal()) for row in config.headers if row.name.lower() != "content-type")
         self._content_type = next(
@@ -74,6 +74,11 @@ class Preparation:
             shown=self._shown + headers,
             timeout_seconds=config.timeout_seconds,
         )
+
+
+def pool_of(endpoint_id: EndpointId, revision: int) -> str:
+    """The name of the connections that serve one revision of an endpoint."""
+    return f"{endpoint_id}/{revision}"
 
 
 def _lines(headers: HeaderPairs) -> str:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Final
 
-from tocsin.errors import StorageFull, StoreUnavailable
+from tocsin.errors import Conflict, StorageFull, StoreUnavailable
 from tocsin.model.attempt import Settlement
 from tocsin.model.delivery import Claim, Delivery
 from tocsin.model.endpoint import Standing
@@ -52,7 +52,7 @@ class DeliveryWorker:
         now_ms: Callable[[], Millis],
         jitter: Callable[[], float],
         metrics: Metrics,
-        disable: Callable[[int], None],
+        disable: Callable[[int], Awaitable[None]],
     ) -> None:
         self._queue = queue
         self._holder = holder
@@ -316,7 +316,13 @@ class DeliveryWorker:
         if after.paused_until != before.paused_until or after.failing_since != before.failing_since or after.gone:
             self._in_background(self._keep(after))
         if after.gone and not before.gone:
-            self._disable(lane.endpoint)
+            self._in_background(self._stop_sending(lane.endpoint))
+
+    async def _stop_sending(self, endpoint: int) -> None:
+        try:
+            await self._disable(endpoint)
+        except (StoreUnavailable, StorageFull, Conflict) as error:
+            log.error("endpoint.not_disabled", problem=error.slug)
 
     async def _keep(self, standing: Standing) -> None:
         self._endpoints.standings[standing.endpoint] = standing
@@ -376,8 +382,7 @@ class DeliveryWorker:
         else:
             self._wake_at(lane, self._now_ms() + _REFILL_RETRY_MS)
 
-    def _in_background(self, work: object) -> None:
-        assert asyncio.iscoroutine(work)
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)

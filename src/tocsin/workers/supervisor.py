@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Final
 
 from tocsin.operations.api_keys import ApiKeys
@@ -18,7 +18,7 @@ _FLUSH_SECONDS: Final = 30.0
 
 
 class Supervisor:
-    """Runs the loops until `stop`. A loop that fails ends the server: `failed` is called with what happened."""
+    """Runs the loops. One that fails ends the server: it sets `stop`, and `Supervisor.stop` raises what happened."""
 
     def __init__(
         self,
@@ -27,13 +27,13 @@ class Supervisor:
         fanout: FanoutWorker,
         delivery: DeliveryWorker,
         keys: ApiKeys,
-        failed: Callable[[BaseException], None],
+        stop: asyncio.Event,
     ) -> None:
         self._accept = accept
         self._fanout = fanout
         self._delivery = delivery
         self._keys = keys
-        self._failed = failed
+        self._stop = stop
         self._loops: list[asyncio.Task[None]] = []
         self._flushing: asyncio.Task[None] | None = None
 
@@ -42,18 +42,27 @@ class Supervisor:
         self._loops = [self._watched(self._fanout.run(), "fanout"), self._watched(self._delivery.run(), "delivery")]
         self._flushing = asyncio.create_task(self._flush(), name="keys")
 
-    def is_alive(self) -> bool:
-        return bool(self._loops) and not any(loop.done() for loop in self._loops)
+    def problems(self) -> list[str]:
+        """What keeps the server from being ready; empty when it is."""
+        problems: list[str] = []
+        if not self._loops or any(loop.done() for loop in self._loops):
+            problems.append("a loop of the server has stopped")
+        if self._delivery.is_stalled():
+            problems.append("outcomes cannot be written")
+        return problems
 
     async def stop(self) -> None:
         """No new submissions arrive any more. What was taken is answered, what is out may finish, outcomes are written."""
         await self._accept.idle()
         self._fanout.stop()
         await self._delivery.stop(DRAIN_SECONDS)
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        ended = await asyncio.gather(*self._loops, return_exceptions=True)
         if self._flushing is not None:
             self._flushing.cancel()
         await self._keys.flush()
+        for error in ended:
+            if isinstance(error, BaseException):
+                raise error
 
     def _watched(self, work: Awaitable[None], name: str) -> asyncio.Task[None]:
         async def loop() -> None:
@@ -61,7 +70,7 @@ class Supervisor:
                 await work
             except Exception as error:
                 log.critical("loop.failed", loop=name, exc_info=error)
-                self._failed(error)
+                self._stop.set()
                 raise
 
         return asyncio.create_task(loop(), name=name)
