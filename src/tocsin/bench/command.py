@@ -42,7 +42,9 @@ class Options:
     pin: Annotated[bool, Parameter(help="Server on one core, sink and generator on another, where there are two.")] = (
         True
     )
-    output: Annotated[Literal["table", "json"], Parameter(help="A table, or one JSON document.")] = "table"
+    output: Annotated[
+        Literal["text", "json"], Parameter(name=["--output", "-o"], help="A table, or one JSON document.")
+    ] = "text"
     save: Annotated[Path | None, Parameter(help="Write the JSON document to this file as well.")] = None
     baseline: Annotated[Path | None, Parameter(help="Compare with a document saved earlier.")] = None
 

@@ -111,7 +111,7 @@ class Bench:
     async def course(self, first: int) -> Course:
         """The measured run."""
         await self._sink.ask(Mark(), Arrived)
-        before = self._server_usage(), self._generator.usage, self._sink.usage
+        before = self.measured_usage(), self._generator.usage, self._sink.usage
         events = self._effort.events
         batch = self._scenario.batch
         events = max(events // batch, 1) * batch if events is not None else None
@@ -123,7 +123,7 @@ class Bench:
             generated=generated,
             arrived=arrived,
             first=first,
-            server=difference(self._server_usage(), before[0]),
+            server=difference(self.measured_usage(), before[0]),
             generator=difference(generator, before[1]),
             sink=difference(self._sink.usage, before[2]),
         )
@@ -170,13 +170,16 @@ class Bench:
     async def _await_quiet(self) -> None:
         """Let the server settle what it has sent: until it uses hardly any CPU, for at most 5 s."""
         for _ in range(int(5 / QUIET_SECONDS)):
-            before = self._server_usage().cpu
+            before = self.measured_usage().cpu
             await asyncio.sleep(QUIET_SECONDS)
-            if self._server_usage().cpu - before < 0.1 * QUIET_SECONDS:
+            if self.measured_usage().cpu - before < 0.1 * QUIET_SECONDS:
                 return
 
-    def _server_usage(self) -> Usage:
-        return self._server.usage if self._server else self._sink.usage
+    def measured_usage(self) -> Usage:
+        """Of what the scenario measures: the server, or else the part that stands in its place."""
+        if self._server is not None:
+            return self._server.usage
+        return self._generator.usage if self._scenario.origin == "sender" else self._sink.usage
 
 
 def sink_endpoints(scenario: Scenario) -> int:
@@ -190,7 +193,9 @@ async def measure(scenario: Scenario, effort: Effort) -> Measurement:
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as directory:
         async with (
             running_helper("sink", harness_core) as sink,
-            running_helper("generator", harness_core) as generator,
+            running_helper(
+                scenario.origin, harness_core if scenario.origin == "generator" else server_core
+            ) as generator,
             server_of(scenario, Path(directory), server_core) as server,
         ):
             if server is not None:
@@ -200,7 +205,7 @@ async def measure(scenario: Scenario, effort: Effort) -> Measurement:
             empty = server.bytes_on_disk() if server else 0
             course = await bench.course(await bench.warm_up())
             received = await bench.account(course)
-            usage = server.usage if server else sink.usage
+            usage = bench.measured_usage()
             stopped = await stop(server.process) if server else True
             on_disk = server.bytes_on_disk() - empty if server else 0
     return figures(scenario, course, received, usage, on_disk, stopped=stopped)

@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
@@ -123,43 +122,42 @@ class Server:
 @contextlib.asynccontextmanager
 async def running_server(directory: Path, core: int | None) -> AsyncIterator[Server]:
     """Start `tocsin serve` on a database in `directory`. Raises BenchError when it does not get ready."""
-    key, port, database = "bench-" + secrets.token_urlsafe(24), free_port(), directory / "bench.db"
+    key, database = "bench-" + secrets.token_urlsafe(24), directory / "bench.db"
     configuration = directory / "tocsin.toml"
     configuration.touch()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")} | {
         "TOCSIN_CONFIG": str(configuration),
         "TOCSIN_DATABASE": f"sqlite:///{database}",
-        "TOCSIN_LISTEN": f"127.0.0.1:{port}",
+        "TOCSIN_LISTEN": "127.0.0.1:0",
         "TOCSIN_ALLOW_HTTP": "true",
         "TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8",
         "TOCSIN_BOOTSTRAP_KEY": key,
         "TOCSIN_LOG_LEVEL": "warning",
     }
     log = directory / "server.log"
-    with pinned_to(core), log.open("wb") as output:
+    with pinned_to(core), log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tocsin", "serve", env=environment, stdout=output, stderr=output
+            sys.executable,
+            *("-m", "tocsin", "serve", "--output", "json"),
+            env=environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=errors,
         )
-    server = Server(process, port, key, database)
     try:
-        await wait_until_ready(server, log)
-        yield server
+        try:
+            listening = await read_answer("server", process, Listening, START_SECONDS)
+        except (BenchError, msgspec.DecodeError) as error:
+            raise BenchError(f"{error} It said:\n{last_words(log)}") from error
+        yield Server(process, int(listening.url.rpartition(":")[2]), key, database)
     finally:
         await stop(process)
 
 
-async def wait_until_ready(server: Server, log: Path) -> None:
-    """Poll /readyz. Raises BenchError with the server's own words."""
-    try:
-        async with asyncio.timeout(START_SECONDS):
-            while server.process.returncode is None:
-                with contextlib.suppress(OSError, http.client.HTTPException):
-                    if server.request("GET", "/readyz")[0] == 200:
-                        return
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        pass
-    raise BenchError(f"The server did not get ready. It said:\n{last_words(log)}")
+class Listening(msgspec.Struct, frozen=True):
+    """What the server says when it is ready."""
+
+    url: str
 
 
 def last_words(log: Path) -> str:
@@ -203,11 +201,3 @@ def cores(*, pin: bool) -> tuple[int | None, int | None]:
     """The core of the server, and that of sink and generator; None when there is only one, or on request."""
     available: Sequence[int] = sorted(os.sched_getaffinity(0)) if pin else ()
     return (available[0], available[1]) if len(available) > 1 else (None, None)
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -8,6 +8,8 @@ from tocsin.model.noun import Noun
 
 Load = Literal["cloudevents", "job_reports", "livez"]
 Target = Literal["server", "sink"]
+Origin = Literal["generator", "sender"]
+"""The process that sends the load: our cheapest, or Tocsin's own sender without the rest of it."""
 
 
 class Scenario(Noun, frozen=True, kw_only=True):
@@ -21,6 +23,7 @@ class Scenario(Noun, frozen=True, kw_only=True):
     connections: int
     load: Load = "cloudevents"
     target: Target = "server"
+    origin: Origin = "generator"
     batch: int = 1
     endpoints: int = 1
     is_ordered: bool = False
@@ -38,6 +41,13 @@ SCENARIOS: Final = (
         meaning="the generator straight into the sink: what the measuring itself can do",
         connections=64,
         target="sink",
+    ),
+    Scenario(
+        name="sender",
+        meaning="Tocsin's sender straight into the sink: the floor of a delivery",
+        connections=32,
+        target="sink",
+        origin="sender",
     ),
     Scenario(
         name="livez",
