@@ -64,6 +64,10 @@ class Peer:
         """The head of the next request; its body stays unread."""
         return await self._reader.readuntil(b"\r\n\r\n")
 
+    async def some(self) -> bytes:
+        """Whatever comes next; nothing at the end."""
+        return await self._reader.read(65536)
+
     async def send(self, data: bytes) -> None:
         self._writer.write(data)
         await self._writer.drain()
@@ -205,5 +209,29 @@ def dripping(data: bytes, seconds: float = 0.02) -> Behaviour:
             await peer.send(data[position : position + 1])
             await asyncio.sleep(seconds)
         await peer.gone()
+
+    return behave
+
+
+def failing_handshake(context: ssl.SSLContext) -> Behaviour:
+    """Does the TLS handshake and one read by hand, on a receiver without `tls`, because servers of asyncio close without
+    the alert that says why."""
+
+    async def behave(peer: Peer) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        session = context.wrap_bio(incoming, outgoing, server_side=True)
+        while True:
+            try:
+                session.do_handshake()
+                session.read(1)
+            except ssl.SSLWantReadError:
+                await peer.send(outgoing.read())
+                data = await peer.some()
+                if not data:
+                    return
+                incoming.write(data)
+            except ssl.SSLError:
+                await peer.send(outgoing.read())
+                return
 
     return behave
