@@ -1,0 +1,37 @@
+"""Fixtures for tests over the whole server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.kit.server import Server
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts servers, each on its own database unless told otherwise; all are stopped at the end."""
+    started: list[Server] = []
+
+    def start(database: Path | None = None, **settings: str) -> Server:
+        started.append(Server(database or tmp_path / f"server{len(started)}.db", **settings))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def server(start_server: Callable[..., Server]) -> Server:
+    """One server."""
+    return start_server()
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for the tests of a module, which keep apart by tenant."""
+    server = Server(tmp_path_factory.mktemp("shared") / "server.db")
+    yield server
+    server.stop()
