@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
+from hypothesis import strategies as st
 
 from tocsin.formats import Rendered, renderer_of
 from tocsin.model.endpoint import EndpointConfig, FormatSetting
@@ -17,6 +20,14 @@ UUID = "019aab00-1111-7222-8333-444455556666"
 TIME = 1795345200123
 TIME_TEXT = "2026-11-22T11:00:00.123Z"
 MINUTE = {minute: f"2026-11-22T10:{minute:02d}:00.000Z" for minute in range(60)}
+
+printable = st.text(st.characters(exclude_categories=("Cs", "Cc", "Cn")), min_size=1, max_size=30)
+json_data = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | printable,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(printable, inner, max_size=3),
+    max_leaves=8,
+).map(lambda value: json.dumps(value, ensure_ascii=False, indent=1).encode())
+"""JSON texts with white space in them."""
 
 
 def event(event_type: str, subject_id: str, data: bytes, **changes: object) -> Event:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from format_builders import cloud_event, data_version_event, job, job_event, record_event
+from tests.unit.formats.format_builders import cloud_event, data_version_event, job, job_event, record_event
 
 from tocsin.model.endpoint import (
     CloudEventsFormat,

@@ -10,11 +10,20 @@ import jsonschema_rs
 import msgspec
 import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
-from cloudevents_schema import SCHEMA
-from format_builders import cloud_event, event, job, job_event, record_event, rendered
-from format_cases import CASES
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.formats.cloudevents_schema import SCHEMA
+from tests.unit.formats.format_builders import (
+    cloud_event,
+    event,
+    job,
+    job_event,
+    json_data,
+    printable,
+    record_event,
+    rendered,
+)
+from tests.unit.formats.format_cases import CASES
 
 from tocsin.formats.http_binding import attribute_headers, header_value
 from tocsin.formats.samples import SAMPLE_TYPES, sample_event
@@ -24,17 +33,11 @@ STRUCTURED = CloudEventsFormat()
 BINARY = CloudEventsFormat(mode="binary")
 SHAPE = jsonschema_rs.validator_for(SCHEMA, validate_formats=True)
 
-printable = st.text(st.characters(exclude_categories=("Cs", "Cc", "Cn")), min_size=1, max_size=30)
 extensions = st.dictionaries(
     st.from_regex(r"x[a-z0-9]{0,18}", fullmatch=True),
     st.booleans() | st.integers(-(2**31), 2**31 - 1) | printable,
     max_size=4,
 )
-json_data = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | printable,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(printable, inner, max_size=3),
-    max_leaves=8,
-).map(lambda value: json.dumps(value, ensure_ascii=False, indent=1).encode())
 
 
 def parsed(sent):

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from format_builders import rendered
-from format_cases import CASES
+from tests.unit.formats.format_builders import rendered
+from tests.unit.formats.format_cases import CASES
 
 from tocsin.formats import KINDS
 from tocsin.formats.reference import formats_page

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from format_builders import (
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.formats.format_builders import (
     TIME,
     TIME_TEXT,
     UUID,
@@ -13,9 +15,7 @@ from format_builders import (
     job_event,
     rendered,
 )
-from format_cases import SOURCE, TAMR_RECORDS
-from hypothesis import given
-from hypothesis import strategies as st
+from tests.unit.formats.format_cases import SOURCE, TAMR_RECORDS
 
 from tocsin.model.endpoint import LyticsFormat
 from tocsin.model.job import JobState, Signal

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from format_builders import config
+from tests.unit.formats.format_builders import config
 
 from tocsin.formats import EXPRESSIONS, FORMATS, KINDS, SAMPLE_TYPES, renderer_of, sample_event, sample_for
 from tocsin.formats.cloudevents import CloudEventsRenderer

@@ -3,9 +3,17 @@ from __future__ import annotations
 import json
 
 import pytest
-from format_builders import TIME_TEXT, cloud_event, data_version_event, job, job_event, record_event, rendered
 from hypothesis import given
-from test_cloudevents_format import json_data
+from tests.unit.formats.format_builders import (
+    TIME_TEXT,
+    cloud_event,
+    data_version_event,
+    job,
+    job_event,
+    json_data,
+    record_event,
+    rendered,
+)
 
 from tocsin.formats.samples import SAMPLE_TYPES, sample_event
 from tocsin.model.endpoint import StandardWebhooksFormat

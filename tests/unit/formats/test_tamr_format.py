@@ -3,10 +3,20 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from format_builders import MINUTE, body, cloud_event, data_version_event, event, job, job_event, record_event, rendered
-from format_cases import DATA_PRODUCT, DESTINATION, SOURCE, WORKFLOW
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from tests.unit.formats.format_builders import (
+    MINUTE,
+    body,
+    cloud_event,
+    data_version_event,
+    event,
+    job,
+    job_event,
+    record_event,
+    rendered,
+)
+from tests.unit.formats.format_cases import DATA_PRODUCT, DESTINATION, SOURCE, WORKFLOW
 
 from tocsin.formats.tamr import EXPRESSIONS, VISIBLE
 from tocsin.formats.tamr_identifiers import IDENTIFIERS

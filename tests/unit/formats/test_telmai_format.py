@@ -1,10 +1,18 @@
 from __future__ import annotations
 
 import pytest
-from format_builders import body, cloud_event, data_version_event, job, job_event, record_event, rendered
-from format_cases import SOURCE
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.formats.format_builders import (
+    body,
+    cloud_event,
+    data_version_event,
+    job,
+    job_event,
+    record_event,
+    rendered,
+)
+from tests.unit.formats.format_cases import SOURCE
 
 from tocsin.model.endpoint import TelmaiFormat
 from tocsin.model.filter import Filter, ResourceRef

@@ -1,9 +1,19 @@
 from __future__ import annotations
 
 import pytest
-from format_builders import TIME, UUID, body, cloud_event, data_version_event, job, job_event, record_event, rendered
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.formats.format_builders import (
+    TIME,
+    UUID,
+    body,
+    cloud_event,
+    data_version_event,
+    job,
+    job_event,
+    record_event,
+    rendered,
+)
 
 from tocsin.model.endpoint import VisierFormat
 from tocsin.model.job import JobState, Signal
