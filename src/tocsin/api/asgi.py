@@ -83,17 +83,19 @@ def problem_headers(problem: TocsinError) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-async def send_problem(send: Send, problem: TocsinError) -> None:
+async def send_problem(send: Send, problem: TocsinError, *more: tuple[bytes, bytes]) -> None:
     """Answer with a problem document (RFC 9457)."""
-    await _send_bytes(send, problem.status, problem_headers(problem), msgspec.json.encode(problem.problem()))
+    headers = [*problem_headers(problem), *more]
+    await send_bytes(send, problem.status, headers, msgspec.json.encode(problem.problem()))
 
 
 async def send_json(send: Send, status: int, body: bytes) -> None:
     """Answer with JSON bytes."""
-    await _send_bytes(send, status, [_JSON], body)
+    await send_bytes(send, status, [_JSON], body)
 
 
-async def _send_bytes(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+async def send_bytes(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    """Answer with bytes; their length is added to the headers."""
     length = (b"content-length", b"%d" % len(body))
     await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": body})

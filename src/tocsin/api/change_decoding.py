@@ -6,14 +6,13 @@ from hashlib import blake2b
 from typing import Annotated, Final
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import UNSET, Meta, Raw, UnsetType
 
 from tocsin.api.decoding import Id, TenantWire, Wire, all_or_nothing, millis
 from tocsin.errors import InvalidRequest
 from tocsin.model.record import Action, Change
 from tocsin.model.submission import Changes
 
-_NO_DATA: Final = Raw(b"")
 OTHER_RECORD: Final = {Action.MERGE: "retired", Action.UNMERGE: "resurrected"}
 """The member that names the second record of an action; other actions have none."""
 
@@ -24,7 +23,7 @@ class RecordWire(Wire, frozen=True, kw_only=True):
     """A golden record; `data` is an object."""
 
     id: Id
-    data: Raw = _NO_DATA
+    data: Raw | UnsetType = UNSET
 
 
 class RetiredWire(Wire, frozen=True, kw_only=True):
@@ -94,7 +93,7 @@ def _check_other_record(wire: ChangeWire) -> None:
 
 def _record_data(record: RecordWire, pointer: str, *, is_needed: bool) -> tuple[bytes, bytes]:
     """The data as received, and in canonical form (sorted keys), by which equal content is recognised."""
-    data = bytes(record.data)
+    data = b"" if isinstance(record.data, UnsetType) else bytes(record.data)
     if not is_needed:
         if data.translate(None, b" \t\r\n") not in {b"", b"{}", b"null"}:
             raise InvalidRequest.at(pointer, "The action delete does not carry data.")

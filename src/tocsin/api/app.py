@@ -1,0 +1,100 @@
+"""The ASGI application: the accept routes in front, the table of routes behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final, cast
+from urllib.parse import quote
+
+from tocsin.api.accepting import ACCEPT_ROUTES, Head, accept_request
+from tocsin.api.asgi import Disconnected, Headers, Receive, Scope, Send, read_body, send_bytes, send_problem
+from tocsin.api.delivery_routes import DELIVERY_ROUTES
+from tocsin.api.endpoint_routes import ENDPOINT_ROUTES
+from tocsin.api.event_routes import EVENT_ROUTES
+from tocsin.api.job_routes import JOB_ROUTES
+from tocsin.api.key_routes import KEY_ROUTES
+from tocsin.api.openapi import openapi_document
+from tocsin.api.router import Router
+from tocsin.api.routing import Asked, Reply, answer, caller_of
+from tocsin.api.services import Services
+from tocsin.api.system_routes import SYSTEM_ROUTES, documentation_routes, problem_types
+from tocsin.errors import MethodNotAllowed, NotFound, TocsinError
+from tocsin.telemetry import log
+
+API_ROUTES: Final = (
+    *ENDPOINT_ROUTES,
+    *DELIVERY_ROUTES,
+    *EVENT_ROUTES,
+    *JOB_ROUTES,
+    *KEY_ROUTES,
+    *SYSTEM_ROUTES,
+)
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def openapi() -> dict[str, object]:
+    """The OpenAPI document of this version."""
+    return openapi_document(API_ROUTES, problem_types().values())
+
+
+def make_app(services: Services) -> App:
+    """The application of one server."""
+    router = Router((*API_ROUTES, *documentation_routes(openapi())))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        if scope["method"] == "POST":
+            decode = ACCEPT_ROUTES.get(cast("str", scope["path"]))
+            if decode is not None:
+                await accept_request(services, decode, scope, receive, send)
+                return
+        await answer_request(services, router, scope, receive, send)
+
+    return app
+
+
+async def answer_request(services: Services, router: Router, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer one request to anything but an accept route."""
+    try:
+        reply = await _reply(services, router, scope, receive)
+    except MethodNotAllowed as problem:
+        await send_problem(send, problem, (b"allow", str(problem.members["allowed"]).encode()))
+    except TocsinError as problem:
+        await send_problem(send, problem)
+    except Disconnected:
+        return
+    except Exception as fault:  # noqa: BLE001 (the outermost place: whatever went wrong, the client gets an answer)
+        log.error("request.fault", path=scope["path"], exc_info=fault)
+        await send_problem(send, TocsinError())
+    else:
+        headers = [(b"cache-control", b"no-store"), *reply.headers]
+        if reply.body:
+            headers.append((b"content-type", reply.content_type.encode()))
+        await send_bytes(send, reply.status, headers, reply.body)
+
+
+async def _reply(services: Services, router: Router, scope: Scope, receive: Receive) -> Reply:
+    path = cast("str", scope["path"])
+    raw_path = scope.get("raw_path")
+    found = router.find(raw_path.decode("latin-1") if isinstance(raw_path, bytes) else quote(path))
+    allowed = set(found.routes) if found else set[str]()
+    if path in ACCEPT_ROUTES:
+        allowed.add("POST")
+    if not allowed:
+        raise NotFound("There is no such address.")
+    method = cast("str", scope["method"])
+    route = found.routes.get("GET" if method == "HEAD" else method) if found else None
+    if found is None or route is None:
+        raise MethodNotAllowed(f"{method} is not allowed here.", allowed=", ".join(sorted(allowed)))
+    head = Head(cast("Headers", scope["headers"]))
+    caller = caller_of(route, services, head.authorization)
+    asked = Asked(
+        caller=caller,
+        path=path,
+        query=cast("bytes", scope["query_string"]),
+        idempotency_key=head.idempotency_key,
+        parts=found.parts,
+        body=b"" if route.method == "GET" else await read_body(receive),
+    )
+    return await answer(route, services, asked)

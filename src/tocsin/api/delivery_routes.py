@@ -1,0 +1,128 @@
+"""Deliveries over HTTP."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from tocsin.api.auth import ADMINS, READERS
+from tocsin.api.endpoint_routes import nothing_in
+from tocsin.api.paging import LIST, RANGE, TENANT, page_fields, page_reply
+from tocsin.api.routing import Parameter, Reply, Request, Route
+from tocsin.api.services import Services
+from tocsin.api.shapes import DeliveryShown, DeliveryWithAttempts, attempt_shown, delivery_shown
+from tocsin.errors import Conflict, NotFound
+from tocsin.model.delivery import DeliveryState
+from tocsin.model.ids import DeliveryId, EndpointId, EventId
+from tocsin.ports import DeliveryQuery, DeliveryView
+
+
+def shown(services: Services, view: DeliveryView) -> DeliveryShown:
+    """A delivery as the API shows it."""
+    return delivery_shown(view, in_flight=services.in_flight(view.number))
+
+
+def _delivery_id(request: Request) -> DeliveryId:
+    return DeliveryId(request.parts["delivery_id"])
+
+
+async def _list(request: Request) -> Reply:
+    services, query, page = request.services, request.query, page_fields(request.query)
+    endpoint, event, state = query.get("endpoint"), query.get("event"), query.get("state")
+    asked = DeliveryQuery(
+        tenant=request.tenant_read(),
+        endpoint=None if endpoint is None else EndpointId(endpoint),
+        event=None if event is None else EventId(event),
+        job=query.get("job"),
+        state=None if state is None else DeliveryState(state),
+        event_type=query.get("event_type"),
+        **page,
+    )
+    rows = await services.views.deliveries(asked)
+    return page_reply(rows, page, lambda row: row.number, lambda row: shown(services, row))
+
+
+async def _get(request: Request) -> Reply:
+    services = request.services
+    tenant = request.tenant_read()
+    view = await services.views.delivery(_delivery_id(request), tenant)
+    if view is None:
+        raise NotFound
+    attempts = await services.views.attempts(view.number, tenant)
+    document = DeliveryWithAttempts(
+        **msgspec.structs.asdict(shown(services, view)), attempts=[attempt_shown(attempt) for attempt in attempts]
+    )
+    return Reply(body=msgspec.json.encode(document))
+
+
+async def _resend(request: Request) -> Reply:
+    nothing_in(request)
+    services = request.services
+    view = await services.deliveries.resend(_delivery_id(request), request.tenant_read())
+    return Reply(status=202, body=msgspec.json.encode(shown(services, view)))
+
+
+async def _cancel(request: Request) -> Reply:
+    nothing_in(request)
+    services = request.services
+    view = await services.deliveries.cancel(_delivery_id(request), request.tenant_read())
+    return Reply(body=msgspec.json.encode(shown(services, view)))
+
+
+_ONE: Final = "/v1/deliveries/{delivery_id}"
+
+DELIVERY_ROUTES: Final = (
+    Route(
+        method="GET",
+        path="/v1/deliveries",
+        name="list_deliveries",
+        summary="Deliveries, newest first.",
+        answer=_list,
+        roles=READERS,
+        parameters=(
+            *LIST,
+            *RANGE,
+            Parameter(name="endpoint", meaning="The id of an endpoint."),
+            Parameter(name="event", meaning="The id of an event."),
+            Parameter(name="job", meaning="The id of a job, as its producer named it."),
+            Parameter(name="state", meaning="The state of the delivery.", values=tuple(DeliveryState)),
+            Parameter(name="event_type", meaning="An event type, like `job.succeeded`."),
+        ),
+        gives=list[DeliveryShown],
+    ),
+    Route(
+        method="GET",
+        path=_ONE,
+        name="get_delivery",
+        summary="One delivery with its attempts.",
+        answer=_get,
+        roles=READERS,
+        parameters=(TENANT,),
+        gives=DeliveryWithAttempts,
+        problems=(NotFound,),
+    ),
+    Route(
+        method="POST",
+        path=f"{_ONE}/resend",
+        name="resend_delivery",
+        summary="Send the event of a delivery to its endpoint again: a new delivery with the same webhook-id.",
+        answer=_resend,
+        roles=ADMINS,
+        parameters=(TENANT,),
+        gives=DeliveryShown,
+        status=202,
+        problems=(NotFound, Conflict),
+    ),
+    Route(
+        method="POST",
+        path=f"{_ONE}/cancel",
+        name="cancel_delivery",
+        summary="Give a pending delivery up. A request that is out may still succeed; then the delivery is delivered.",
+        answer=_cancel,
+        roles=ADMINS,
+        parameters=(TENANT,),
+        gives=DeliveryShown,
+        problems=(NotFound, Conflict),
+    ),
+)

@@ -1,0 +1,239 @@
+"""Endpoints over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from tocsin.api.auth import ADMINS, READERS
+from tocsin.api.paging import LIST, TENANT, page_fields, page_reply
+from tocsin.api.routing import Reply, Request, Route
+from tocsin.api.services import Services
+from tocsin.api.shapes import AttemptShown, attempt_shown, time_or_none
+from tocsin.errors import Conflict, InvalidRequest, MalformedJson, NotFound
+from tocsin.model.endpoint import Endpoint, EndpointConfig, HmacSigning, Standing
+from tocsin.model.ids import EndpointId
+from tocsin.model.times import to_text
+from tocsin.operations.endpoints import Changed, without_read_only
+from tocsin.operations.pointers import invalid_field
+from tocsin.ports import EndpointQuery
+from tocsin.rules.health import endpoint_state
+
+
+class EndpointShown(EndpointConfig, frozen=True, kw_only=True):
+    """An endpoint as read: its settings, with secrets as fingerprints, and what is read-only."""
+
+    id: str
+    tenant: str
+    created_at: str
+    state: Literal["healthy", "failing", "paused", "disabled"]
+    state_reason: str | None
+    paused_until: str | None
+
+
+class NewEndpoint(EndpointConfig, frozen=True, kw_only=True):
+    """An endpoint to be created. `tenant` is for operators."""
+
+    tenant: str | None = None
+
+
+class TestRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which sample to send; without a type, one that the format expresses."""
+
+    event_type: Annotated[str, Meta(min_length=1, max_length=512)] | None = None
+
+
+def shown(services: Services, endpoint: Endpoint) -> dict[str, object]:
+    """An endpoint as the API shows it."""
+    standing = services.standing(endpoint.number) or Standing(endpoint=endpoint.number)
+    now = services.now_ms()
+    state, reason = endpoint_state(endpoint.config.enabled, standing, now)
+    paused_until = standing.paused_until if state == "paused" else None
+    return {
+        "id": endpoint.id,
+        "tenant": endpoint.tenant,
+        "created_at": to_text(endpoint.created_at),
+        "state": state,
+        "state_reason": reason,
+        "paused_until": time_or_none(paused_until),
+        **services.codec.to_wire(endpoint.config),
+    }
+
+
+def _reply(services: Services, changed: Changed, status: int = 200) -> Reply:
+    """With the secret that was generated, if one was: shown this once, as `signing.secret`."""
+    document = shown(services, changed.endpoint)
+    signing = document["signing"]
+    if changed.generated is not None and isinstance(signing, dict):
+        signing["secret"] = changed.generated
+        if isinstance(changed.endpoint.config.signing, HmacSigning):
+            signing["key"] = changed.generated
+    return Reply(status=status, body=msgspec.json.encode(document))
+
+
+def _endpoint_id(request: Request) -> EndpointId:
+    return EndpointId(request.parts["endpoint_id"])
+
+
+async def _create(request: Request) -> Reply:
+    document = request.document()
+    named = document.pop("tenant", None)
+    if named is not None and not isinstance(named, str):
+        raise InvalidRequest.at("/tenant", "A tenant's name is a text.")
+    tenant = request.tenant_written(named)
+    return _reply(request.services, await request.services.endpoints.create(tenant, document), 201)
+
+
+async def _list(request: Request) -> Reply:
+    services, page = request.services, page_fields(request.query)
+    rows = await services.views.endpoints(EndpointQuery(tenant=request.tenant_read(), **page))
+    return page_reply(rows, page, lambda row: row.number, lambda row: shown(services, services.codec.endpoint_of(row)))
+
+
+async def _get(request: Request) -> Reply:
+    endpoint = await request.services.endpoints.get(_endpoint_id(request), request.tenant_read())
+    return Reply(body=msgspec.json.encode(shown(request.services, endpoint)))
+
+
+async def _patch(request: Request) -> Reply:
+    services, endpoint_id, tenant = request.services, _endpoint_id(request), request.tenant_read()
+    if not request.body.strip():
+        raise MalformedJson("The merge patch is missing.")
+    present = await services.endpoints.get(endpoint_id, tenant)
+    patch = without_read_only(request.document(), shown(services, present))
+    return _reply(services, await services.endpoints.patch(endpoint_id, tenant, patch))
+
+
+async def _delete(request: Request) -> Reply:
+    await request.services.endpoints.delete(_endpoint_id(request), request.tenant_read())
+    return Reply(status=204)
+
+
+async def _enable(request: Request) -> Reply:
+    return await _switched(request, enabled=True)
+
+
+async def _disable(request: Request) -> Reply:
+    return await _switched(request, enabled=False)
+
+
+async def _switched(request: Request, *, enabled: bool) -> Reply:
+    nothing_in(request)
+    services = request.services
+    changed = await services.endpoints.switch(_endpoint_id(request), request.tenant_read(), enabled=enabled)
+    return _reply(services, changed)
+
+
+def nothing_in(request: Request) -> None:
+    """Raises InvalidRequest when a request that takes no fields has some."""
+    for name in request.document():
+        raise InvalidRequest.at(f"/{name}", "This request takes no fields.")
+
+
+async def _test(request: Request) -> Reply:
+    services = request.services
+    endpoint = await services.endpoints.get(_endpoint_id(request), request.tenant_read())
+    try:
+        asked = msgspec.convert(request.document(), TestRequest)
+    except msgspec.ValidationError as error:
+        raise invalid_field(error) from error
+    attempt = await services.test_sending.send(endpoint, asked.event_type)
+    return Reply(body=msgspec.json.encode(attempt_shown(attempt)))
+
+
+_ONE: Final = "/v1/endpoints/{endpoint_id}"
+
+ENDPOINT_ROUTES: Final = (
+    Route(
+        method="POST",
+        path="/v1/endpoints",
+        name="create_endpoint",
+        summary="Create an endpoint. A signing secret that is not given is generated and shown this once.",
+        answer=_create,
+        roles=ADMINS,
+        parameters=(TENANT,),
+        takes=NewEndpoint,
+        gives=EndpointShown,
+        status=201,
+    ),
+    Route(
+        method="GET",
+        path="/v1/endpoints",
+        name="list_endpoints",
+        summary="Endpoints, newest first.",
+        answer=_list,
+        roles=READERS,
+        parameters=LIST,
+        gives=list[EndpointShown],
+    ),
+    Route(
+        method="GET",
+        path=_ONE,
+        name="get_endpoint",
+        summary="One endpoint.",
+        answer=_get,
+        roles=READERS,
+        parameters=(TENANT,),
+        gives=EndpointShown,
+        problems=(NotFound,),
+    ),
+    Route(
+        method="PATCH",
+        path=_ONE,
+        name="change_endpoint",
+        summary="Change an endpoint by a merge patch (RFC 7396). Naming another `kind` replaces that object as a whole.",
+        answer=_patch,
+        roles=ADMINS,
+        parameters=(TENANT,),
+        takes=EndpointConfig,
+        gives=EndpointShown,
+        problems=(NotFound, Conflict),
+    ),
+    Route(
+        method="DELETE",
+        path=_ONE,
+        name="delete_endpoint",
+        summary="Delete an endpoint: its secrets are erased, what is pending for it is cancelled.",
+        answer=_delete,
+        roles=ADMINS,
+        parameters=(TENANT,),
+        status=204,
+        problems=(NotFound,),
+    ),
+    Route(
+        method="POST",
+        path=f"{_ONE}/test",
+        name="test_endpoint",
+        summary="Send a sample event now and show the attempt. Nothing is kept.",
+        answer=_test,
+        roles=ADMINS,
+        parameters=(TENANT,),
+        takes=TestRequest,
+        gives=AttemptShown,
+        problems=(NotFound,),
+    ),
+    Route(
+        method="POST",
+        path=f"{_ONE}/enable",
+        name="enable_endpoint",
+        summary="Enable an endpoint: it gets events accepted from now on, and what it held is delivered.",
+        answer=_enable,
+        roles=ADMINS,
+        parameters=(TENANT,),
+        gives=EndpointShown,
+        problems=(NotFound, Conflict),
+    ),
+    Route(
+        method="POST",
+        path=f"{_ONE}/disable",
+        name="disable_endpoint",
+        summary="Disable an endpoint: no new deliveries, the pending ones are held.",
+        answer=_disable,
+        roles=ADMINS,
+        parameters=(TENANT,),
+        gives=EndpointShown,
+        problems=(NotFound, Conflict),
+    ),
+)

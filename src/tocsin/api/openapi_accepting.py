@@ -1,0 +1,163 @@
+"""The documentation of the accept routes, which are no entries in the table of routes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from tocsin.api.change_decoding import ChangeWire
+from tocsin.api.decoding import MAX_ITEMS, DataVersionWire, ReportWire
+from tocsin.errors import IllegalTransition, Overloaded, TocsinError, VersionConflict
+from tocsin.model.noun import Noun
+
+Json = dict[str, object]
+
+
+class ReportResult(Noun, frozen=True, kw_only=True):
+    """What became of a report. `problem` is there when it was refused."""
+
+    job_id: str | None
+    outcome: Literal["changed", "unchanged", "refused"]
+    event_ids: list[str]
+    problem: dict[str, object] | None = None
+
+
+class ChangeResult(Noun, frozen=True, kw_only=True):
+    """What became of a change."""
+
+    version_id: int
+    event_ids: list[str]
+
+
+class DataVersionResult(Noun, frozen=True, kw_only=True):
+    """What became of a data version."""
+
+    data_category_id: str
+    data_version: str
+    event_ids: list[str]
+
+
+class CloudEventResult(Noun, frozen=True, kw_only=True):
+    """What became of a CloudEvent."""
+
+    id: str
+    outcome: Literal["accepted", "duplicate"]
+    event_id: str
+
+
+class AcceptOperation(Noun, frozen=True, kw_only=True):
+    """An accept route. `takes` None: CloudEvents."""
+
+    name: str
+    summary: str
+    takes: type | None
+    gives: type
+    problems: tuple[type[TocsinError], ...] = (Overloaded,)
+
+
+ACCEPT_OPERATIONS: Final[Mapping[str, AcceptOperation]] = {
+    "/v1/jobs/reports": AcceptOperation(
+        name="report_jobs",
+        summary="Report on a job, or on several: in an array each report stands alone.",
+        takes=ReportWire,
+        gives=ReportResult,
+        problems=(IllegalTransition, Overloaded),
+    ),
+    "/v1/records/changes": AcceptOperation(
+        name="change_records",
+        summary="Tell about a change of a golden record, or several: an array is accepted whole or refused whole.",
+        takes=ChangeWire,
+        gives=ChangeResult,
+        problems=(VersionConflict, Overloaded),
+    ),
+    "/v1/data-versions": AcceptOperation(
+        name="publish_data_versions",
+        summary="Tell that a data version was published, or several.",
+        takes=DataVersionWire,
+        gives=DataVersionResult,
+    ),
+    "/v1/events": AcceptOperation(
+        name="post_events",
+        summary="Post a CloudEvent 1.0 (structured or binary), or a batch: all or nothing.",
+        takes=None,
+        gives=CloudEventResult,
+    ),
+}
+
+ACCEPT_TYPES: Final[tuple[type, ...]] = (
+    ReportWire,
+    ChangeWire,
+    DataVersionWire,
+    ReportResult,
+    ChangeResult,
+    DataVersionResult,
+    CloudEventResult,
+)
+
+CLOUDEVENT_SCHEMA: Final[Json] = {
+    "description": "CloudEvents 1.0 in its JSON format. Further members are extension attributes.",
+    "type": "object",
+    "properties": {
+        "specversion": {"const": "1.0"},
+        "id": {"type": "string", "minLength": 1},
+        "source": {"type": "string", "minLength": 1, "format": "uri-reference"},
+        "type": {"type": "string", "minLength": 1},
+        "subject": {"type": ["string", "null"]},
+        "time": {"type": ["string", "null"], "format": "date-time"},
+        "datacontenttype": {"type": ["string", "null"]},
+        "dataschema": {"type": ["string", "null"], "format": "uri"},
+        "data": {},
+        "data_base64": {"type": ["string", "null"]},
+    },
+    "required": ["specversion", "id", "source", "type"],
+    "additionalProperties": {"type": ["string", "boolean", "integer", "null"]},
+}
+_PARAMETERS: Final[list[Json]] = [
+    {
+        "name": "tenant",
+        "in": "query",
+        "description": "For operators: the tenant that is meant; `default` without it.",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "The same key with the same body is answered with the first answer, for 24 hours.",
+        "schema": {"type": "string", "maxLength": 257},
+    },
+]
+
+
+def accept_operation(operation: AcceptOperation, problems: Mapping[str, Json]) -> Json:
+    """The OpenAPI operation of an accept route."""
+    results = {
+        "type": "object",
+        "properties": {"results": {"type": "array", "items": _ref(operation.gives.__name__)}},
+        "required": ["results"],
+    }
+    accepted = {"description": "Accepted and on disk.", "content": {"application/json": {"schema": results}}}
+    return {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "parameters": _PARAMETERS,
+        "requestBody": {"required": True, "content": _content(operation.takes)},
+        "responses": {"202": accepted, **problems},
+        "x-roles": ["admin", "operator", "producer"],
+    }
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _content(takes: type | None) -> Json:
+    one = _ref("CloudEvent" if takes is None else takes.__name__)
+    several: Json = {"type": "array", "items": one, "maxItems": MAX_ITEMS}
+    if takes is not None:
+        return {"application/json": {"schema": {"anyOf": [one, {**several, "minItems": 1}]}}}
+    return {
+        "application/cloudevents+json": {"schema": one},
+        "application/cloudevents-batch+json": {"schema": several},
+        "application/json": {"schema": {"anyOf": [one, several]}},
+        "*/*": {"schema": {"description": "Binary mode: the data; the attributes are in `ce-` headers."}},
+    }

@@ -1,0 +1,325 @@
+"""What the API shows of deliveries, attempts, events, jobs and keys: the wire form and its documentation at once."""
+
+from __future__ import annotations
+
+import base64
+from typing import Literal
+
+import msgspec
+
+from tocsin.api.cloudevents import is_json_type
+from tocsin.model.access import ApiKey, Role
+from tocsin.model.attempt import Attempt, AttemptError, Outcome
+from tocsin.model.delivery import DeliveryState
+from tocsin.model.event import Event
+from tocsin.model.exchange import HeaderPairs, Response, Timings
+from tocsin.model.job import Job, JobState
+from tocsin.model.noun import Noun
+from tocsin.model.times import to_text
+from tocsin.ports import DeliveryView, JobView
+
+BodyEncoding = Literal["utf-8", "base64"]
+
+
+class RequestShown(Noun, frozen=True, kw_only=True):
+    """The request of an attempt; secrets in its headers are masked. `body` is cut after 64 KiB."""
+
+    url: str
+    headers: dict[str, str]
+    body: str
+    body_encoding: BodyEncoding
+    body_bytes: int
+
+
+class ResponseShown(Noun, frozen=True, kw_only=True):
+    """What the receiver answered; `body` is its first 16 KiB, `body_bytes` how much was read."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+    body_encoding: BodyEncoding
+    body_bytes: int
+
+
+class AttemptShown(Noun, frozen=True, kw_only=True):
+    """One HTTP request made for a delivery."""
+
+    id: str
+    number: int
+    started_at: str
+    outcome: Outcome
+    error: AttemptError | None
+    request: RequestShown
+    response: ResponseShown | None
+    timings_ms: Timings
+    address: str | None
+    next_attempt_at: str | None
+
+
+class DeliveryShown(Noun, frozen=True, kw_only=True):
+    """A delivery. `in_flight` is true while a request is out; `waits_for_order` while an earlier one of its subject is
+    unsettled."""
+
+    id: str
+    tenant: str
+    endpoint_id: str
+    event_id: str
+    event_type: str
+    subject_type: str
+    subject_id: str
+    state: DeliveryState
+    in_flight: bool
+    waits_for_order: bool
+    reason: str | None
+    attempt_count: int
+    created_at: str
+    next_attempt_at: str | None
+    settled_at: str | None
+    resend_of: str | None
+
+
+class DeliveryWithAttempts(DeliveryShown, frozen=True, kw_only=True):
+    """A delivery with its attempts, oldest first."""
+
+    attempts: list[AttemptShown]
+
+
+class CloudEventShown(Noun, frozen=True, kw_only=True):
+    """What an accepted CloudEvent said of itself."""
+
+    id: str
+    source: str
+    time: str | None
+    subject: str | None
+    datacontenttype: str | None
+    dataschema: str | None
+    extensions: dict[str, str | bool | int]
+
+
+class EventShown(Noun, frozen=True, kw_only=True, omit_defaults=True):
+    """An event. `data` is its JSON as accepted; data of another kind is in `data_base64`. `cloudevent` is there for
+    producers' CloudEvents."""
+
+    id: str
+    tenant: str
+    type: str
+    subject_type: str
+    subject_id: str
+    verb: str
+    time: str
+    accepted_at: str
+    position: int
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    data_base64: str | msgspec.UnsetType = msgspec.UNSET
+    cloudevent: CloudEventShown | msgspec.UnsetType = msgspec.UNSET
+
+
+class EventWithDeliveries(EventShown, frozen=True, kw_only=True):
+    """An event with its newest 500 deliveries."""
+
+    deliveries: list[DeliveryShown]
+
+
+class JobShown(Job, frozen=True, kw_only=True):
+    """A job as it stands."""
+
+    tenant: str
+    overdue_after_seconds: float | None
+    created_at: str
+    updated_at: str
+
+
+class ChildShown(Noun, frozen=True, kw_only=True):
+    """A job whose parent is the one shown."""
+
+    job_id: str
+    job_type: str
+    name: str | None
+    state: JobState
+    state_since: str
+
+
+class JobWithChildren(JobShown, frozen=True, kw_only=True):
+    """A job with its newest 500 children."""
+
+    children: list[ChildShown]
+
+
+class KeyShown(Noun, frozen=True, kw_only=True):
+    """An API key, never its value."""
+
+    id: str
+    name: str
+    role: Role
+    tenant: str | None
+    created_at: str
+    expires_at: str | None
+    last_used_at: str | None
+
+
+class NewKeyShown(KeyShown, frozen=True, kw_only=True):
+    """A key just made; `value` is shown this once."""
+
+    value: str
+
+
+class StatsShown(Noun, frozen=True, kw_only=True):
+    """Numbers over everything the caller may see."""
+
+    pending_deliveries: int
+    dead_deliveries: int
+    oldest_pending_at: str | None
+    last_position: int
+
+
+def time_or_none(millis: int | None) -> str | None:
+    """A time that may be absent, as text."""
+    return None if millis is None else to_text(millis)
+
+
+def attempt_shown(attempt: Attempt) -> AttemptShown:
+    """An attempt as the API shows it."""
+    body, encoding = text_of(attempt.request_body)
+    return AttemptShown(
+        id=attempt.id,
+        number=attempt.number,
+        started_at=to_text(attempt.started_at),
+        outcome=attempt.outcome,
+        error=attempt.error,
+        request=RequestShown(
+            url=attempt.url,
+            headers=_joined(attempt.request_headers),
+            body=body,
+            body_encoding=encoding,
+            body_bytes=attempt.request_body_bytes,
+        ),
+        response=None if attempt.response is None else _response_shown(attempt.response),
+        timings_ms=attempt.timings,
+        address=attempt.address,
+        next_attempt_at=time_or_none(attempt.next_attempt_at),
+    )
+
+
+def _response_shown(response: Response) -> ResponseShown:
+    body, encoding = text_of(response.body)
+    return ResponseShown(
+        status=response.status,
+        headers=_joined(response.headers),
+        body=body,
+        body_encoding=encoding,
+        body_bytes=response.body_bytes,
+    )
+
+
+def _joined(pairs: HeaderPairs) -> dict[str, str]:
+    """Headers by name; several of one name are joined as RFC 9110 section 5.2 says."""
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def text_of(body: bytes) -> tuple[str, BodyEncoding]:
+    """A body as text if it is UTF-8 (a last character that was cut is left out), else base64."""
+    try:
+        return body.decode(), "utf-8"
+    except UnicodeDecodeError as error:
+        if error.reason == "unexpected end of data":
+            return body[: error.start].decode(), "utf-8"
+        return base64.b64encode(body).decode(), "base64"
+
+
+def delivery_shown(view: DeliveryView, *, in_flight: bool) -> DeliveryShown:
+    """A delivery as the API shows it."""
+    is_pending = view.state is DeliveryState.PENDING
+    return DeliveryShown(
+        id=view.id,
+        tenant=view.tenant,
+        endpoint_id=view.endpoint_id,
+        event_id=view.event_id,
+        event_type=view.event_type,
+        subject_type=view.subject_type,
+        subject_id=view.subject_id,
+        state=view.state,
+        in_flight=in_flight,
+        waits_for_order=is_pending and view.blocked > 0,
+        reason=view.reason,
+        attempt_count=view.attempts,
+        created_at=to_text(view.created_at),
+        next_attempt_at=to_text(view.due_at) if is_pending else None,
+        settled_at=time_or_none(view.settled_at),
+        resend_of=view.resend_of,
+    )
+
+
+def event_shown(event: Event) -> EventShown:
+    """An event as the API shows it."""
+    shown = EventShown(
+        id=event.id,
+        tenant=event.tenant,
+        type=event.type,
+        subject_type=event.subject_type,
+        subject_id=event.subject_id,
+        verb=event.verb,
+        time=to_text(event.time),
+        accepted_at=to_text(event.accepted_at),
+        position=event.position,
+    )
+    cloud = event.cloud
+    if cloud is None:
+        return msgspec.structs.replace(shown, data=msgspec.Raw(event.data))
+    described = CloudEventShown(
+        id=cloud.id,
+        source=cloud.source,
+        time=cloud.time,
+        subject=cloud.subject,
+        datacontenttype=cloud.datacontenttype,
+        dataschema=cloud.dataschema,
+        extensions=cloud.extensions,
+    )
+    return msgspec.structs.replace(shown, cloudevent=described, **_data_members(event))
+
+
+def _data_members(event: Event) -> dict[str, object]:
+    cloud = event.cloud
+    if cloud is None or not cloud.has_data:
+        return {}
+    if not cloud.is_base64:
+        if is_json_type(cloud.datacontenttype):
+            return {"data": msgspec.Raw(event.data)}
+        text, encoding = text_of(event.data)
+        if encoding == "utf-8" and text.encode() == event.data:
+            return {"data": msgspec.Raw(msgspec.json.encode(text))}
+    return {"data_base64": base64.b64encode(event.data).decode()}
+
+
+def job_shown(view: JobView) -> JobShown:
+    """A job as the API shows it."""
+    return JobShown(
+        **msgspec.structs.asdict(view.row.job),
+        tenant=view.tenant,
+        overdue_after_seconds=view.row.overdue_after_seconds,
+        created_at=to_text(view.created_at),
+        updated_at=to_text(view.updated_at),
+    )
+
+
+def child_shown(view: JobView) -> ChildShown:
+    """A job in the list of its parent's children."""
+    job = view.row.job
+    return ChildShown(
+        job_id=job.job_id, job_type=job.job_type, name=job.name, state=job.state, state_since=job.state_since
+    )
+
+
+def key_shown(key: ApiKey) -> KeyShown:
+    """A key as the API shows it."""
+    return KeyShown(
+        id=key.id,
+        name=key.name,
+        role=key.role,
+        tenant=key.tenant,
+        created_at=to_text(key.created_at),
+        expires_at=time_or_none(key.expires_at),
+        last_used_at=time_or_none(key.last_used_at),
+    )

@@ -1,0 +1,161 @@
+"""What the server says of itself: alive, ready, numbers, version, documentation. Most of it needs no key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from inspect import getdoc
+from typing import Final
+
+import msgspec
+
+from tocsin import __version__
+from tocsin.api.auth import READERS
+from tocsin.api.docs_page import CONTENT_SECURITY_POLICY, docs_page
+from tocsin.api.paging import TENANT
+from tocsin.api.routing import Reply, Request, Route
+from tocsin.api.shapes import StatsShown, time_or_none
+from tocsin.errors import NotFound, TocsinError
+from tocsin.model.noun import Noun
+
+METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+TEXT: Final = "text/plain; charset=utf-8"
+HTML: Final = "text/html; charset=utf-8"
+
+
+class Status(Noun, frozen=True, kw_only=True):
+    """Whether the server lives, or can do its work; `problems` says what stands in the way."""
+
+    status: str
+    problems: tuple[str, ...] = ()
+
+
+class VersionShown(Noun, frozen=True, kw_only=True):
+    """The version of this server."""
+
+    version: str
+
+
+def problem_types() -> Mapping[str, type[TocsinError]]:
+    """Every problem type by its slug."""
+    types: dict[str, type[TocsinError]] = {}
+    waiting: list[type[TocsinError]] = [TocsinError]
+    while waiting:
+        kind = waiting.pop(0)
+        types[kind.slug] = kind
+        waiting.extend(kind.__subclasses__())
+    return types
+
+
+async def _livez(request: Request) -> Reply:
+    del request
+    return Reply(body=msgspec.json.encode(Status(status="alive")))
+
+
+async def _readyz(request: Request) -> Reply:
+    problems = tuple(request.services.ready())
+    if problems:
+        return Reply(status=503, body=msgspec.json.encode(Status(status="not ready", problems=problems)))
+    return Reply(body=msgspec.json.encode(Status(status="ready")))
+
+
+async def _metrics(request: Request) -> Reply:
+    return Reply(body=request.services.metrics(), content_type=METRICS_TYPE)
+
+
+async def _version(request: Request) -> Reply:
+    del request
+    return Reply(body=msgspec.json.encode(VersionShown(version=__version__)))
+
+
+async def _stats(request: Request) -> Reply:
+    stats = await request.services.views.stats(request.tenant_read())
+    document = StatsShown(
+        pending_deliveries=stats.pending,
+        dead_deliveries=stats.dead,
+        oldest_pending_at=time_or_none(stats.oldest_pending_at),
+        last_position=stats.head,
+    )
+    return Reply(body=msgspec.json.encode(document))
+
+
+async def _problem(request: Request) -> Reply:
+    kind = problem_types().get(request.parts["slug"])
+    if kind is None:
+        raise NotFound("There is no such problem type.")
+    text = f"{kind.slug} ({kind.status})\n{kind.title}\n\n{problem_text(kind)}\n"
+    return Reply(body=text.encode(), content_type=TEXT)
+
+
+def problem_text(kind: type[TocsinError]) -> str:
+    """What a problem type means, on one line."""
+    if kind is TocsinError:
+        return "Something failed that should not have; the server's log has the reason."
+    return " ".join((getdoc(kind) or "").split())
+
+
+SYSTEM_ROUTES: Final = (
+    Route(
+        method="GET",
+        path="/v1/stats",
+        name="get_stats",
+        summary="What is pending and what is dead.",
+        answer=_stats,
+        roles=READERS,
+        parameters=(TENANT,),
+        gives=StatsShown,
+    ),
+    Route(method="GET", path="/livez", name="livez", summary="Alive.", answer=_livez, roles=None, gives=Status),
+    Route(
+        method="GET",
+        path="/readyz",
+        name="readyz",
+        summary="Ready to accept and to deliver; 503 when not.",
+        answer=_readyz,
+        roles=None,
+        gives=Status,
+    ),
+    Route(
+        method="GET",
+        path="/metrics",
+        name="metrics",
+        summary="Counters in Prometheus' text format.",
+        answer=_metrics,
+        roles=None,
+        content_type=METRICS_TYPE,
+    ),
+    Route(
+        method="GET",
+        path="/version",
+        name="version",
+        summary="The server's version.",
+        answer=_version,
+        roles=None,
+        gives=VersionShown,
+    ),
+    Route(
+        method="GET",
+        path="/problems/{slug}",
+        name="get_problem_type",
+        summary="What a problem type means.",
+        answer=_problem,
+        roles=None,
+        content_type=TEXT,
+        problems=(NotFound,),
+    ),
+)
+
+
+def documentation_routes(document: Mapping[str, object]) -> Iterator[Route]:
+    """The OpenAPI document and the page made of it."""
+    as_json, as_page = msgspec.json.encode(document), docs_page(document).encode()
+
+    async def openapi_json(request: Request) -> Reply:
+        del request
+        return Reply(body=as_json)
+
+    async def docs(request: Request) -> Reply:
+        del request
+        return Reply(body=as_page, content_type=HTML, headers=((b"content-security-policy", CONTENT_SECURITY_POLICY),))
+
+    yield Route(method="GET", path="/openapi.json", name="openapi", summary="", answer=openapi_json, roles=None)
+    yield Route(method="GET", path="/docs", name="docs", summary="", answer=docs, roles=None)
