@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Final, Protocol
-
-import msgspec
 
 from tocsin.model.endpoint import (
     FormatSetting,
@@ -27,9 +24,7 @@ __all__ = [
     "check_key",
     "default_signing",
     "generated_secret",
-    "secret_of",
     "signer_of",
-    "with_secret",
 ]
 
 SECRET_BYTES: Final = 32
@@ -65,39 +60,13 @@ def signer_of(signing: Signing) -> Signer:
 
 def check_key(signing: Signing) -> None:
     """ValueError, with a text for people, when the secret that was given is malformed. An absent one is not."""
-    secret = secret_of(signing)
+    secret = _secret_of(signing)
     if secret is not None and not secret.is_kept:
         signer_of(signing)
 
 
-def secret_of(signing: Signing) -> Secret | None:
-    """The secret of this signing, wherever the scheme keeps it."""
-    match signing:
-        case NoSigning():
-            return None
-        case StandardWebhooksSigning():
-            return signing.secret
-        case HmacSigning():
-            return signing.key
-
-
-def with_secret(signing: Signing, secret: Secret) -> Signing:
-    """The same signing with this secret."""
-    match signing:
-        case NoSigning():
-            return signing
-        case StandardWebhooksSigning():
-            return msgspec.structs.replace(signing, secret=secret)
-        case HmacSigning():
-            return msgspec.structs.replace(signing, key=secret)
-
-
-def generated_secret(random_bytes: bytes, signing: Signing | None = None) -> str:
-    """A new secret of the kind that this signing takes: `whsec_` and base64 for Standard Webhooks (and for None), for
-    `hmac` a key in its encoding. `random_bytes` are SECRET_BYTES from a cryptographic source."""
-    if isinstance(signing, HmacSigning):
-        is_base64 = signing.key_encoding == "base64"
-        return base64.b64encode(random_bytes).decode() if is_base64 else binascii.hexlify(random_bytes).decode()
+def generated_secret(random_bytes: bytes) -> str:
+    """A new secret for Standard Webhooks, of SECRET_BYTES from a cryptographic source."""
     return WHSEC + base64.b64encode(random_bytes).decode()
 
 
@@ -112,3 +81,13 @@ def _revealed(secret: Secret | None) -> str:
     if secret is None:
         raise ValueError("there is no secret to sign with")
     return secret.reveal()
+
+
+def _secret_of(signing: Signing) -> Secret | None:
+    match signing:
+        case NoSigning():
+            return None
+        case StandardWebhooksSigning():
+            return signing.secret
+        case HmacSigning():
+            return signing.key
