@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_outcome import NOW, answered, delivery, failed, settled
+from tests.unit.rules.test_outcome import NOW, answered, delivery, failed, settled
 
 from tocsin.model.endpoint import Standing
 from tocsin.model.exchange import ErrorKind, Exchange
