@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from repository_files import ROOT, anchors, markdown_pages, snippets, tracked_files
+from tests.docs.repository_files import ROOT, anchors, markdown_pages, snippets, tracked_files
 
 import tocsin.errors
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
-from repository_files import ROOT, tracked_files
+from tests.docs.repository_files import ROOT, tracked_files
 
 # Spelled with classes, so that this file does not match itself.
 OF_ONE_MACHINE = re.compile(
@@ -20,6 +20,7 @@ OF_ONE_MACHINE = re.compile(
     r"|^--(?:extra-)?index-ur[l]|^--find-link[s]",
     re.MULTILINE,
 )
+NAMES_OF_OTHERS = {"handle_exit"}  # overrides what uvicorn.Server calls so
 SOURCES = sorted(path for path in (ROOT / "src").rglob("*.py"))
 
 
@@ -103,10 +104,10 @@ def test_names_use_the_words_of_the_glossary() -> None:
     found = [
         f"{path.relative_to(ROOT)}: {name}"
         for path in SOURCES
-        for name in names_defined(path)
+        for name in set(names_defined(path)) - NAMES_OF_OTHERS
         if refused & {*words_of(name), f"{words_of(name)[0]}_"}
     ]
-    assert found == []
+    assert sorted(found) == []
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src")))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from repository_files import ROOT, snippets
+from tests.docs.repository_files import ROOT, snippets
 
 # The example of the Standard Webhooks specification.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
