@@ -11,7 +11,7 @@ from cyclopts import App, CycloptsError, Group
 from tocsin import __version__
 from tocsin.cli.connection import HERE, Connection
 from tocsin.cli.inputs import Usage
-from tocsin.cli.output import console, print_error, print_json
+from tocsin.cli.output import print_error, print_json
 from tocsin.client import Problem, Unreachable
 from tocsin.errors import Misconfigured, TocsinError
 
@@ -26,6 +26,7 @@ _TELL = Group("Tell what happened", sort_key=2)
 _LOOK = Group("Deliver, look and repair", sort_key=3)
 _MORE = Group("More", sort_key=4)
 _COMMANDS: Final = (
+    (_SERVE, "demo", "tocsin.cli.demo.command:demo", "See it all work, in a minute."),
     (_SERVE, "serve", "tocsin.cli.server:serve", "Run the server."),
     (_SERVE, "config", "tocsin.cli.server:config", "Show each setting and where it comes from."),
     (_SERVE, "migrate", "tocsin.cli.server:migrate", "Bring the database up to date."),
@@ -76,10 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     is_json = ("json" in tokens and ("-o" in tokens or "--output" in tokens)) or "--output=json" in tokens
     try:
-        result: object = make_app()(
-            tokens, exit_on_error=False, error_console=console(stderr=True), result_action="return_value"
-        )
-    except CycloptsError:
+        result: object = make_app()(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        print_error(f"{error}\nSee: {' '.join(('tocsin', *(error.command_chain or ()), '--help'))}")
         return USAGE
     except (Usage, Misconfigured, ValueError) as error:
         print_error(str(error))

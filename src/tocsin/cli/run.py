@@ -24,7 +24,7 @@ from tocsin.client import Reporter
 from tocsin.client.fields import ErrorFields, ReportFields
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_REPORT_SECONDS: Final = 10.0
+_REPORT_SECONDS: Final = 5.0
 
 
 @dataclass(slots=True)
