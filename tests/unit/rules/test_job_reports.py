@@ -423,7 +423,7 @@ reports = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(reports, st.integers(0, 3)), max_size=25), st.booleans())
 def test_any_history_of_reports_agrees_with_the_model(steps: list[tuple[Report, int]], in_one_array: bool) -> None:
     accepting, model, clock = Accepting(), Model(), NOW

@@ -238,7 +238,7 @@ events = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(endpoints_of, events)
 def test_the_index_agrees_with_the_definition(endpoints: list[Endpoint], found: Event) -> None:
     expected = [each for each in endpoints if wants(each, EventView(found))]
