@@ -5,6 +5,7 @@ Everything that depends only on the endpoint's revision is made once, in `Prepar
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from tocsin import __version__
@@ -21,6 +22,7 @@ from tocsin.signing import signer_of
 USER_AGENT: Final = f"Tocsin/{__version__}"
 MASK: Final = "***"
 _ATTEMPT_BITS: Final = 20
+_TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
 
 class Preparation:
@@ -91,6 +93,6 @@ def _traceparent(view: EventView, delivery: Delivery, attempt: int) -> str:
     span = f"{(delivery.number << _ATTEMPT_BITS | attempt) & (2**64 - 1):016x}"
     cloud = view.event.cloud
     given = cloud.extensions.get("traceparent") if cloud is not None else None
-    if isinstance(given, str) and len(given) == 55 and given.startswith("00-"):
+    if isinstance(given, str) and _TRACEPARENT.fullmatch(given):
         return f"{given[:36]}{span}{given[52:]}"
     return f"00-{plain_uuid(view.event.id).replace('-', '')}-{span}-01"

@@ -82,6 +82,9 @@ class DeliveryWorker:
             lane = self._lane(waiting.endpoint)
             if lane is not None:
                 self._wake_at(lane, waiting.due_at)
+        for number, standing in self._endpoints.standings.items():
+            if standing.gone and number in self._endpoints.prepared:
+                await self._stop_sending(number)
 
     async def run(self) -> None:
         """The timer: wakes endpoints whose earliest delivery or pause is due. It looks at the wall clock every second at
@@ -182,8 +185,8 @@ class DeliveryWorker:
                 lane.withheld.discard(delivery)
                 self._list(lane)
 
-    def endpoint_changed(self, number: int) -> None:
-        """An endpoint is new, changed or gone."""
+    def endpoint_changed(self, number: int, before: Preparation | None) -> None:
+        """An endpoint is new, changed or removed."""
         if number not in self._endpoints.prepared:
             lane = self._lanes.pop(number, None)
             if lane is not None:
@@ -194,7 +197,8 @@ class DeliveryWorker:
             return
         config = self._endpoints.prepared[number].endpoint.config
         if config.enabled:
-            self._begin_anew(number)
+            if before is not None and not before.endpoint.config.enabled:
+                self._begin_anew(number)
             lane.allowance = max(1, min(lane.allowance, config.max_in_flight))
         else:
             lane.put_back(lambda _: True)
@@ -203,10 +207,10 @@ class DeliveryWorker:
         self._list(lane)
 
     def _begin_anew(self, number: int) -> None:
-        """An endpoint that was gone and has been enabled again has a clean standing."""
+        """An endpoint that is enabled again after a 410 has a clean standing."""
         standing = self._endpoints.standings.get(number)
         if standing is not None and standing.gone:
-            self._in_background(self._keep(Standing(endpoint=number)))
+            self._stand(Standing(endpoint=number))
 
     def _lane(self, number: int) -> Lane | None:
         lane = self._lanes.get(number)
@@ -220,12 +224,16 @@ class DeliveryWorker:
         return lane
 
     def _is_paused(self, lane: Lane, now: Millis) -> bool:
-        """Disabled, or paused: then the lane wakes when the pause is over."""
+        """Disabled, gone, or paused: then the lane wakes when the pause is over."""
         preparation = self._endpoints.prepared.get(lane.endpoint)
         if preparation is None or not preparation.endpoint.config.enabled:
             return True
         standing = self._endpoints.standings.get(lane.endpoint)
-        if standing is None or standing.paused_until is None or standing.paused_until <= now:
+        if standing is None:
+            return False
+        if standing.gone:
+            return True
+        if standing.paused_until is None or standing.paused_until <= now:
             return False
         self._wake_at(lane, standing.paused_until)
         return True
@@ -312,9 +320,10 @@ class DeliveryWorker:
         after = standing_after(before, settled, self._now_ms())
         if after is before:
             return
-        self._endpoints.standings[lane.endpoint] = after
         if after.paused_until != before.paused_until or after.failing_since != before.failing_since or after.gone:
-            self._in_background(self._keep(after))
+            self._stand(after)
+        else:
+            self._endpoints.standings[lane.endpoint] = after
         if after.gone and not before.gone:
             self._in_background(self._stop_sending(lane.endpoint))
 
@@ -324,8 +333,12 @@ class DeliveryWorker:
         except (StoreUnavailable, StorageFull, Conflict) as error:
             log.error("endpoint.not_disabled", problem=error.slug)
 
-    async def _keep(self, standing: Standing) -> None:
+    def _stand(self, standing: Standing) -> None:
+        """How an endpoint stands from now on; it is stored as well."""
         self._endpoints.standings[standing.endpoint] = standing
+        self._in_background(self._keep(standing))
+
+    async def _keep(self, standing: Standing) -> None:
         try:
             await self._endpoints.keep(standing)
         except (StoreUnavailable, StorageFull) as error:

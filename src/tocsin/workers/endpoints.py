@@ -16,7 +16,7 @@ from tocsin.telemetry import log
 
 class Endpoints:
     """Endpoints by number, the index of their filters, and how each stands. `changed` hears of each endpoint that is new,
-    changed or gone after a reload."""
+    changed or removed by a reload, and what it was before."""
 
     def __init__(self, directory: Directory, standings: StandingStore, codec: EndpointCodec) -> None:
         self._directory = directory
@@ -28,7 +28,7 @@ class Endpoints:
         self.prepared: dict[int, Preparation] = {}
         self.renderers: dict[int, Renderer] = {}
         self.standings: dict[int, Standing] = {}
-        self.changed: Callable[[int], None] = lambda _: None
+        self.changed: Callable[[int, Preparation | None], None] = lambda _, __: None
 
     async def load(self) -> None:
         """At start: everything, and how each endpoint stood."""
@@ -55,7 +55,7 @@ class Endpoints:
             self.revision = revision
         for number in before.keys() | prepared.keys():
             if before.get(number) is not prepared.get(number):
-                self.changed(number)
+                self.changed(number, before.get(number))
 
     @staticmethod
     def _prepare(endpoint: Endpoint) -> Preparation | None:
