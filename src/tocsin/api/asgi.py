@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Final
 
 import msgspec
 
@@ -14,7 +15,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
 
-MAX_BODY_BYTES = 10 * 1024 * 1024
+MAX_BODY_BYTES: Final = 10 * 1024 * 1024
+DISCARDED_BYTES: Final = 4 * MAX_BODY_BYTES
+"""Up to here a body that is too large is still read before it is refused."""
 
 _JSON = (b"content-type", b"application/json")
 _PROBLEM = (b"content-type", b"application/problem+json")
@@ -25,7 +28,10 @@ class Disconnected(Exception):
 
 
 async def read_body(receive: Receive) -> bytes:
-    """The whole body. Raises TooLarge, Disconnected."""
+    """The whole body. Raises TooLarge, Disconnected.
+
+    A body that is too large is read on and thrown away for a while: a client that is still sending would not see the answer.
+    """
     message = await receive()
     body = _chunk(message)
     if not message.get("more_body", False):
@@ -34,13 +40,16 @@ async def read_body(receive: Receive) -> bytes:
         return body
     chunks = [body]
     size = len(body)
-    while message.get("more_body", False):
+    while message.get("more_body", False) and size <= DISCARDED_BYTES:
         message = await receive()
         chunk = _chunk(message)
         size += len(chunk)
         if size > MAX_BODY_BYTES:
-            raise too_many_bytes()
-        chunks.append(chunk)
+            chunks.clear()
+        else:
+            chunks.append(chunk)
+    if size > MAX_BODY_BYTES:
+        raise too_many_bytes()
     return b"".join(chunks)
 
 
@@ -61,7 +70,7 @@ def check_length(value: bytes) -> None:
     """Judges a Content-Length before anything is read. Raises TooLarge, MalformedRequest."""
     if not value.isdigit():
         raise MalformedRequest("Content-Length is not a number.")
-    if len(value) > 12 or int(value) > MAX_BODY_BYTES:
+    if len(value) > 12 or int(value) > DISCARDED_BYTES:
         raise too_many_bytes()
 
 

@@ -3,46 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
 from tocsin.api.change_decoding import ChangeWire
 from tocsin.api.decoding import MAX_ITEMS, DataVersionWire, ReportWire
 from tocsin.errors import IllegalTransition, Overloaded, TocsinError, VersionConflict
 from tocsin.model.noun import Noun
+from tocsin.rules.accepting import ChangeAnswer, CloudEventAnswer, DataVersionAnswer, ReportAnswer
 
 Json = dict[str, object]
-
-
-class ReportResult(Noun, frozen=True, kw_only=True):
-    """What became of a report. `problem` is there when it was refused."""
-
-    job_id: str | None
-    outcome: Literal["changed", "unchanged", "refused"]
-    event_ids: list[str]
-    problem: dict[str, object] | None = None
-
-
-class ChangeResult(Noun, frozen=True, kw_only=True):
-    """What became of a change."""
-
-    version_id: int
-    event_ids: list[str]
-
-
-class DataVersionResult(Noun, frozen=True, kw_only=True):
-    """What became of a data version."""
-
-    data_category_id: str
-    data_version: str
-    event_ids: list[str]
-
-
-class CloudEventResult(Noun, frozen=True, kw_only=True):
-    """What became of a CloudEvent."""
-
-    id: str
-    outcome: Literal["accepted", "duplicate"]
-    event_id: str
 
 
 class AcceptOperation(Noun, frozen=True, kw_only=True):
@@ -60,27 +29,27 @@ ACCEPT_OPERATIONS: Final[Mapping[str, AcceptOperation]] = {
         name="report_jobs",
         summary="Report on a job, or on several: in an array each report stands alone.",
         takes=ReportWire,
-        gives=ReportResult,
+        gives=ReportAnswer,
         problems=(IllegalTransition, Overloaded),
     ),
     "/v1/records/changes": AcceptOperation(
         name="change_records",
         summary="Tell about a change of a golden record, or several: an array is accepted whole or refused whole.",
         takes=ChangeWire,
-        gives=ChangeResult,
+        gives=ChangeAnswer,
         problems=(VersionConflict, Overloaded),
     ),
     "/v1/data-versions": AcceptOperation(
         name="publish_data_versions",
         summary="Tell that a data version was published, or several.",
         takes=DataVersionWire,
-        gives=DataVersionResult,
+        gives=DataVersionAnswer,
     ),
     "/v1/events": AcceptOperation(
         name="post_events",
         summary="Post a CloudEvent 1.0 (structured or binary), or a batch: all or nothing.",
         takes=None,
-        gives=CloudEventResult,
+        gives=CloudEventAnswer,
     ),
 }
 
@@ -88,10 +57,10 @@ ACCEPT_TYPES: Final[tuple[type, ...]] = (
     ReportWire,
     ChangeWire,
     DataVersionWire,
-    ReportResult,
-    ChangeResult,
-    DataVersionResult,
-    CloudEventResult,
+    ReportAnswer,
+    ChangeAnswer,
+    DataVersionAnswer,
+    CloudEventAnswer,
 )
 
 CLOUDEVENT_SCHEMA: Final[Json] = {

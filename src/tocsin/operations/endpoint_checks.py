@@ -100,13 +100,17 @@ def _signing_errors(config: EndpointConfig) -> Iterator[FieldError]:
     match signing:
         case HmacSigning(header=header, prefix=prefix):
             yield from _said(lambda: check_header(header, f"{prefix}0"), "/signing/header")
-            if header.lower() in {"content-type", "authorization"}:
+            if header.lower() in {"content-type", "authorization", _api_key_header(config)}:
                 yield FieldError("/signing/header", f"{header} cannot carry a signature.")
             yield from _said(lambda: check_key(signing), "/signing/key")
         case StandardWebhooksSigning():
             yield from _said(lambda: check_key(signing), "/signing/secret")
         case NoSigning() | None:
             pass
+
+
+def _api_key_header(config: EndpointConfig) -> str | None:
+    return config.authorization.header.lower() if isinstance(config.authorization, ApiKeyAuthorization) else None
 
 
 def _has_control(text: str) -> bool:
