@@ -14,7 +14,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @lru_cache(maxsize=64)
 def _second_text(second: int) -> str:
-    return (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
+    return (_EPOCH + timedelta(seconds=second)).isoformat()[:19]
 
 
 def to_text(millis: int) -> str:
@@ -35,6 +35,9 @@ def from_text(text: str) -> int:
         if int(off_hour) > 23 or int(off_minute) > 59:
             raise ValueError("the offset is out of range")
         offset = timedelta(hours=int(off_hour), minutes=int(off_minute))
-        moment = moment - offset if sign == "+" else moment + offset
+        try:
+            moment = moment - offset if sign == "+" else moment + offset
+        except OverflowError as error:
+            raise ValueError("the time is out of range") from error
     millis = 999 if leap else int((fraction or "0").ljust(3, "0")[:3])
     return int((moment - _EPOCH).total_seconds()) * 1000 + millis

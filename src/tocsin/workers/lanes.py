@@ -33,8 +33,8 @@ class Budget:
 class Lane:
     """One lane of an endpoint: its ready queue and what it holds.
 
-    `spills` counts the deliveries that were left to the store; a refill that saw all of them ends the spill. `allowance` is
-    how many requests may be out at once: it begins again at one after a pause and grows with each success.
+    `spills` counts the deliveries that were left to the store; a refill that saw all of them ends the spill. `released` are
+    those settled while a refill reads: what it read of them is old. `allowance` is how many requests may be out at once: it begins again at one after a pause and grows with each success.
     """
 
     __slots__ = (
@@ -47,6 +47,7 @@ class Lane:
         "is_refilling",
         "is_spilled",
         "ready",
+        "released",
         "spills",
         "tenant",
         "wakes_at",
@@ -61,6 +62,7 @@ class Lane:
         self.ready: deque[Taken] = deque()
         self.held: set[int] = set()
         self.in_flight = 0
+        self.released: set[int] = set()
         self.withheld: set[int] = set()
         self.is_listed = False
         self.is_refilling = False
@@ -71,7 +73,7 @@ class Lane:
     def offer(self, claim: Claim, view: EventView) -> bool:
         """Take a ready delivery in, or leave it to the store. Gives whether it is held now."""
         number = claim.delivery.number
-        if number in self.held:
+        if number in self.held or number in self.released:
             return True
         size = len(claim.event.data)
         if number in self.withheld or len(self.ready) >= READY_LIMIT or self._budget.left < size:
@@ -97,6 +99,13 @@ class Lane:
     def settled(self, number: int) -> None:
         """The outcome is stored: the delivery is held no longer."""
         self.held.discard(number)
+        if self.is_refilling:
+            self.released.add(number)
+
+    def refilled(self) -> None:
+        """A refill is over."""
+        self.is_refilling = False
+        self.released.clear()
 
     def put_back(self, numbers: Callable[[int], bool]) -> None:
         """Leave ready deliveries to the store again."""

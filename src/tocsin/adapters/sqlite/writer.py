@@ -47,7 +47,7 @@ class _Work(Generic[T]):
         self.transaction = transaction
         self.loop = loop
         self.future: asyncio.Future[T] = loop.create_future()
-        self.key = int(rank)
+        self.key = (int(rank), 0)
 
     def __lt__(self, other: _Work[T]) -> bool:
         return self.key < other.key
@@ -86,7 +86,7 @@ class Writer:
 
     def _run(self) -> None:
         waiting: list[_Work[object]] = []
-        done = 0
+        done = arrived = 0
         open_for_work = True
         while open_for_work or waiting:
             block = open_for_work and not waiting
@@ -98,7 +98,8 @@ class Writer:
                 if work is None:
                     open_for_work = False
                     break
-                work.key += done
+                arrived += 1
+                work.key = (work.key[0] + done, arrived)
                 heapq.heappush(waiting, work)
                 block = False
             if waiting:
