@@ -310,7 +310,7 @@ async def test_idle_connections_are_closed_after_a_while(sending):
 async def test_cancelling_closes_the_connection(sending):
     one = sending()
     async with Receiver(never) as receiver:
-        task = asyncio.ensure_future(one.send(receiver.url))
+        task = asyncio.ensure_future(one.send(receiver.url, timeout_seconds=60))
         await receiver.until(lambda: len(receiver.requests) == 1)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

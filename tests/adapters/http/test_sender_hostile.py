@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import select
+import socket
 
 import pytest
 from tests.adapters.http.sending import yields
@@ -250,21 +252,21 @@ async def test_the_deadline_holds_while_a_body_is_written(sending):
         assert exchange.failure.kind is ErrorKind.TIMEOUT
 
 
-async def test_each_exchange_on_a_connection_has_its_own_deadline(sending):
-    """A later exchange may have a nearer deadline, and one that is farther."""
-    waits = iter([None, None, 10.0, None])
+@pytest.mark.parametrize("earlier", [(60,), (0.2, 60), (60, 0.2)])
+async def test_each_exchange_on_a_connection_has_its_own_deadline(sending, earlier):
+    """A later exchange may have a nearer deadline, or one that is farther."""
 
     async def behave(peer):
-        while True:
+        for _ in earlier:
             await peer.request()
-            if next(waits) is not None:
-                await peer.gone()
             await peer.send(OK)
+        await peer.request()
+        await peer.gone()
 
     one = sending()
     async with Receiver(behave) as receiver:
-        assert (await one.send(receiver.url, timeout_seconds=0.1)).response.status == 200
-        assert (await one.send(receiver.url, timeout_seconds=60)).response.status == 200
+        for seconds in earlier:
+            assert (await one.send(receiver.url, timeout_seconds=seconds)).response.status == 200
         late = await one.send(receiver.url, timeout_seconds=0.3)
         assert late.failure.kind is ErrorKind.TIMEOUT
         assert late.timings.total >= 299
@@ -292,6 +294,24 @@ async def test_refused_before_the_body_was_read(sending, how, number):
             assert exchange.response.status == 413
         assert one.sender.connection_counts[1] == 0
         assert receiver.connections == 1
+
+
+async def test_an_answer_that_is_here_counts_though_writing_failed(sending):
+    """The receiver answered and closed with our bytes unread: writing on fails before the loop has seen the answer."""
+    one, loop = sending(), asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0)
+        task = asyncio.ensure_future(one.send(f"http://127.0.0.1:{listener.getsockname()[1]}/", body=bytes(1000)))
+        accepted, _ = await loop.sock_accept(listener)
+        await yields(lambda: select.select([accepted], [], [], 0)[0] == [accepted])
+        accepted.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        accepted.close()
+        (connection,) = one.sender._pools._open
+        connection._transport.write(b"more")
+        connection._transport.write(b"and more")
+        exchange = await task
+    assert exchange.response.status == 413
+    assert one.sender.connection_counts == (0, 0)
 
 
 async def test_a_pipelined_guess_is_not_taken_for_the_next_answer(sending):

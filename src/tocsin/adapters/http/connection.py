@@ -147,7 +147,7 @@ class Connection(asyncio.Protocol):
         is_written = self._unsent is None or (not self._unsent and not self._transport.get_write_buffer_size())
         self._unsent = None
         exchange = self._exchange(None)
-        reusable = reader.is_reusable and is_written and not future.done() and not self._transport.is_closing()
+        reusable = reader.is_reusable and is_written and not self._transport.is_closing()
         reader.reset()
         if reusable:
             self._is_reused = True
