@@ -19,9 +19,8 @@ def arrival_line(arrival: Arrival, *, where: str = "") -> Text:
     line = Text.assemble((_clock(arrival.at), "dim"), "  ")
     if where:
         line.append(f"{where:<19} ", "magenta")
-    line.append(f"{visible(reading.name or arrival.method)} ", "bold cyan")
-    if reading.subject:
-        line.append(f"{visible(reading.subject)} ")
+    line.append(f"{visible(reading.name or arrival.method):<22} ", "bold cyan")
+    line.append(f"{visible(reading.subject):<16} ")
     if arrival.attempt > 1:
         line.append(f"attempt {arrival.attempt} ", "yellow")
     if arrival.is_duplicate:

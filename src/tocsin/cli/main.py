@@ -43,24 +43,28 @@ _COMMANDS: Final = (
 )
 
 
-def make_app() -> App:
-    """The commands; each is imported only when it is called."""
+def make_app(*, named: str | None = None, is_whole: bool = False) -> App:
+    """The commands; each is imported only when it is called. The one that is `named` tells its own help, with
+    `is_whole` all do; otherwise the help is the one line in the table above."""
     app = App(
         name="tocsin",
         help="Tells other systems by webhook when a job or a golden record changes.",
         version=__version__,
-        help_format="plaintext",
+        help_format="markdown",
     )
     for flag in ("--help", "--version"):
         app[flag].group = _MORE
     for group, name, target, text in _COMMANDS:
-        app.command(target, name=name, help=text, group=group)
+        if is_whole or name == named:
+            app.command(target, name=name, group=group)
+        else:
+            app.command(target, name=name, help=text, group=group)
     app.command(_openapi, name="openapi", group=_MORE)
 
     @app.command(group=_MORE)
     def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
         """Print the completion script for a shell: `source <(tocsin completion bash)`."""
-        sys.stdout.write(app.generate_completion(shell=shell) + "\n")
+        sys.stdout.write(make_app(is_whole=True).generate_completion(shell=shell) + "\n")
         return OK
 
     return app
@@ -77,7 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     is_json = ("json" in tokens and ("-o" in tokens or "--output" in tokens)) or "--output=json" in tokens
     try:
-        result: object = make_app()(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        result: object = make_app(named=tokens[0] if tokens else None)(
+            tokens, exit_on_error=False, print_error=False, result_action="return_value"
+        )
     except CycloptsError as error:
         print_error(f"{error}\nSee: {' '.join(('tocsin', *(error.command_chain or ()), '--help'))}")
         return USAGE

@@ -56,10 +56,12 @@ def print_error(text: str) -> None:
     console(stderr=True).print(Text.assemble(("tocsin: ", "bold red"), visible(text)), soft_wrap=True)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "", screen: Console | None = None
+) -> None:
     """Columns of text; a cell that is a state gets its colour."""
     cells = [[word(cell) for cell in row] for row in rows]
-    screen = console()
+    screen = screen or console()
     if not cells:
         screen.print(empty, style="dim", soft_wrap=True)
         return

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from types import FrameType
@@ -23,6 +23,7 @@ from tocsin.cli.reporting import Many
 from tocsin.client import Reporter
 from tocsin.client.fields import ErrorFields, ReportFields
 
+_Handler = Callable[[int, FrameType | None], object] | int | None
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _REPORT_SECONDS: Final = 5.0
 
@@ -91,10 +92,8 @@ def run(
         first["overdue_after_seconds"] = overdue_after
     logging.getLogger("tocsin.client").addHandler(_Loud(logging.WARNING))
     reporter = Reporter(connection.client())
-    reporter.report(identifier, **first)
     child = _Child(reporter, identifier)
-    caught = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, child.forward) for number in caught}
+    before = _take_signals(child, lambda: reporter.report(identifier, **first))
     try:
         code, error = _run(command, child, _environment(connection, identifier))
     finally:
@@ -109,6 +108,16 @@ def run(
     if not reporter.close(_REPORT_SECONDS):
         print_error(f"job {identifier} could not be reported: {connection.url} cannot be reached")
     return code
+
+
+def _take_signals(child: _Child, begin: Callable[[], None]) -> dict[signal.Signals, _Handler]:
+    """Pass signals on from now on, and begin; one that comes meanwhile waits. Ignored ones (nohup) stay ignored."""
+    caught = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    signal.pthread_sigmask(signal.SIG_BLOCK, caught)
+    before: dict[signal.Signals, _Handler] = {number: signal.signal(number, child.forward) for number in caught}
+    begin()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, caught)
+    return before
 
 
 def _run(command: list[str], child: _Child, environment: Mapping[str, str]) -> tuple[int, ErrorFields | None]:

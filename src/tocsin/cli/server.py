@@ -114,7 +114,7 @@ def config(*, flags: SettingFlags = _NO_FLAGS, output: _Output = "text") -> int:
         print_json({"settings": rows})
     else:
         columns = ("variable", "value", "origin")
-        print_table(("SETTING", "VALUE", "ORIGIN"), [[row[name] for name in columns] for row in rows], empty="")
+        print_table(("SETTING", "VALUE", "ORIGIN"), [[row[name] for name in columns] for row in rows])
     return 0
 
 

@@ -18,13 +18,14 @@ _BASIC: Final = "Basic " + base64.b64encode(b"tamr:demo-password").decode()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """An endpoint of the demo. `story` says for people what is special about it; `check` gives what is wrong with a
-    request, or None; the receiver fails the first `failures` requests."""
+    request, or None; the receiver fails the first `failures` requests; `example` names the request to show whole."""
 
     name: str
     story: str
     settings: Mapping[str, object]
     expected: Expected
     check: Callable[[Arrival], str | None]
+    example: tuple[str, str]
     failures: int = 0
     is_ordered: bool = False
 
@@ -55,6 +56,7 @@ _CLOUD: Final = ("specversion", "id", "source", "type")
 CAST: Final = (
     Part(
         name="cloudevents",
+        example=("job.succeeded", expectations.PROFILE),
         story="everything, in order",
         settings={"format": {"kind": "cloudevents"}, "ordering": "subject"},
         expected=expectations.EVERYTHING,
@@ -63,6 +65,7 @@ CAST: Final = (
     ),
     Part(
         name="cloudevents-binary",
+        example=("order.created", "order-7"),
         story="records and orders",
         settings={
             "format": {"kind": "cloudevents", "mode": "binary"},
@@ -73,6 +76,7 @@ CAST: Final = (
     ),
     Part(
         name="standard_webhooks",
+        example=("job.failed", expectations.PUBLISH),
         story="jobs; fails twice, then recovers",
         settings={
             "format": {"kind": "standard_webhooks"},
@@ -85,6 +89,7 @@ CAST: Final = (
     ),
     Part(
         name="tamr",
+        example=("DONE", expectations.PUBLISH),
         story="jobs and records",
         settings={
             "format": {"kind": "tamr"},
@@ -96,6 +101,7 @@ CAST: Final = (
     ),
     Part(
         name="lytics",
+        example=("work.failed", expectations.PUBLISH),
         story="jobs as work",
         settings={
             "format": {"kind": "lytics", "account_id": "7"},
@@ -111,6 +117,7 @@ CAST: Final = (
     ),
     Part(
         name="telmai",
+        example=("FINISHED", expectations.NIGHTLY),
         story=f"jobs of source {SOURCE}",
         settings={"format": {"kind": "telmai"}, "filters": [{"subject_types": ["job"], "sources": [SOURCE]}]},
         expected=expectations.TELMAI,
@@ -118,6 +125,7 @@ CAST: Final = (
     ),
     Part(
         name="visier",
+        example=("jobResultFailure", expectations.PUBLISH),
         story="job results, data versions",
         settings={
             "format": {"kind": "visier", "tenant_code": "WFF_demo"},

@@ -26,6 +26,7 @@ from tocsin.cli.reporting import Flag
 from tocsin.client import Client, Problem, Unreachable
 from tocsin.receiver import Arrival, Hmac, Receiver, StandardWebhooks
 
+INTERRUPTED: Final = 130
 ARRIVAL_SECONDS: Final = 30.0
 SETTLE_SECONDS: Final = 0.5
 """How long to watch for what should not come, once all that should has come."""
@@ -47,25 +48,27 @@ def demo(
 
 
 async def _demo(*, once: bool, is_json: bool) -> int:
-    stop = asyncio.Event()
+    stage = _Stage(is_json=is_json)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    tour = asyncio.create_task(_tour(_Stage(is_json=is_json), stop, once=once))
-    stopped = asyncio.create_task(stop.wait())
+        loop.add_signal_handler(number, stage.stop.set)
+    tour = asyncio.create_task(_tour(stage, once=once))
+    stopped = asyncio.create_task(stage.stop.wait())
     await asyncio.wait((tour, stopped), return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
-    if not tour.done():
+    if not stage.is_over:
         tour.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         return await tour
-    return 130
+    return INTERRUPTED
 
 
 class _Stage:
-    """Where things are shown: lines for people, or JSON for programs."""
+    """Where things are shown: lines for people, or JSON for programs; and when to end. `is_over`: the tour itself is."""
 
     def __init__(self, *, is_json: bool) -> None:
+        self.stop = asyncio.Event()
+        self.is_over = False
         self.is_json = is_json
         self.screen: Console = console(stderr=is_json)
 
@@ -76,10 +79,15 @@ class _Stage:
             show.show_arrival(self.screen, part, arrival)
 
     def tell(self, text: str) -> None:
-        show.rule(self.screen, text)
+        if not self.is_json:
+            show.rule(self.screen, text)
+
+    def present(self, server: ServerProcess, cast: Sequence[tuple[Part, Receiver]]) -> None:
+        if not self.is_json:
+            show.show_cast(self.screen, server, cast)
 
 
-async def _tour(stage: _Stage, stop: asyncio.Event, *, once: bool) -> int:
+async def _tour(stage: _Stage, *, once: bool) -> int:
     """The exit code."""
     async with contextlib.AsyncExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="tocsin-demo-"))
@@ -87,7 +95,7 @@ async def _tour(stage: _Stage, stop: asyncio.Event, *, once: bool) -> int:
             server = await stack.enter_async_context(ServerProcess(Path(directory)))
             cast = [(part, await stack.enter_async_context(_receiver(part, stage.arrival))) for part in CAST]
             await asyncio.to_thread(_add_endpoints, server, cast)
-            show.show_cast(stage.screen, server, cast)
+            stage.present(server, cast)
             await Story(server, stage.tell, functools.partial(_seen, cast[0][1])).play()
         except (NotStarted, StoryError, Problem, Unreachable, OSError) as error:
             print_error(str(error))
@@ -99,10 +107,23 @@ async def _tour(stage: _Stage, stop: asyncio.Event, *, once: bool) -> int:
             )
             for part, receiver in cast
         }
+        stage.is_over = True
         _show_end(stage, server, cast, tallies, once=once)
-        if not once:
-            await stop.wait()
+        if not once and not await _until_stopped(stage, server):
+            print_error(f"the server ended:\n{server.said()}")
+            return 1
     return 0 if all(tally.is_right for tally in tallies.values()) else 1
+
+
+async def _until_stopped(stage: _Stage, server: ServerProcess) -> bool:
+    """Wait until told to stop; False when the server ended before."""
+    waits = [asyncio.create_task(stage.stop.wait()), asyncio.create_task(server.ended())]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    if stage.stop.is_set() and not stage.is_json:
+        stage.screen.print("\nThe demo is over; nothing is left behind.")
+    return stage.stop.is_set()
 
 
 def _receiver(part: Part, show_arrival: Callable[[Part, Arrival], None]) -> Receiver:

@@ -34,9 +34,14 @@ class ServerProcess:
         """For commands that talk to this server."""
         return _without_tocsin() | {"TOCSIN_URL": self.url, "TOCSIN_API_KEY": self.api_key}
 
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
+    async def ended(self) -> None:
+        """Wait until it ends by itself."""
+        if self._process is not None:
+            await self._process.wait()
+
+    def said(self) -> str:
+        """The end of its log."""
+        return self.log.read_text(encoding="utf-8", errors="replace").strip()[-4000:]
 
     async def __aenter__(self) -> Self:
         settings = {
@@ -63,8 +68,7 @@ class ServerProcess:
             self.url = json.loads(line)["url"]
         except (TimeoutError, ValueError, KeyError):
             await self._stop()
-            said = self.log.read_text(encoding="utf-8", errors="replace").strip()
-            raise NotStarted(f"the server did not start:\n{said[-4000:]}") from None
+            raise NotStarted(f"the server did not start:\n{self.said()}") from None
         return self
 
     async def __aexit__(

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rich import box
 from rich.console import Console
 from rich.rule import Rule
-from rich.table import Table
 from rich.text import Text
 
 from tocsin.cli.arrivals import arrival_line, print_arrival
 from tocsin.cli.demo.cast import Part
-from tocsin.cli.demo.expectations import Tally
+from tocsin.cli.demo.expectations import Tally, name_of
 from tocsin.cli.demo.server import ServerProcess
+from tocsin.cli.output import print_table
 from tocsin.receiver import Arrival, Receiver
 
 
 def rule(screen: Console, title: str) -> None:
     """A heading."""
+    screen.print()
     if screen.is_terminal:
         screen.print(Rule(Text(title, "bold"), align="left", style="dim"))
     else:
@@ -31,10 +31,8 @@ def show_cast(screen: Console, server: ServerProcess, cast: Sequence[tuple[Part,
     screen.print(
         Text.assemble("Server ", (server.url, "bold"), "   log and database in ", (str(server.log.parent), "dim"))
     )
-    table = _table("ENDPOINT", "GETS", "SECURED BY", "RECEIVER")
-    for part, receiver in cast:
-        table.add_row(part.name, part.story, _secured(part.settings), receiver.url)
-    screen.print(table)
+    rows = [(part.name, part.story, _secured(part.settings), receiver.url) for part, receiver in cast]
+    print_table(("ENDPOINT", "GETS", "SECURED BY", "RECEIVER"), rows, screen=screen)
 
 
 def show_arrival(screen: Console, part: Part, arrival: Arrival) -> None:
@@ -43,25 +41,29 @@ def show_arrival(screen: Console, part: Part, arrival: Arrival) -> None:
 
 
 def show_examples(screen: Console, cast: Sequence[tuple[Part, Receiver]]) -> None:
-    """The last whole request of each format."""
+    """A whole request of each format."""
     rule(screen, "One request of each format, whole")
     for part, receiver in cast:
-        taken = [arrival for arrival in receiver.arrivals if arrival.status < 300]
-        if taken:
+        wanted = [arrival for arrival in receiver.arrivals if name_of(arrival) == part.example and arrival.status < 300]
+        if wanted:
             screen.print()
-            print_arrival(screen, taken[-1], where=part.name)
+            print_arrival(screen, wanted[-1], where=part.name)
 
 
 def show_summary(screen: Console, tallies: Mapping[str, Tally]) -> None:
     """Expected and arrived, and what is wrong if anything is."""
     rule(screen, "What was expected, and what arrived")
-    table = _table("ENDPOINT", "EXPECTED", "ARRIVED", "VERIFIED", "REQUESTS", "RETRIES", "IN ORDER", "")
-    for name, tally in tallies.items():
-        order = "-" if tally.order is None else "yes" if tally.order else "no"
-        verdict = Text("right", "green") if tally.is_right else Text("WRONG", "bold red")
-        numbers = (tally.expected, tally.arrived, tally.verified, tally.requests, tally.retried)
-        table.add_row(name, *map(str, numbers), order, verdict)
-    screen.print(table)
+    rows = [
+        (
+            name,
+            *(tally.expected, tally.arrived, tally.verified, tally.requests, tally.retried),
+            "-" if tally.order is None else tally.order,
+            Text("right", "green") if tally.is_right else Text("WRONG", "bold red"),
+        )
+        for name, tally in tallies.items()
+    ]
+    columns = ("ENDPOINT", "EXPECTED", "ARRIVED", "VERIFIED", "REQUESTS", "RETRIES", "IN ORDER", "")
+    print_table(columns, rows, screen=screen)
     for name, tally in tallies.items():
         for line in (*(f"missing: {missing}" for missing in tally.missing), *tally.complaints):
             screen.print(Text.assemble((f"{name}: ", "bold red"), line), soft_wrap=True)
@@ -99,10 +101,3 @@ def _secured(settings: Mapping[str, object]) -> str:
     kind = authorization.get("kind") if isinstance(authorization, dict) else None
     signature = "x-visier-signature" if isinstance(form, dict) and form.get("kind") == "visier" else "webhook-signature"
     return signature + (f" + {kind}" if kind else "")
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    return table
