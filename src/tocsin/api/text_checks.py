@@ -19,7 +19,6 @@ _ESCAPE: Final = re.compile(
     rb"\\(?:(u0000)|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
-_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _AS_SQUARE: Final = bytes.maketrans(b"{}", b"[]")
 
@@ -30,21 +29,19 @@ def check_json_bytes(body: bytes) -> None:
         body.decode()
     except UnicodeDecodeError as error:
         raise MalformedJson(f"The body is not UTF-8 (byte {error.start}).") from error
-    if _is_too_deep(body) and _is_too_deep(_STRING.sub(b"", body)):
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_too_deep(body):
         raise InvalidRequest.at("", f"The body is nested deeper than {MAX_DEPTH} levels.")
 
 
 def _is_too_deep(body: bytes) -> bool:
-    """Whether brackets nest too deeply; those inside strings count too."""
-    brackets = body.translate(_AS_SQUARE, _NOT_BRACKETS)
-    if len(brackets) <= 2 * MAX_DEPTH:
-        return False
+    outside_strings = body.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2]
+    brackets = b"".join(outside_strings).translate(_AS_SQUARE, _NOT_BRACKETS)
     for _ in range(MAX_DEPTH):
         inner = brackets.replace(b"[]", b"")
-        if len(inner) <= 2 or len(inner) == len(brackets):
+        if len(inner) == len(brackets):
             return False
         brackets = inner
-    return True
+    return len(brackets) > 0
 
 
 def has_bad_text(body: bytes) -> bool:
