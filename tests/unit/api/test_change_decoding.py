@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tocsin.api.change_decoding import decode_changes
 from tocsin.errors import InvalidRequest, MalformedJson
 from tocsin.model.record import Action

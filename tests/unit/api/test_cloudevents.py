@@ -9,6 +9,7 @@ from cloudevents.core.bindings.http import to_binary_event, to_structured_event
 from cloudevents.core.v1.event import CloudEvent as SdkEvent
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tocsin.api.cloudevents import decode_cloudevents, is_json_type
 from tocsin.errors import InvalidRequest, MalformedJson, TooLarge, UnsupportedMediaType
 from tocsin.model.event import OWN_SUBJECT_TYPES, CloudContext

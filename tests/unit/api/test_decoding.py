@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from tocsin.api.decoding import MAX_ITEMS, decode_data_versions, decode_reports
 from tocsin.errors import InvalidRequest, MalformedJson, TocsinError, TooLarge
 from tocsin.model.job import JobError, JobState, Report, Resource, Signal

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tocsin.api.idempotency import idempotency_key
 from tocsin.api.paging import LIST, RANGE, page_fields, page_reply
 from tocsin.api.router import Router

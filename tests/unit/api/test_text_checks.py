@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tocsin.api.text_checks import MAX_DEPTH, check_json_bytes, check_text, has_bad_text
 from tocsin.errors import InvalidRequest, MalformedJson
 

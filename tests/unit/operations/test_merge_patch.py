@@ -1,6 +1,7 @@
 """JSON merge patch: the examples of RFC 7396 that concern objects, and objects that change their kind."""
 
 import pytest
+
 from tocsin.operations.merge_patch import merge_patched
 
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import msgspec
 import pytest
+
 from tocsin.errors import FieldError
 from tocsin.operations.pointers import field_error, invalid_field
 

@@ -1,0 +1,100 @@
+"""What must hold of an endpoint's settings beyond their types."""
+
+import msgspec
+import pytest
+
+from tocsin.errors import InvalidRequest
+from tocsin.model.endpoint import (
+    ApiKeyAuthorization,
+    BasicAuthorization,
+    BearerAuthorization,
+    EndpointConfig,
+    Header,
+    HmacSigning,
+    StandardWebhooksSigning,
+)
+from tocsin.model.secret import Secret
+from tocsin.operations.endpoint_checks import check_config
+
+GOOD = EndpointConfig(name="n", url="https://example.com/hook")
+SIGNED = HmacSigning(header="X-Sig", key=Secret("k"))
+
+
+def row(name: str, value: str = "v") -> Header:
+    return Header(name=name, value=Secret(value))
+
+
+def key_in(header: str, value: str = "k") -> ApiKeyAuthorization:
+    return ApiKeyAuthorization(header=header, value=Secret(value))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"headers": (row("Content-Type", "text/json"), row("X-A", "a b"), row("Authorization", "Custom x"))},
+        {"authorization": BasicAuthorization(username="ann \u00e9", password=Secret("p:w \u20ac"))},
+        {"authorization": BearerAuthorization(token=Secret("abc.def"))},
+        {"authorization": key_in("X-API-KEY"), "headers": (row("X-A"),)},
+        {"authorization": key_in("Authorization", "Key abc")},
+        {"signing": SIGNED},
+        {"signing": HmacSigning(header="X-Sig", key=Secret("k"), prefix="sha256=")},
+        {"signing": StandardWebhooksSigning(secret=Secret("whsec_" + "QUFB" * 8))},
+    ],
+)
+def test_good_settings_pass(changes: dict[str, object]) -> None:
+    check_config(msgspec.structs.replace(GOOD, **changes), allow_http=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointers"),
+    [
+        ({"url": "http://example.com"}, ["/url"]),
+        ({"url": "https://user@example.com"}, ["/url"]),
+        ({"headers": (row("Host"),)}, ["/headers/0/name"]),
+        ({"headers": (row("X-A"), row("webhook-id"), row("ce-id"))}, ["/headers/1/name", "/headers/2/name"]),
+        ({"headers": (row("X A"),)}, ["/headers/0/name"]),
+        ({"headers": (row("X-A", "a\r\nb: c"),)}, ["/headers/0/value"]),
+        ({"headers": (row("X-A", " a"), row("X-B", "\u00e9"))}, ["/headers/0/value", "/headers/1/value"]),
+        ({"headers": (row("X-A"), row("x-a"))}, ["/headers/1/name"]),
+        (
+            {"authorization": BearerAuthorization(token=Secret("t")), "headers": (row("authorization"),)},
+            ["/headers/0/name"],
+        ),
+        ({"authorization": key_in("X-Key"), "headers": (row("x-key"),)}, ["/headers/0/name"]),
+        ({"signing": SIGNED, "headers": (row("x-sig"),)}, ["/headers/0/name"]),
+        ({"authorization": BasicAuthorization(username="a:b", password=Secret("p"))}, ["/authorization/username"]),
+        ({"authorization": BasicAuthorization(username="a", password=Secret("p\n"))}, ["/authorization/password"]),
+        ({"authorization": BearerAuthorization(token=Secret("a b"))}, ["/authorization/token"]),
+        ({"authorization": BearerAuthorization(token=Secret("a\r\nX: y"))}, ["/authorization/token"]),
+        ({"authorization": key_in("Host")}, ["/authorization/header"]),
+        ({"authorization": key_in("Content-Type")}, ["/authorization/header"]),
+        ({"authorization": key_in("X-Key", "a\nb")}, ["/authorization/value"]),
+        ({"authorization": key_in("X-Sig"), "signing": SIGNED}, ["/signing/header"]),
+        ({"signing": HmacSigning(header="webhook-signature", key=Secret("k"))}, ["/signing/header"]),
+        ({"signing": HmacSigning(header="authorization", key=Secret("k"))}, ["/signing/header"]),
+        ({"signing": HmacSigning(header="X-S", key=Secret("k"), prefix="a\n")}, ["/signing/header"]),
+        ({"signing": HmacSigning(header="X-S", key=Secret("!"), key_encoding="base64")}, ["/signing/key"]),
+        ({"signing": StandardWebhooksSigning(secret=Secret("plain"))}, ["/signing/secret"]),
+        ({"url": "x", "headers": (row("Host"),)}, ["/url", "/headers/0/name"]),
+    ],
+)
+def test_everything_that_is_wrong_is_pointed_at(changes: dict[str, object], pointers: list[str]) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        check_config(msgspec.structs.replace(GOOD, **changes), allow_http=False)
+    assert [error.pointer for error in caught.value.errors] == pointers
+
+
+def test_no_secret_is_repeated() -> None:
+    config = msgspec.structs.replace(
+        GOOD, authorization=BearerAuthorization(token=Secret("hush hush")), headers=(row("X", "quiet\n"),)
+    )
+    with pytest.raises(InvalidRequest) as caught:
+        check_config(config, allow_http=False)
+    said = repr(caught.value.problem())
+    assert "hush" not in said
+    assert "quiet" not in said
+
+
+def test_http_is_the_operators_choice() -> None:
+    check_config(msgspec.structs.replace(GOOD, url="http://example.com"), allow_http=True)
