@@ -13,6 +13,7 @@ from tocsin.model.exchange import ErrorKind, HeaderPairs, Response, TransportFai
 
 _H = ord("H")
 _VERSIONS = ("1.1", "1.0")
+_FRAMING = 8  # a chunk of one byte takes six on the wire, and reading a few more must not matter
 
 
 class _Stop(Exception):
@@ -27,15 +28,14 @@ class AnswerReader:
         "_body_bytes",
         "_chunks",
         "_failure",
+        "_head_bytes",
         "_head_is_read",
-        "_header_bytes",
         "_headers",
         "_informational",
-        "_is_begun",
         "_kept",
         "_limits",
         "_parser",
-        "_unparsed",
+        "_rest_bytes",
         "is_complete",
         "is_reusable",
         "status",
@@ -51,16 +51,18 @@ class AnswerReader:
         self._headers: list[tuple[bytes, bytes]] = []
         self._chunks: list[bytes] = []
         self._failure: TransportFailure | None = None
-        self._header_bytes = self._unparsed = self._informational = self._kept = self._body_bytes = 0
-        self._head_is_read = self._is_begun = self.is_complete = self.is_reusable = False
+        self._head_bytes = self._rest_bytes = self._informational = self._kept = self._body_bytes = 0
+        self._head_is_read = self.is_complete = self.is_reusable = False
         self.status = 0
 
     def feed(self, data: bytes) -> TransportFailure | None:
         """Read on; a failure ends the exchange."""
-        if not self._is_begun:
-            self._is_begun = True
-            if data[0] != _H:
+        if not self._head_is_read:
+            if not self._head_bytes and data[0] != _H:
                 return _protocol("The answer is not HTTP.")
+            self._head_bytes += len(data)
+        else:
+            self._rest_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -68,10 +70,10 @@ class AnswerReader:
                 self.is_reusable = False
                 return None
             return self._failure or _protocol(f"The answer is not valid HTTP: {error}.")
-        if not self._head_is_read:
-            self._unparsed += len(data)
-            if self._unparsed > self._limits.max_header_bytes:
-                return self._too_many_headers()
+        if not self._head_is_read and self._head_bytes > self._limits.max_header_bytes:
+            return self._too_many_headers()
+        if self._rest_bytes > self._limits.max_header_bytes + _FRAMING * self._body_bytes:
+            return _protocol("The answer consists of little but chunk headers or trailers.")
         return None
 
     def end(self) -> TransportFailure | None:
@@ -95,7 +97,7 @@ class AnswerReader:
         )
 
     def _kept_headers(self) -> HeaderPairs:
-        if self._header_bytes <= self._limits.kept_header_bytes:
+        if self._head_bytes <= self._limits.kept_header_bytes:
             return tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._headers])
         room = self._limits.kept_header_bytes
         kept: list[tuple[str, str]] = []
@@ -114,20 +116,18 @@ class AnswerReader:
             raise _Stop
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._header_bytes += len(name) + len(value)
-        if self._header_bytes > self._limits.max_header_bytes or len(self._headers) >= self._limits.max_headers:
-            self._failure = self._too_many_headers()
-            raise _Stop
-        if not self._head_is_read:
+        if not self._head_is_read:  # else it is a trailer, which nobody asked for
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if status < 200:
             self._check_informational(status)
-        else:
-            self.status = status
-            self._head_is_read = True
+            return
+        if len(self._headers) > self._limits.max_headers or self._head_bytes > self._limits.max_header_bytes:
+            self._check_headers()
+        self.status = status
+        self._head_is_read = True
 
     def on_body(self, data: bytes) -> None:
         self._body_bytes += len(data)
@@ -163,6 +163,13 @@ class AnswerReader:
         elif self._informational > self._limits.max_informational:
             self._failure = _protocol("The receiver sent too many interim answers.")
         if self._failure is not None:
+            raise _Stop
+
+    def _check_headers(self) -> None:
+        """`_head_bytes` is what was read up to the end of the head, so a body may be in it: now the headers are counted."""
+        size = sum(len(name) + len(value) for name, value in self._headers)
+        if len(self._headers) > self._limits.max_headers or size > self._limits.max_header_bytes:
+            self._failure = self._too_many_headers()
             raise _Stop
 
     def _too_many_headers(self) -> TransportFailure:

@@ -6,8 +6,8 @@ from tocsin.model.noun import Noun
 
 
 class SenderLimits(Noun, frozen=True, kw_only=True):
-    """`kept_*` is what an attempt keeps; `max_*` is where reading stops and the exchange fails. Trailers count as headers.
-    A name with more than `max_addresses` addresses is tried at that many."""
+    """`kept_*` is what an attempt keeps; `max_*` is where reading stops and the exchange fails. A name with more
+    than `max_addresses` addresses is tried at that many."""
 
     max_header_bytes: int = 65536
     max_headers: int = 200
