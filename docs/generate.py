@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from tocsin.cli.reference import page as cli_page
 from tocsin.config import NOT_YET, SETTINGS
+from tocsin.formats.reference import formats_page
+from tocsin.rules.diagrams import delivery_state_diagram, job_state_diagram, job_state_table
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 
@@ -45,7 +49,32 @@ What the command line reads beside these, to reach a running server: [the comman
 """
 
 
-PAGES = {REFERENCE / "settings.md": settings_page}
+def with_diagram(page: str, diagram: str) -> str:
+    """A page that people wrote, with the diagram in it made anew."""
+    return re.sub(r"(?<=^```mermaid\n).*?(?=^```$)", lambda _: diagram, page, count=1, flags=re.DOTALL | re.MULTILINE)
+
+
+def job_states_page() -> str:
+    """The page on job states, with its table and diagram made anew."""
+    page = (REFERENCE / "job-states.md").read_text(encoding="utf-8")
+    page = re.sub(
+        r"(?<=\n\n)\| state \|.*?(?=\n\n)", lambda _: job_state_table().rstrip("\n"), page, count=1, flags=re.DOTALL
+    )
+    return with_diagram(page, job_state_diagram())
+
+
+def delivery_states_page() -> str:
+    """The page on delivery states, with its diagram made anew."""
+    return with_diagram((REFERENCE / "delivery-states.md").read_text(encoding="utf-8"), delivery_state_diagram())
+
+
+PAGES = {
+    REFERENCE / "settings.md": settings_page,
+    REFERENCE / "cli.md": cli_page,
+    REFERENCE / "formats.md": formats_page,
+    REFERENCE / "job-states.md": job_states_page,
+    REFERENCE / "delivery-states.md": delivery_states_page,
+}
 
 
 def main() -> None:
