@@ -69,6 +69,8 @@ class Peer:
         return await self._reader.read(65536)
 
     async def send(self, data: bytes) -> None:
+        if self._writer.transport.is_closing():
+            raise ConnectionResetError
         self._writer.write(data)
         await self._writer.drain()
 

@@ -358,3 +358,28 @@ async def test_reading_stops_at_the_limit_of_bodies(sending):
         assert exchange.response.body == b"x" * 16384
         assert exchange.response.body_bytes > 1048576
         await receiver.until(lambda: receiver.open_connections == 0)
+
+
+async def test_ipv6(sending):
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("there is no IPv6 loopback here")
+    async with Receiver(answer(200), host="::1") as receiver:
+        exchange = await sending(allow="::1").send(receiver.url_of("[::1]"))
+        assert exchange.response.status == 200
+        assert exchange.address == "::1"
+        assert receiver.requests[0].header("Host") == f"[::1]:{receiver.port}"
+
+
+async def test_a_receiver_that_speaks_first_gets_no_request_or_no_success(sending):
+    async def behave(peer):
+        await peer.send(b"SSH-2.0-OpenSSH_9.7\r\n")
+        await peer.gone()
+
+    async with Receiver(behave) as receiver:
+        exchange = await sending().send(receiver.url)
+        assert exchange.response is None
+        assert exchange.failure.kind in (ErrorKind.PROTOCOL, ErrorKind.RESET)
+        assert not exchange.failure.is_stale_connection
+        await receiver.until(lambda: receiver.open_connections == 0)

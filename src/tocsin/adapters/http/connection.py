@@ -144,10 +144,9 @@ class Connection(asyncio.Protocol):
         reader, future = self._reader, self._future
         self._future = None
         assert future is not None
-        is_written = self._unsent is None or (not self._unsent and not self._transport.get_write_buffer_size())
-        self._unsent = None
         exchange = self._exchange(None)
-        reusable = reader.is_reusable and is_written and not self._transport.is_closing()
+        reusable = reader.is_reusable and not self._transport.is_closing() and self._is_written()
+        self._unsent = None
         reader.reset()
         if reusable:
             self._is_reused = True
@@ -156,6 +155,11 @@ class Connection(asyncio.Protocol):
             self.abort()
         if not future.done():
             future.set_result(exchange)
+
+    def _is_written(self) -> bool:
+        """Whether nothing of a large body is left here: an answer may come before that, and then the receiver still waits
+        for the rest."""
+        return self._unsent is None or (not self._unsent and not self._transport.get_write_buffer_size())
 
     def _fail(self, failure: TransportFailure) -> None:
         future, self._future = self._future, None
