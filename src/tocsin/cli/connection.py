@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -33,6 +34,19 @@ class Connection:
     def client(self) -> Client:
         """A client; ValueError when the address is none."""
         return Client(self.url, self.api_key, tenant=self.tenant, timeout_seconds=self.timeout)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: Mapping[str, str | None] | None = None,
+        content_type: str = "application/json",
+    ) -> object:
+        """One request; the decoded answer. Raises Problem and Unreachable."""
+        with self.client() as client:
+            return client.request(method, path, body, query=query, content_type=content_type)
 
     @property
     def is_json(self) -> bool:

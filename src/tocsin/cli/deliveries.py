@@ -47,7 +47,7 @@ def list_(
         "since": since,
         "until": until,
     }
-    found = items(connection.client(), "/v1/deliveries", query, limit)
+    found = items(connection, "/v1/deliveries", query, limit)
     if connection.is_json:
         print_json({"items": found})
         return 0
@@ -72,19 +72,19 @@ def list_(
 @app.command
 def show(delivery_id: str, /, *, connection: Connection = HERE) -> int:
     """Show a delivery with every attempt: what was sent and what came back."""
-    return _show(connection, one(connection.client().request("GET", f"/v1/deliveries/{delivery_id}")))
+    return _show(connection, one(connection.request("GET", f"/v1/deliveries/{delivery_id}")))
 
 
 @app.command
 def resend(delivery_id: str, /, *, connection: Connection = HERE) -> int:
     """Deliver the event of a delivery once more: a new delivery, with the same webhook-id."""
-    return _show(connection, one(connection.client().request("POST", f"/v1/deliveries/{delivery_id}/resend")))
+    return _show(connection, one(connection.request("POST", f"/v1/deliveries/{delivery_id}/resend")))
 
 
 @app.command
 def cancel(delivery_id: str, /, *, connection: Connection = HERE) -> int:
     """Give a pending delivery up."""
-    return _show(connection, one(connection.client().request("POST", f"/v1/deliveries/{delivery_id}/cancel")))
+    return _show(connection, one(connection.request("POST", f"/v1/deliveries/{delivery_id}/cancel")))
 
 
 def _state(delivery: Document) -> str:

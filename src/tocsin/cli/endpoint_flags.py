@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -43,7 +42,7 @@ class EndpointFlags:
     """Ids of sources whose jobs it wants."""
     label: Texts = None
     """Labels (key=value) that a job must have."""
-    filter: Texts = None
+    filter: Annotated[list[str] | None, Parameter(group=_WHAT, negative=(), allow_leading_hyphen=True)] = None
     """A further filter as JSON, @file or -; may be repeated: any one suffices."""
     format: Annotated[Format | None, Parameter(group=_HOW)] = None
     """Payload format."""
@@ -73,7 +72,7 @@ class EndpointFlags:
     """key=value of the signing, like `header=x-signature`, `encoding=base64`; may be repeated."""
     secret: Annotated[str | None, Parameter(group=_ACCESS)] = None
     """The signing secret or key; made and shown once, when not given."""
-    json: Annotated[str | None, Parameter(group=_HOW)] = None
+    json: Annotated[str | None, Parameter(group=_HOW, allow_leading_hyphen=True)] = None
     """Settings as JSON, @file or -; options are laid over it."""
 
     def document(self) -> dict[str, object]:
@@ -149,12 +148,13 @@ class EndpointFlags:
     def _kind(what: str, kind: str | None, settings: list[str] | None) -> dict[str, object]:
         if kind is None:
             raise Usage(f"--{what}-setting goes with --{what}")
-        return {"kind": kind, **pairs(settings, f"--{what}-setting")}
+        named = pairs(settings, f"--{what}-setting")
+        return {"kind": kind} | {key: int(text) if _is_number(key, text) else text for key, text in named.items()}
 
 
-def standard_secret(key: bytes) -> str:
-    """A key in the form that Standard Webhooks gives it."""
-    return "whsec_" + base64.b64encode(key).decode()
+def _is_number(key: str, text: str) -> bool:
+    """`priority` is the one setting of a format that is a number; others may be digits and are text all the same."""
+    return key == "priority" and text.isascii() and text.isdigit()
 
 
 def _headers(texts: list[str] | None, *, sensitive: bool) -> list[dict[str, object]]:

@@ -31,7 +31,7 @@ def list_(
     :param state: Only those that are in this state.
     :param limit: How many at most.
     """
-    found = items(connection.client(), "/v1/endpoints", {}, limit)
+    found = items(connection, "/v1/endpoints", {}, limit)
     if state is not None:
         found = [endpoint for endpoint in found if endpoint.get("state") == state]
     if connection.is_json:
@@ -52,7 +52,7 @@ def list_(
 @app.command
 def show(endpoint_id: str, /, *, connection: Connection = HERE) -> int:
     """Show an endpoint with all its settings."""
-    return _show(connection, one(connection.client().request("GET", f"/v1/endpoints/{endpoint_id}")))
+    return _show(connection, one(connection.request("GET", f"/v1/endpoints/{endpoint_id}")))
 
 
 @app.command
@@ -74,7 +74,7 @@ def add(
     :param disabled: Add it without delivering to it yet.
     """
     body = flags.document() | {"name": name, "url": url} | ({"enabled": False} if disabled else {})
-    return _show(connection, one(connection.client().request("POST", "/v1/endpoints", body)))
+    return _show(connection, one(connection.request("POST", "/v1/endpoints", body)))
 
 
 @app.command
@@ -97,14 +97,14 @@ def update(
     body |= {key: value for key, value in {"name": name, "url": new_url}.items() if value is not None}
     if not body:
         raise Usage("nothing to change: name at least one setting")
-    answer = connection.client().request("PATCH", f"/v1/endpoints/{endpoint_id}", body, content_type=_MERGE_PATCH)
+    answer = connection.request("PATCH", f"/v1/endpoints/{endpoint_id}", body, content_type=_MERGE_PATCH)
     return _show(connection, one(answer))
 
 
 @app.command
 def remove(endpoint_id: str, /, *, connection: Connection = HERE) -> int:
     """Remove an endpoint; its pending deliveries are cancelled."""
-    connection.client().request("DELETE", f"/v1/endpoints/{endpoint_id}")
+    connection.request("DELETE", f"/v1/endpoints/{endpoint_id}")
     if connection.is_json:
         print_json({"id": endpoint_id, "removed": True})
     else:
@@ -115,13 +115,13 @@ def remove(endpoint_id: str, /, *, connection: Connection = HERE) -> int:
 @app.command
 def enable(endpoint_id: str, /, *, connection: Connection = HERE) -> int:
     """Deliver to an endpoint again, from now on."""
-    return _show(connection, one(connection.client().request("POST", f"/v1/endpoints/{endpoint_id}/enable")))
+    return _show(connection, one(connection.request("POST", f"/v1/endpoints/{endpoint_id}/enable")))
 
 
 @app.command
 def disable(endpoint_id: str, /, *, connection: Connection = HERE) -> int:
     """Stop delivering to an endpoint; it gets no new deliveries and holds its pending ones."""
-    return _show(connection, one(connection.client().request("POST", f"/v1/endpoints/{endpoint_id}/disable")))
+    return _show(connection, one(connection.request("POST", f"/v1/endpoints/{endpoint_id}/disable")))
 
 
 @app.command(name="test")
@@ -138,7 +138,7 @@ def send_sample(
     :param event_type: Which event to send a sample of.
     """
     body = {} if event_type is None else {"event_type": event_type}
-    attempt = one(connection.client().request("POST", f"/v1/endpoints/{endpoint_id}/test", body))
+    attempt = one(connection.request("POST", f"/v1/endpoints/{endpoint_id}/test", body))
     if connection.is_json:
         print_json(attempt)
     else:

@@ -6,6 +6,12 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+JsonText = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
+"""An option that takes JSON, @file or -."""
 
 
 class Usage(Exception):

@@ -19,7 +19,7 @@ def list_(*, limit: int = 50, connection: Connection = HERE) -> int:
 
     :param limit: How many at most.
     """
-    found = items(connection.client(), "/v1/api-keys", {}, limit)
+    found = items(connection, "/v1/api-keys", {}, limit)
     if connection.is_json:
         print_json({"items": found})
         return 0
@@ -49,7 +49,7 @@ def add(
         body["expires_at"] = expires_at
     if connection.tenant is not None:
         body["tenant"] = connection.tenant
-    key = one(connection.client().request("POST", "/v1/api-keys", body))
+    key = one(connection.request("POST", "/v1/api-keys", body))
     if connection.is_json:
         print_json(key)
         return 0
@@ -61,7 +61,7 @@ def add(
 @app.command
 def revoke(key_id: str, /, *, connection: Connection = HERE) -> int:
     """End an API key, at once."""
-    connection.client().request("DELETE", f"/v1/api-keys/{key_id}")
+    connection.request("DELETE", f"/v1/api-keys/{key_id}")
     if connection.is_json:
         print_json({"id": key_id, "revoked": True})
     else:

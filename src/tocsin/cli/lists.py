@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tocsin.client import Client, Problem
+from tocsin.cli.connection import Connection
+from tocsin.client import Problem
 
 Document = Mapping[str, object]
 _PAGE = 500
 
 
-def items(client: Client, path: str, query: Mapping[str, str | None], limit: int) -> list[Document]:
+def items(connection: Connection, path: str, query: Mapping[str, str | None], limit: int) -> list[Document]:
     """The newest `limit` of a list, page after page."""
     found: list[Document] = []
     cursor: str | None = None
-    while len(found) < limit:
-        size = str(min(limit - len(found), _PAGE))
-        page = one(client.request("GET", path, query={**query, "limit": size, "cursor": cursor}))
-        part = page.get("items")
-        found.extend(item for item in part if isinstance(item, dict)) if isinstance(part, list) else None
-        following = page.get("next_cursor")
-        if not isinstance(following, str) or not part:
-            break
-        cursor = following
+    with connection.client() as client:
+        while len(found) < limit:
+            size = str(min(limit - len(found), _PAGE))
+            page = one(client.request("GET", path, query={**query, "limit": size, "cursor": cursor}))
+            rows, cursor = parts(page, "items"), text(page, "next_cursor")
+            found.extend(rows)
+            if not rows or not cursor:
+                break
     return found
 
 

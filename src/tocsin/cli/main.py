@@ -72,7 +72,7 @@ def make_app(*, named: str | None = None, is_whole: bool = False) -> App:
 
 def _openapi(*, connection: Connection = HERE) -> int:
     """Print the OpenAPI document of the running server."""
-    print_json(connection.client().request("GET", "/openapi.json", query={"tenant": None}))
+    print_json(connection.request("GET", "/openapi.json", query={"tenant": None}))
     return OK
 
 

@@ -32,7 +32,8 @@ Commands that talk to a running server read `TOCSIN_URL`, `TOCSIN_API_KEY` and, 
 
 def page() -> str:
     """The page, as Markdown."""
-    made = make_app(is_whole=True).generate_docs(output_format="markdown", heading_level=1)
+    made = make_app(is_whole=True).generate_docs(output_format="markdown", heading_level=1, usage_name="tocsin")
     commands = made[made.index("\n## tocsin ") :]
+    commands = re.sub(r"(?m)^(tocsin [a-z -]*?) -m \S+", r"\1", commands)  # how the page happened to be made
     commands = re.sub(r"\n{3,}", "\n\n", commands).replace("```console\n", "```text\n")
     return _HEAD + commands.rstrip() + "\n"

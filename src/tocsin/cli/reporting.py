@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from tocsin.cli.connection import HERE, Connection
-from tocsin.cli.inputs import Usage, json_argument, json_object, pairs, resources, values
+from tocsin.cli.inputs import JsonText, Usage, json_argument, json_object, pairs, resources, values
 from tocsin.cli.output import print_json, print_table
 from tocsin.client.fields import event_body
 
@@ -41,7 +41,7 @@ def report(  # noqa: PLR0913 (one parameter for each field of a report)
     label: Many = None,
     overdue_after: float | None = None,
     restart: Flag = False,
-    json: str | None = None,
+    json: JsonText = None,
     connection: Connection = HERE,
 ) -> int:
     """Report on a job: its state, or a signal.
@@ -95,13 +95,13 @@ def change(  # noqa: PLR0913 (one parameter for each field of a change)
     /,
     *,
     table: str | None = None,
-    data: str | None = None,
+    data: JsonText = None,
     retired: str | None = None,
     resurrected: str | None = None,
-    resurrected_data: str | None = None,
+    resurrected_data: JsonText = None,
     version_id: int | None = None,
     time: str | None = None,
-    json: str | None = None,
+    json: JsonText = None,
     connection: Connection = HERE,
 ) -> int:
     """Tell of a change to a golden record.
@@ -141,13 +141,13 @@ def emit(
     type: str | None = None,  # noqa: A002 (the word of CloudEvents)
     /,
     *,
-    data: str | None = None,
+    data: JsonText = None,
     subject: str | None = None,
     source: str | None = None,
     id: str | None = None,  # noqa: A002 (the word of CloudEvents)
     time: str | None = None,
     extension: Many = None,
-    json: str | None = None,
+    json: JsonText = None,
     connection: Connection = HERE,
 ) -> int:
     """Send any event as a CloudEvent.
@@ -193,7 +193,7 @@ def data_version(category: str, version: str, /, *, time: str | None = None, con
 def _submit(
     connection: Connection, path: str, body: object, columns: tuple[str, ...], content_type: str = "application/json"
 ) -> int:
-    answer = connection.client().request("POST", path, body, content_type=content_type)
+    answer = connection.request("POST", path, body, content_type=content_type)
     found = answer.get("results") if isinstance(answer, dict) else None
     results = [result for result in found if isinstance(result, dict)] if isinstance(found, list) else []
     if connection.is_json:

@@ -25,7 +25,6 @@ from tocsin.client.fields import ErrorFields, ReportFields
 
 _Handler = Callable[[int, FrameType | None], object] | int | None
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_REPORT_SECONDS: Final = 5.0
 
 
 @dataclass(slots=True)
@@ -64,6 +63,7 @@ def run(
     resource: Many = None,
     label: Many = None,
     overdue_after: float | None = None,
+    report_seconds: float = 5.0,
     connection: Connection = HERE,
 ) -> int:
     """Run a command as a reported job: running, then succeeded, failed or stopped.
@@ -79,6 +79,7 @@ def run(
     :param resource: What it works on, as kind:id or kind:id:name; may be repeated.
     :param label: key=value; may be repeated.
     :param overdue_after: Seconds after which it counts as overdue.
+    :param report_seconds: How long to go on reporting once the command has ended, while the server cannot be reached.
     """
     identifier = job_id or f"{type}-{uuid.uuid4()}"
     first: ReportFields = {"state": "running", "job_type": type, "name": name or PurePath(command[0]).name}
@@ -105,7 +106,7 @@ def run(
         reporter.report(identifier, state="stopped")
     else:
         reporter.report(identifier, state="failed", error=error)
-    if not reporter.close(_REPORT_SECONDS):
+    if not reporter.close(report_seconds):
         print_error(f"job {identifier} could not be reported: {connection.url} cannot be reached")
     return code
 
