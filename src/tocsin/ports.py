@@ -7,7 +7,7 @@ process.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from tocsin.errors import TocsinError
 from tocsin.model.access import ApiKey
@@ -44,11 +44,17 @@ class Fanned(Noun, frozen=True, kw_only=True):
     blocked: int
 
 
+Place = tuple[int, int]
+"""A place among the deliveries of a lane: when due, and number."""
+BEGINNING: Final[Place] = (-1, -1)
+
+
 class DuePage(Noun, frozen=True, kw_only=True):
-    """Deliveries that are due now, oldest first; `is_all` when there are no more of them. `next_due_at` is when the
-    earliest of those that are not due yet will be, if any."""
+    """Deliveries that are due now, oldest first; `is_all` when there are no more of them. `end` is the place to read on
+    from. `next_due_at` is when the earliest of those that are not due yet will be, if any."""
 
     claims: tuple[Claim, ...]
+    end: Place
     is_all: bool
     next_due_at: int | None
 
@@ -105,8 +111,10 @@ class Queue(Protocol):
         """Insert deliveries (at most 512) and move the cursor from `old` to `new`, in one transaction; None when the
         cursor, the epoch or the directory is not what the caller saw, in which case nothing was written."""
 
-    async def due(self, holder: Holder, endpoint: int, lane: int, now: int, limit: int) -> DuePage:
-        """Ready deliveries of one lane that are due."""
+    async def due(
+        self, holder: Holder, endpoint: int, lane: int, now: int, limit: int, after: Place = BEGINNING
+    ) -> DuePage:
+        """Ready deliveries of one lane that are due, behind a place."""
 
     async def settle(self, holder: Holder, settlements: Sequence[Settlement]) -> list[Claim]:
         """Write outcomes and attempts; gives the deliveries of ordered endpoints that became ready by it. A cancelled

@@ -9,6 +9,7 @@ from functools import lru_cache
 _RFC3339 = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d{2}):(\d{2}))", re.ASCII
 )
+_COMMON_LENGTH = len("2026-11-22T10:00:00.000Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -25,6 +26,11 @@ def to_text(millis: int) -> str:
 
 def from_text(text: str) -> int:
     """Milliseconds since the epoch of an RFC 3339 time (digits beyond milliseconds are cut). ValueError otherwise."""
+    if len(text) == _COMMON_LENGTH and text[5].isdigit() and text[10] + text[19] + text[-1] == "T.Z" and text.isascii():
+        try:
+            return round(datetime.fromisoformat(text).timestamp() * 1000)
+        except ValueError:
+            pass  # a leap second, perhaps
     match = _RFC3339.fullmatch(text)
     if match is None:
         raise ValueError("not an RFC 3339 time with an offset, like 2026-11-22T10:00:00.000Z")

@@ -205,7 +205,7 @@ class DeliveryWorker:
             jitter=self._jitter(),
             attempt_id=self._mint.attempt(),
         )
-        self._metrics.attempts.labels(settled.settlement.attempt.outcome).inc()
+        self._metrics.attempts[settled.settlement.attempt.outcome].inc()
         self._follow(lane, preparation, settled)
         self._settle.add(settled.settlement)
         self._ready.list(lane)

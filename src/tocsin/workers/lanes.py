@@ -13,11 +13,13 @@ from typing import Final
 from tocsin.model.delivery import Claim
 from tocsin.model.event_view import EventView
 from tocsin.model.ids import Millis
+from tocsin.ports import BEGINNING
 
-READY_LIMIT: Final = 512
+READY_LIMIT: Final = 2048
 """Deliveries in the ready queue of one lane, at most."""
 BUDGET_BYTES: Final = 64 * 1024 * 1024
-"""Event data in all ready queues together, at most; beyond it every lane spills."""
+"""What all ready queues together may hold, at most; beyond it every lane spills."""
+_OVERHEAD_BYTES: Final = 2048
 Taken = tuple[Claim, EventView]
 
 
@@ -34,7 +36,7 @@ class Lane:
     """One lane of an endpoint: its ready queue and what it holds.
 
     `spills` counts the deliveries that were left to the store; a refill that saw all of them ends the spill. `released` are
-    those settled while a refill reads: what it read of them is old. `allowance` is how many requests may be out at once: it begins again at one after a pause and grows with each success.
+    those settled while a refill reads: what it read of them is old; `read_to` is where the next refill goes on. `allowance` is how many requests may be out at once: it begins again at one after a pause and grows with each success.
     """
 
     __slots__ = (
@@ -46,6 +48,7 @@ class Lane:
         "is_listed",
         "is_refilling",
         "is_spilled",
+        "read_to",
         "ready",
         "released",
         "spills",
@@ -62,6 +65,7 @@ class Lane:
         self.ready: deque[Taken] = deque()
         self.held: set[int] = set()
         self.in_flight = 0
+        self.read_to = BEGINNING
         self.released: set[int] = set()
         self.withheld: set[int] = set()
         self.is_listed = False
@@ -75,7 +79,7 @@ class Lane:
         number = claim.delivery.number
         if number in self.held or number in self.released:
             return True
-        size = len(claim.event.data)
+        size = _size(claim)
         if number in self.withheld or len(self.ready) >= READY_LIMIT or self._budget.left < size:
             self.spill()
             return False
@@ -92,7 +96,7 @@ class Lane:
     def take(self) -> Taken:
         """The next one, to be sent."""
         taken = self.ready.popleft()
-        self._budget.left += len(taken[0].event.data)
+        self._budget.left += _size(taken[0])
         self.in_flight += 1
         return taken
 
@@ -113,9 +117,13 @@ class Lane:
         for taken in self.ready:
             number = taken[0].delivery.number
             if numbers(number):
-                self._budget.left += len(taken[0].event.data)
+                self._budget.left += _size(taken[0])
                 self.held.discard(number)
                 self.spill()
             else:
                 kept.append(taken)
         self.ready = kept
+
+
+def _size(claim: Claim) -> int:
+    return len(claim.event.data) + _OVERHEAD_BYTES

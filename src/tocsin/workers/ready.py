@@ -12,13 +12,13 @@ from tocsin.model.delivery import Claim, Delivery
 from tocsin.model.event_view import EventView
 from tocsin.model.ids import Millis
 from tocsin.pipeline.fanout import Fan
-from tocsin.ports import Fanned, Holder, Queue
+from tocsin.ports import BEGINNING, Fanned, Holder, Queue
 from tocsin.telemetry import log
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.lanes import Budget, Lane
 from tocsin.workers.rotation import Rotation
 
-REFILL: Final = 256
+REFILL: Final = 384
 """Deliveries read for a lane at once."""
 RETRY_MS: Final = 500
 """When a lane looks again after the store could not be read."""
@@ -152,7 +152,7 @@ class Ready:
 
     def list(self, lane: Lane) -> None:
         """Put a lane in the rotation when it can send, and see to it that its queue is filled."""
-        if lane.is_spilled and not lane.is_refilling and len(lane.ready) < REFILL // 4:
+        if lane.is_spilled and not lane.is_refilling and len(lane.ready) < REFILL // 3:
             self._refill(lane)
         if lane.is_listed or not lane.ready or lane.in_flight >= lane.allowance:
             return
@@ -168,11 +168,12 @@ class Ready:
             task.add_done_callback(self._refills.discard)
 
     async def _read(self, lane: Lane) -> None:
-        """Read what is due for a spilled lane. The spill ends when the read saw everything that had been left."""
-        spills = lane.spills
+        """Read what is due for a spilled lane, on from the last page. The spill ends when one page from the beginning saw
+        everything that had been left."""
+        spills, after = lane.spills, lane.read_to
+        limit = REFILL + (len(lane.held) if after == BEGINNING else 0)
         try:
-            limit = REFILL + len(lane.held)
-            page = await self._queue.due(self._holder, lane.endpoint, _LIVE, self._now_ms(), limit)
+            page = await self._queue.due(self._holder, lane.endpoint, _LIVE, self._now_ms(), limit, after)
         except (StoreUnavailable, StorageFull) as error:
             log.error("refill.waits", problem=error.slug)
             lane.refilled()
@@ -184,7 +185,8 @@ class Ready:
         for claim in page.claims:
             took_all &= lane.offer(claim, EventView(claim.event))
         lane.refilled()
-        if page.is_all and took_all and lane.spills == spills:
+        lane.read_to = page.end if took_all and not page.is_all else BEGINNING
+        if after == BEGINNING and page.is_all and took_all and lane.spills == spills:
             lane.is_spilled = False
         if page.next_due_at is not None:
             self.wake_at(lane, page.next_due_at)

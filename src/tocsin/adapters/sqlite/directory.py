@@ -71,17 +71,17 @@ class SqliteDirectory:
                 write(connection, "move_directory")
 
         await self._writer.run(Rank.REST, transaction)
-        await self._cancel_all(endpoint.number, endpoint.tenant, now)
+        await self._cancel_all(endpoint.number, now)
 
     async def finish_removals(self, now: Millis) -> None:
         """Cancel what is pending for endpoints whose removal was cut short by a crash."""
         removed = await self._readers.run(lambda connection: read(connection, "removed_endpoints"))
-        for number, tenant in cast("list[tuple[int, str]]", removed):
-            await self._cancel_all(number, tenant, now)
+        for (number,) in cast("list[tuple[int]]", removed):
+            await self._cancel_all(number, now)
 
-    async def _cancel_all(self, endpoint: int, tenant: str, now: Millis) -> None:
+    async def _cancel_all(self, endpoint: int, now: Millis) -> None:
         """In steps, so that a long backlog never keeps others from writing."""
-        step = (now, tenant, endpoint)
+        step = (now, endpoint)
         while await self._writer.run(Rank.REST, lambda connection: write(connection, "cancel_endpoint", step)):
             continue
         await self._writer.run(Rank.REST, lambda connection: write(connection, "remove_endpoint_lines", (endpoint,)))

@@ -12,7 +12,7 @@ from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import decode_job_row, encode, event_of, event_row, placed
 from tocsin.adapters.sqlite.statements import Row, read, read_among, read_one, write, write_rows
 from tocsin.adapters.sqlite.writer import DataRefusedError, Rank, Writer
-from tocsin.errors import IdempotencyKeyReused, InvalidRequest, TocsinError
+from tocsin.errors import IdempotencyKeyReused, InvalidRequest, StorageFull, StoreUnavailable, TocsinError
 from tocsin.model.event import Event
 from tocsin.model.ids import EventId, Millis
 from tocsin.model.job import JobRow
@@ -32,19 +32,37 @@ class SqliteLog:
         self._readers = readers
         self._now_ms = now_ms
         self._head: tuple[int, int] | None = None
+        self._tenants: set[str] = set()
         writer.on_reopen.append(self._forget)
 
     def _forget(self) -> None:
         self._head = None
+        self._tenants.clear()
 
     async def accept(self, submissions: Sequence[Item], decide: Decide) -> list[Accepted | TocsinError]:
+        last: list[Event] = []
+
+        def transaction(connection: apsw.Connection) -> list[Accepted | TocsinError]:
+            answers = self._accept(connection, submissions, decide)
+            last.extend([a.events[-1] for a in answers if isinstance(a, Accepted) and a.events][-1:])
+            return answers
+
+        def is_in(connection: apsw.Connection) -> bool:
+            return bool(last) and read_one(connection, "event_id", (last[0].position,)) == (last[0].id,)
+
         try:
-            return await self._writer.run(Rank.ACCEPT, lambda connection: self._accept(connection, submissions, decide))
+            answers = await self._writer.run(Rank.ACCEPT, transaction, is_in)
+        except (StoreUnavailable, StorageFull):
+            self._forget()
+            raise
         except DataRefusedError as error:
             self._forget()
             if len(submissions) == 1:
                 return [InvalidRequest(f"The store cannot take this: {error}.")]
-        answers: list[Accepted | TocsinError] = []
+        else:
+            self._tenants.update(submission.tenant for submission, _ in submissions)
+            return answers
+        answers = []
         for item in submissions:
             answers += await self.accept([item], decide)
         return answers
@@ -57,7 +75,7 @@ class SqliteLog:
         facts = _load_facts(connection, submissions)
         group = _Group(connection)
         answers: list[Accepted | TocsinError] = []
-        for submission, _ in submissions:
+        for submission, needs in submissions:
             stored = _stored_answer(connection, group, submission)
             if stored is not None:
                 answers.append(stored)
@@ -69,6 +87,8 @@ class SqliteLog:
             events = tuple(placed(new, position + n, accepted_at) for n, new in enumerate(verdict.events, 1))
             position += len(events)
             group.add(submission, verdict, events)
+            if needs.counter or submission.tenant not in self._tenants:
+                group.counters.add(submission.tenant)
             answers.append(Accepted(verdict=verdict, events=events))
         group.write(facts, accepted_at)
         self._head = (position, accepted_at)
@@ -92,12 +112,11 @@ class _Group:
         self._jobs: dict[tuple[str, str], tuple[JobRow, int]] = {}
         self._seen: list[Row] = []
         self._versions: list[Row] = []
-        self._counters: set[str] = set()
+        self.counters: set[str] = set()
         self.answers: dict[tuple[str, str, str], tuple[bytes, Verdict]] = {}
 
     def add(self, submission: Submission, verdict: Verdict, events: Sequence[Event]) -> None:
         tenant = submission.tenant
-        self._counters.add(tenant)
         self._events.extend(event_row(event) for event in events)
         for job_id, row in verdict.jobs:
             self._jobs[tenant, job_id] = (row, submission.received_at)
@@ -120,7 +139,7 @@ class _Group:
         )
         write_rows(connection, "add_seen", self._seen)
         write_rows(connection, "add_versions", self._versions)
-        for tenant in self._counters:
+        for tenant in self.counters:
             write(connection, "save_tenant", (tenant, facts[tenant].counter, at))
         for (tenant, route, key), (body_hash, verdict) in self.answers.items():
             write(connection, "save_answer", (tenant, route, key, body_hash, verdict.status, verdict.body, at))

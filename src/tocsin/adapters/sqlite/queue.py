@@ -17,7 +17,7 @@ from tocsin.errors import StoreUnavailable
 from tocsin.model.attempt import Settlement
 from tocsin.model.delivery import TRANSITIONS, Claim, DeliveryState, NewDelivery
 from tocsin.model.ids import Millis
-from tocsin.ports import Cursor, DuePage, Fanned, Holder, Waiting
+from tocsin.ports import BEGINNING, Cursor, DuePage, Fanned, Holder, Place, Waiting
 
 ATTEMPT_BITS = 20
 """An attempt's place is `delivery number << 20 | attempt number`."""
@@ -65,7 +65,11 @@ class SqliteQueue:
                 return None
             return self._add(connection, deliveries)
 
-        return await self._writer.run(Rank.FANOUT, transaction)
+        def is_in(connection: apsw.Connection) -> bool:
+            where = read_one(connection, "cursor", (holder.partition, holder.epoch))
+            return where == (new.position, new.endpoint)
+
+        return await self._writer.run(Rank.FANOUT, transaction, is_in)
 
     def _add(
         self, connection: apsw.Connection, deliveries: Sequence[NewDelivery], resend_of: int | None = None
@@ -95,39 +99,50 @@ class SqliteQueue:
         self._head = number
         return fanned
 
-    async def due(self, holder: Holder, endpoint: int, lane: int, now: Millis, limit: int) -> DuePage:
+    async def due(
+        self, holder: Holder, endpoint: int, lane: int, now: Millis, limit: int, after: Place = BEGINNING
+    ) -> DuePage:
         del holder  # reading needs no right; settling does
 
         def query(connection: apsw.Connection) -> DuePage:
             claims: list[Claim] = []
+            end = after
             room = _PAGE_BYTES
-            is_all = True
-            for row in connection.execute(statement("due"), (endpoint, lane, now, limit)):
-                claim = _claim_of(row)
+            for due_at, *row in connection.execute(statement("due"), (endpoint, lane, now, *after, limit)):
+                claim = _claim_of(tuple(row))
                 claims.append(claim)
+                end = (cast("int", due_at), claim.delivery.number)
                 room -= len(claim.event.data)
                 if room < 0:
-                    is_all = False
                     break
-            is_all = is_all and len(claims) < limit
             later = read_one(connection, "next_due", (endpoint, lane, now))
-            next_due_at = cast("int | None", later[0]) if later else None
-            return DuePage(claims=tuple(claims), is_all=is_all, next_due_at=next_due_at)
+            return DuePage(
+                claims=tuple(claims),
+                end=end,
+                is_all=room >= 0 and len(claims) < limit,
+                next_due_at=cast("int | None", later[0]) if later else None,
+            )
 
         return await self._readers.run(query)
 
     async def settle(self, holder: Holder, settlements: Sequence[Settlement]) -> list[Claim]:
+        rows: list[Row] = []
+
         def transaction(connection: apsw.Connection) -> list[Claim]:
             if read_one(connection, "epoch", (holder.partition,)) != (holder.epoch,):
                 raise StoreUnavailable("Another process holds the deliveries now.")
             write_rows(connection, "settle", [_settle_row(s) for s in settlements])
-            write_rows(connection, "add_attempts", [_attempt_row(connection, s) for s in settlements])
+            rows.extend(_attempt_row(connection, s) for s in settlements)
+            write_rows(connection, "add_attempts", rows)
             ended = [s.delivery for s in settlements if s.ends]
             retried = [s.delivery for s in settlements if not s.ends]
             ended.extend(cast("int", number) for (number,) in read_among(connection, "cancelled_among", (), retried))
             return _claims(connection, leave_lines(connection, ended))
 
-        return await self._writer.run(Rank.SETTLE, transaction)
+        def is_in(connection: apsw.Connection) -> bool:
+            return bool(rows) and read_one(connection, "attempt_detail", rows[0][:1]) == rows[0][1:2]
+
+        return await self._writer.run(Rank.SETTLE, transaction, is_in)
 
     async def waiting(self, holder: Holder) -> list[Waiting]:
         del holder  # one partition

@@ -11,7 +11,7 @@ from tocsin.adapters.sqlite.log import ANSWERS_KEPT_MS
 from tocsin.adapters.sqlite.queue import ATTEMPT_BITS
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import attempt_of, delivery_view_of, endpoint_of, event_of, job_view_of, key_of
-from tocsin.adapters.sqlite.statements import Values, read_one, read_page, write
+from tocsin.adapters.sqlite.statements import SqlValue, Values, read_one, read_page, statement, write
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.model.access import ApiKey
 from tocsin.model.attempt import Attempt
@@ -26,6 +26,7 @@ from tocsin.ports import (
     JobQuery,
     JobView,
     KeyQuery,
+    Page,
     StatsView,
     StoredEndpoint,
 )
@@ -70,8 +71,10 @@ class SqliteViews:
         return attempts
 
     async def events(self, query: EventQuery) -> list[Event]:
-        values: Values = msgspec.structs.asdict(query)
-        return await self._readers.run(lambda c: [event_of(row) for row in read_page(c, "events", values)])
+        def page(connection: apsw.Connection) -> list[Event]:
+            return [event_of(row) for row in read_page(connection, "events", _with_positions(connection, query))]
+
+        return await self._readers.run(page)
 
     async def event(self, event_id: EventId, tenant: str | None) -> Event | None:
         values: Values = {"id": event_id, "tenant": tenant, "limit": 1}
@@ -96,6 +99,21 @@ class SqliteViews:
         row = (await self._readers.run(lambda c: read_page(c, "stats", {"tenant": tenant})))[0]
         pending, dead, oldest, head = cast("tuple[int, int, int | None, int]", row)
         return StatsView(pending=pending, dead=dead, oldest_pending_at=oldest, head=head)
+
+
+def _with_positions(connection: apsw.Connection, query: Page) -> Values:
+    """The fields of a query, with its range of time as a range of positions."""
+    values: dict[str, SqlValue] = msgspec.structs.asdict(query)
+    for bound, name in (("since", "from_position"), ("until", "to_position")):
+        at = values.pop(bound)
+        values[name] = None if at is None else position_at(connection, cast("int", at))
+    return values
+
+
+def position_at(connection: apsw.Connection, at: Millis) -> int:
+    """The first position accepted at this time or later; behind the head when there is none."""
+    row = connection.execute(statement("position_at"), {"time": at}).fetchone()
+    return cast("int", row[0]) if row else 1
 
 
 class SqliteAnswers:

@@ -1,8 +1,9 @@
 """The one writer: a thread that owns the writing connection and runs one transaction after another.
 
 Work waits in the order of its rank (settle before accept before fan-out), but nothing is overtaken by more than a few
-transactions, so that every kind keeps a share. Each transaction carries the number of its commit group; when it is not
-known whether a COMMIT came through, that number tells.
+others, so that every kind keeps a share. Accepts have a transaction of their own; whatever else waits shares one COMMIT,
+each part behind a savepoint. When it is not known whether a COMMIT came through, a proof that was named before tells: a
+row that the transaction wrote, or else the number of its commit group.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import threading
 from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import apsw
 
@@ -23,6 +24,11 @@ from tocsin.adapters.sqlite.statements import read_one, write
 from tocsin.errors import StorageFull, StoreUnavailable, TocsinError
 
 T = TypeVar("T")
+Proof = Callable[[apsw.Connection], bool]
+"""Whether what a transaction wrote is in the file."""
+REFUSALS: Final = (apsw.ConstraintError, apsw.TooBigError, apsw.MismatchError, apsw.RangeError, TypeError, ValueError)
+SHARED: Final = 16
+"""Pieces of work behind one COMMIT, at most."""
 
 
 class Rank(IntEnum):
@@ -39,15 +45,23 @@ class DataRefusedError(Exception):
 
 
 class _Work(Generic[T]):
-    __slots__ = ("future", "key", "loop", "transaction")
+    __slots__ = ("error", "future", "key", "loop", "proof", "rank", "result", "transaction")
 
     def __init__(
-        self, rank: Rank, transaction: Callable[[apsw.Connection], T], loop: asyncio.AbstractEventLoop
+        self,
+        rank: Rank,
+        transaction: Callable[[apsw.Connection], T],
+        proof: Proof | None,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
+        self.rank = rank
         self.transaction = transaction
+        self.proof = proof
         self.loop = loop
         self.future: asyncio.Future[T] = loop.create_future()
         self.key = (int(rank), 0)
+        self.result: T | None = None
+        self.error: Exception | None = None
 
     def __lt__(self, other: _Work[T]) -> bool:
         return self.key < other.key
@@ -68,12 +82,12 @@ class Writer:
         """Called in the writer's thread after the connection was replaced: what was remembered of the file is stale."""
         self._thread.start()
 
-    async def run(self, rank: Rank, transaction: Callable[[apsw.Connection], T]) -> T:
+    async def run(self, rank: Rank, transaction: Callable[[apsw.Connection], T], proof: Proof | None = None) -> T:
         """Run one transaction and wait for its COMMIT. Raises StoreUnavailable, StorageFull or DataRefusedError: then
         nothing of it was written."""
         if self._closed:
             raise StoreUnavailable("The store is closed.")
-        work = _Work(rank, transaction, asyncio.get_running_loop())
+        work = _Work(rank, transaction, proof, asyncio.get_running_loop())
         self._inbox.put(work)  # type: ignore[arg-type]  # the inbox does not care what a transaction gives
         return await work.future
 
@@ -103,66 +117,66 @@ class Writer:
                 heapq.heappush(waiting, work)
                 block = False
             if waiting:
-                self._do(heapq.heappop(waiting))
-                done += 1
+                works = [heapq.heappop(waiting)]
+                while waiting and len(works) < SHARED and _may_share(works[0], waiting[0]):
+                    works.append(heapq.heappop(waiting))
+                self._do(works)
+                done += len(works)
         if self._connection is not None:
             self._connection.close()
 
-    def _do(self, work: _Work[object]) -> None:
-        result: object = None
-        error: Exception | None = None
+    def _do(self, works: list[_Work[object]]) -> None:
         try:
-            result = self._transact(work.transaction)
-        except Exception as raised:  # noqa: BLE001  # whatever it is belongs to the waiting caller, not to this thread
-            error = raised
-        work.loop.call_soon_threadsafe(finish, work.future, result, error)
+            self._transact(works)
+        except Exception as error:  # noqa: BLE001  # whatever it is belongs to the waiting callers, not to this thread
+            for work in works:
+                work.error = work.error or error
+        works[0].loop.call_soon_threadsafe(_finish_all, works)
 
-    def _transact(self, transaction: Callable[[apsw.Connection], object]) -> object:
-        connection = self._connection
-        if connection is None:
-            connection = self._reopen()
+    def _transact(self, works: list[_Work[object]]) -> None:
+        connection = self._connection or self._reopen()
         group = self._group + 1
-        committing = False
-        result: object = None
+        proof: Proof | None = None
         try:
             connection.execute("BEGIN IMMEDIATE")
-            result = transaction(connection)
-            write(connection, "move_commit_group", (group,))
-            committing = True
-            connection.execute("COMMIT")
-        except (
-            apsw.ConstraintError,
-            apsw.TooBigError,
-            apsw.MismatchError,
-            apsw.RangeError,
-            TypeError,
-            ValueError,
-        ) as error:
+            if len(works) == 1:
+                works[0].result = works[0].transaction(connection)
+            else:
+                for work in works:
+                    _run_part(connection, work)
+            proofs = (work.proof for work in works if work.error is None and work.proof is not None)
+            proof = next(proofs, None)
+            if proof is None:
+                write(connection, "move_commit_group", (group,))
+                proof = self._has_group(group)
+        except REFUSALS as error:
             self._roll_back(connection)
             raise DataRefusedError(str(error)) from error
-        except apsw.FullError as error:
-            self._discard(connection)
-            if committing and self._came_through(group):
-                return result
-            raise StorageFull from error
         except apsw.Error as error:
             self._discard(connection)
-            if committing and self._came_through(group):
-                return result
-            raise StoreUnavailable(type(error).__name__) from error
+            raise _problem_of(error) from error
         except BaseException:
             self._roll_back(connection)
             raise
-        self._group = group
-        return result
-
-    def _came_through(self, group: int) -> bool:
-        """Whether the commit group is in the file (asked of a fresh connection)."""
         try:
-            self._reopen()
-        except TocsinError:
+            connection.execute("COMMIT")
+        except apsw.Error as error:
+            self._discard(connection)
+            if not self._came_through(proof):
+                raise _problem_of(error) from error
+        else:
+            self._group = group
+
+    @staticmethod
+    def _has_group(group: int) -> Proof:
+        return lambda connection: read_one(connection, "commit_group") == (group,)
+
+    def _came_through(self, proof: Proof) -> bool:
+        """Whether a transaction is in the file (asked of a fresh connection)."""
+        try:
+            return proof(self._reopen())
+        except (TocsinError, apsw.Error):
             return False
-        return self._group == group
 
     def _reopen(self) -> apsw.Connection:
         try:
@@ -187,6 +201,35 @@ class Writer:
     def _roll_back(connection: apsw.Connection) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+def _may_share(first: _Work[object], other: _Work[object]) -> bool:
+    return Rank.ACCEPT not in {first.rank, other.rank} and first.loop is other.loop
+
+
+def _run_part(connection: apsw.Connection, work: _Work[object]) -> None:
+    """One of several parts of a transaction: a fault of its own undoes only itself."""
+    connection.execute("SAVEPOINT part")
+    try:
+        work.result = work.transaction(connection)
+    except REFUSALS as error:
+        work.error = DataRefusedError(str(error))
+    except apsw.Error:
+        raise
+    except Exception as error:  # noqa: BLE001  # it belongs to the caller of this part
+        work.error = error
+    if work.error is not None:
+        connection.execute("ROLLBACK TO part")
+    connection.execute("RELEASE part")
+
+
+def _problem_of(error: apsw.Error) -> TocsinError:
+    return StorageFull() if isinstance(error, apsw.FullError) else StoreUnavailable(type(error).__name__)
+
+
+def _finish_all(works: list[_Work[object]]) -> None:
+    for work in works:
+        finish(work.future, work.result, work.error)
 
 
 def finish(future: asyncio.Future[object], result: object, error: Exception | None) -> None:

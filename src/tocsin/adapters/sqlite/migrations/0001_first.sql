@@ -16,7 +16,6 @@ CREATE TABLE event (
 ) STRICT;
 CREATE INDEX event_by_tenant ON event (tenant, position);
 CREATE INDEX event_by_subject ON event (subject_type, subject_id, tenant, position) WHERE subject_id <> '';
-CREATE INDEX event_by_acceptance ON event (accepted_at, position);
 
 CREATE TABLE job (
     number INTEGER PRIMARY KEY,
@@ -75,7 +74,7 @@ CREATE TABLE cursor (
 ) STRICT;
 INSERT INTO cursor VALUES (0, 0, 0, 0);
 
--- The last commit group: looked up when it is not known whether a COMMIT came through.
+-- The last commit group that has no better proof: looked up when it is not known whether a COMMIT came through.
 CREATE TABLE commit_group (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL) STRICT;
 INSERT INTO commit_group VALUES (1, 0);
 
@@ -118,11 +117,11 @@ CREATE TABLE delivery (
     settled_at INTEGER,
     resend_of INTEGER
 ) STRICT;
-CREATE INDEX delivery_ready ON delivery (endpoint, lane, due_at, number) WHERE state = 'pending' AND blocked = 0;
+CREATE INDEX delivery_pending ON delivery (endpoint, lane, blocked, due_at, number) WHERE state = 'pending';
 CREATE INDEX delivery_by_event ON delivery (position);
 CREATE INDEX delivery_by_endpoint ON delivery (endpoint, number);
 CREATE INDEX delivery_by_tenant ON delivery (tenant, number);
-CREATE INDEX delivery_not_delivered ON delivery (state, tenant, number) WHERE state <> 'delivered';
+CREATE INDEX delivery_given_up ON delivery (state, tenant, number) WHERE state IN ('dead', 'cancelled');
 
 -- The lines of an ordered endpoint: who waits for whom. `key` is a 64-bit hash; a collision only makes somebody wait.
 CREATE TABLE line (

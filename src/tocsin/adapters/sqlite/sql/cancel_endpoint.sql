@@ -1,5 +1,2 @@
 UPDATE delivery SET state = 'cancelled', reason = 'endpoint deleted', settled_at = ?
-WHERE number IN (
-    SELECT number FROM delivery
-    WHERE state <> 'delivered' AND state = 'pending' AND tenant = ? AND endpoint = ? LIMIT 1000
-)
+WHERE number IN (SELECT number FROM delivery WHERE state = 'pending' AND endpoint = ? LIMIT 1000)

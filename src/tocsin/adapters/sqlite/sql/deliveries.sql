@@ -13,9 +13,9 @@ WHERE d.number > 0
     AND d.position = (SELECT position FROM event WHERE id = :event) --? event
     AND d.position IN (SELECT position FROM event WHERE subject_type = 'job' AND subject_id = :job) --? job
     AND d.state = :state --? state
-    AND d.state <> 'delivered' --? unsettled
+    AND d.state IN ('dead', 'cancelled') --? given_up
     AND e.type = :event_type --? event_type
-    AND e.accepted_at >= :since --? since
-    AND e.accepted_at < :until --? until
+    AND d.position >= :from_position --? from_position
+    AND d.position < :to_position --? to_position
 ORDER BY d.number DESC
 LIMIT :limit

@@ -9,7 +9,7 @@ WHERE position > 0
     AND subject_type = :subject_type --? subject_type subject_id
     AND +subject_type = :subject_type --? subject_type !subject_id
     AND type = :type --? type
-    AND position >= (SELECT position FROM event WHERE accepted_at >= :since ORDER BY accepted_at, position LIMIT 1) --? since
-    AND accepted_at < :until --? until
+    AND position >= :from_position --? from_position
+    AND position < :to_position --? to_position
 ORDER BY position DESC
 LIMIT :limit

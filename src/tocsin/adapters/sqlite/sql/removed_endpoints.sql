@@ -1,4 +1,2 @@
-SELECT number, tenant FROM endpoint WHERE deleted_at IS NOT NULL AND EXISTS (
-    SELECT 1 FROM delivery
-    WHERE state <> 'delivered' AND state = 'pending' AND tenant = endpoint.tenant AND endpoint = endpoint.number
-)
+SELECT number FROM endpoint
+WHERE deleted_at IS NOT NULL AND EXISTS (SELECT 1 FROM delivery WHERE state = 'pending' AND endpoint = endpoint.number)
