@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from tocsin.api.problems_page import problems_page
 from tocsin.cli.reference import page as cli_page
 from tocsin.config import NOT_YET, SETTINGS
 from tocsin.formats.reference import formats_page
@@ -74,6 +75,7 @@ PAGES = {
     REFERENCE / "formats.md": formats_page,
     REFERENCE / "job-states.md": job_states_page,
     REFERENCE / "delivery-states.md": delivery_states_page,
+    REFERENCE / "problems.md": problems_page,
 }
 
 

@@ -1,0 +1,196 @@
+"""What needs no key, what every address answers, and the documentation that is made from the code."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from tests.api.callers import Caller, problem_of
+from tests.kit.server import Server
+
+from tocsin import __version__
+from tocsin.api.accepting import ACCEPT_ROUTES
+from tocsin.api.app import API_ROUTES, openapi
+from tocsin.api.system_routes import problem_types
+from tocsin.errors import TocsinError
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+
+
+def subclasses(kind: type[TocsinError]) -> Iterator[type[TocsinError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from subclasses(child)
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return openapi()
+
+
+def test_what_needs_no_key(shared_server: Server) -> None:
+    assert shared_server.get("/livez", key=None).json["status"] == "alive"
+    assert shared_server.get("/readyz", key=None).json["status"] == "ready"
+    assert shared_server.get("/version", key=None).json == {"version": __version__}
+    metrics = shared_server.get("/metrics", key=None)
+    assert metrics.headers["content-type"].startswith("text/plain")
+    assert b"tocsin_events_accepted_total" in metrics.body
+    page = shared_server.get("/docs", key=None)
+    assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert b"<script" not in page.body
+    assert b"/v1/jobs/reports" in page.body
+    assert shared_server.get("/openapi.json", key=None).json["openapi"] == "3.1.0"
+
+
+def test_every_other_address_needs_one(shared_server: Server) -> None:
+    for route in API_ROUTES:
+        if route.roles is not None:
+            path = re.sub(r"\{\w+\}", "x", route.path)
+            assert problem_of(shared_server.call(route.method, path, key=None))[:2] == ("unauthenticated", 401)
+
+
+def test_addresses_and_methods_that_are_not_there(shared_server: Server) -> None:
+    assert problem_of(shared_server.get("/nothing", key=None))[:2] == ("not-found", 404)
+    assert problem_of(shared_server.get("/v1/endpoints/", key=None))[:2] == ("not-found", 404)
+    wrong = shared_server.call("PUT", "/v1/endpoints")
+    assert problem_of(wrong)[:2] == ("method-not-allowed", 405)
+    assert wrong.headers["allow"] == "GET, POST"
+    assert shared_server.call("HEAD", "/livez", key=None).status == 200
+
+
+def test_slugs_are_unique_and_readable(shared_server: Server) -> None:
+    kinds = list(subclasses(TocsinError))
+    assert len({kind.slug for kind in kinds}) == len(kinds) == len(problem_types())
+    for kind in kinds:
+        answer = shared_server.get(f"/problems/{kind.slug}", key=None)
+        assert answer.status == 200
+        assert kind.title in answer.body.decode()
+    assert problem_of(shared_server.get("/problems/none", key=None))[:2] == ("not-found", 404)
+
+
+def test_every_problem_is_documented(document: dict[str, Any]) -> None:
+    page = (REFERENCE / "problems.md").read_text(encoding="utf-8")
+    known = document["components"]["schemas"]["Problem"]["properties"]["type"]["enum"]
+    for kind in subclasses(TocsinError):
+        assert f"## `{kind.slug}`" in page
+        assert f"/problems/{kind.slug}" in known
+
+
+def test_every_route_is_documented(document: dict[str, Any]) -> None:
+    for route in API_ROUTES:
+        operation = document["paths"][route.path][route.method.lower()]
+        assert operation["summary"]
+        assert str(route.status) in operation["responses"]
+    for path in ACCEPT_ROUTES:
+        assert "202" in document["paths"][path]["post"]["responses"]
+    names = [op["operationId"] for methods in document["paths"].values() for op in methods.values()]
+    assert len(set(names)) == len(names)
+
+
+def test_every_reference_in_the_document_leads_somewhere(document: dict[str, Any]) -> None:
+    def references(value: object) -> Iterator[str]:
+        if isinstance(value, dict):
+            for key, item in value.items():
+                if key == "$ref":
+                    yield item
+                else:
+                    yield from references(item)
+        elif isinstance(value, list | tuple):
+            for item in value:
+                yield from references(item)
+
+    found = set(references(document))
+    assert len(found) > 30
+    for reference in found:
+        assert reference.removeprefix("#/components/schemas/") in document["components"]["schemas"], reference
+
+
+class Documented:
+    """Calls that check each answer against the document: its status, its content type, the schema of its body."""
+
+    def __init__(self, caller: Caller, document: dict[str, Any]) -> None:
+        self._caller = caller
+        self._document = document
+        self.seen: set[tuple[str, str]] = set()
+
+    def __call__(self, method: str, template: str, body: object = None, query: str = "", **parts: str) -> Any:
+        path = template.format(**parts) + query
+        answer = self._caller.call(method, path, body)
+        operation = self._document["paths"][template][method.lower()]
+        responses = operation["responses"]
+        assert str(answer.status) in responses, (method, path, answer)
+        self.seen.add((method, template))
+        if not answer.body:
+            return None
+        content = responses[str(answer.status)]["content"]
+        media_type = answer.headers["content-type"]
+        assert media_type in content, (method, path, media_type)
+        if "json" in media_type:
+            schema = {**content[media_type]["schema"], "components": self._document["components"]}
+            jsonschema_rs.Draft202012Validator(schema).validate(answer.json)
+            return answer.json
+        return answer.body
+
+
+def test_answers_are_as_documented(shared_server: Server, document: dict[str, Any]) -> None:
+    call = Documented(Caller(shared_server), document)
+    call("POST", "/v1/jobs/reports", [{"job_id": "j", "job_type": "t", "state": "running"}, {"job_id": 1}])
+    call("POST", "/v1/jobs/reports", {"job_id": "j", "state": "pending"})
+    call("POST", "/v1/jobs/reports", b"{")
+    change = {"action": "merge", "record": {"id": "r", "data": {}}, "retired": {"id": "s"}, "version_id": 5}
+    call("POST", "/v1/records/changes", change)
+    call("POST", "/v1/records/changes", change | {"version_id": 4})
+    call("POST", "/v1/data-versions", {"data_category_id": "c", "data_version": "v"})
+    call("POST", "/v1/events", {"specversion": "1.0", "id": "1", "source": "/s", "type": "a.b", "subject": "x"})
+    call("POST", "/v1/events", {})
+    made = call("POST", "/v1/endpoints", {"name": "e", "url": "http://127.0.0.1:9/", "retry": {"schedule_seconds": []}})
+    call("POST", "/v1/endpoints", {"name": "e"})
+    one = {"endpoint_id": made["id"]}
+    call("GET", "/v1/endpoints")
+    call("GET", "/v1/endpoints", query="?limit=0")
+    call("GET", "/v1/endpoints/{endpoint_id}", **one)
+    call("GET", "/v1/endpoints/{endpoint_id}", endpoint_id="end_x")
+    call("PATCH", "/v1/endpoints/{endpoint_id}", {"headers": [{"name": "X", "value": "y", "sensitive": True}]}, **one)
+    call("PATCH", "/v1/endpoints/{endpoint_id}", b"", **one)
+    call("POST", "/v1/endpoints/{endpoint_id}/test", {}, **one)
+    call("POST", "/v1/endpoints/{endpoint_id}/disable", **one)
+    call("POST", "/v1/endpoints/{endpoint_id}/enable", **one)
+    call("POST", "/v1/jobs/reports", {"job_id": "k", "job_type": "t", "state": "running"})
+    for _ in range(500):
+        deliveries = call("GET", "/v1/deliveries")["items"]
+        if deliveries:
+            break
+    delivery = {"delivery_id": deliveries[0]["id"]}
+    call("GET", "/v1/deliveries/{delivery_id}", **delivery)
+    call("POST", "/v1/deliveries/{delivery_id}/resend", **delivery)
+    call("POST", "/v1/deliveries/{delivery_id}/cancel", **delivery)
+    events = call("GET", "/v1/events")["items"]
+    for event in events:
+        call("GET", "/v1/events/{event_id}", event_id=event["id"])
+    call("GET", "/v1/jobs", query="?cursor=x")
+    call("GET", "/v1/jobs")
+    call("GET", "/v1/jobs/{job_id}", job_id="j")
+    call("GET", "/v1/records/{table}/{record_id}/history", table="default", record_id="r")
+    call("GET", "/v1/event-types")
+    key = call("POST", "/v1/api-keys", {"name": "n", "role": "viewer"})
+    call("GET", "/v1/api-keys")
+    call("DELETE", "/v1/api-keys/{key_id}", key_id=key["id"])
+    call("GET", "/v1/stats")
+    for path in ("/livez", "/readyz", "/metrics", "/version"):
+        call("GET", path)
+    call("GET", "/problems/{slug}", slug="conflict")
+    call("GET", "/problems/{slug}", slug="none")
+    call("DELETE", "/v1/endpoints/{endpoint_id}", **one)
+    documented = {(m.upper(), path) for path, methods in document["paths"].items() for m in methods}
+    assert call.seen == documented
+
+
+def test_examples_of_webhooks_are_as_documented(document: dict[str, Any]) -> None:
+    assert len(document["webhooks"]) >= 19
+    for kind, item in document["webhooks"].items():
+        for content in item["post"]["requestBody"]["content"].values():
+            schema = {**content["schema"], "components": document["components"]}
+            jsonschema_rs.Draft202012Validator(schema).validate(content["example"])
+            assert content["example"]["type"] == kind
