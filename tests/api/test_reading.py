@@ -18,11 +18,11 @@ def report(caller: Caller, job_id: str, state: str, **fields: object) -> None:
 
 def test_a_job_with_its_history_and_children(shared_server: Server) -> None:
     caller = Caller(shared_server)
-    report(caller, "root/1", "pending", labels={"team": "x"}, attributes={"n": 1})
-    report(caller, "root/1", "running", details="step 1")
-    report(caller, "child", "running", parent_job_id="root/1")
+    report(caller, "top/1", "pending", labels={"team": "x"}, attributes={"n": 1})
+    report(caller, "top/1", "running", details="step 1")
+    report(caller, "child", "running", parent_job_id="top/1")
     report(caller, "other", "failed")
-    job = caller.get("/v1/jobs/root%2F1", role="producer").json
+    job = caller.get("/v1/jobs/top%2F1", role="producer").json
     assert (job["state"], job["previous_state"], job["details"], job["tenant"]) == (
         "running",
         "pending",
@@ -32,18 +32,18 @@ def test_a_job_with_its_history_and_children(shared_server: Server) -> None:
     assert [past["state"] for past in job["history"]] == ["pending"]
     assert (job["labels"], job["attributes"]) == ({"team": "x"}, {"n": 1})
     assert [(child["job_id"], child["state"]) for child in job["children"]] == [("child", "running")]
-    assert caller.get("/v1/jobs/root/1").json == job
+    assert caller.get("/v1/jobs/top/1").json == job
     child = caller.get("/v1/jobs/child").json
-    assert (child["parent_job_id"], child["root_job_id"], child["children"]) == ("root/1", "root/1", [])
+    assert (child["parent_job_id"], child["root_job_id"], child["children"]) == ("top/1", "top/1", [])
 
     def ids(query: str) -> list[str]:
         return [item["job_id"] for item in caller.get(f"/v1/jobs{query}").json["items"]]
 
-    assert ids("") == ["other", "child", "root/1"]
-    assert ids("?state=running") == ["child", "root/1"]
+    assert ids("") == ["other", "child", "top/1"]
+    assert ids("?state=running") == ["child", "top/1"]
     assert ids("?job_type=load&limit=1") == ["other"]
     assert ids("?job_type=none") == []
-    assert ids("?parent_job_id=root/1") == ["child"]
+    assert ids("?parent_job_id=top/1") == ["child"]
     assert problem_of(caller.get("/v1/jobs?state=done")) == ("invalid-request", 422, ["state"])
     assert problem_of(caller.get("/v1/jobs/nobody"))[:2] == ("not-found", 404)
     assert problem_of(Caller(shared_server).get("/v1/jobs/child"))[:2] == ("not-found", 404)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from functools import lru_cache
+from typing import Final, cast
 
 from tocsin.api.decoding import millis
 from tocsin.errors import FieldError, InvalidRequest
@@ -17,10 +18,12 @@ Attributes = dict[str, Value]
 MAX_TEXT: Final = 2048
 REQUIRED: Final = ("id", "source", "specversion", "type")
 OPTIONAL: Final = ("datacontenttype", "dataschema", "subject", "time")
+REMEMBERED: Final = 1024
 _KNOWN: Final = frozenset(REQUIRED + OPTIONAL)
+_REPEATED: Final = frozenset({"source", "specversion", "type", "datacontenttype", "dataschema"})
+"""Attributes that have few values in a producer's events: the verdict on a value is remembered."""
 
 _NAME: Final = re.compile(r"[a-z0-9]{1,64}", re.ASCII)
-_PLAIN: Final = re.compile(r"[ -~]*", re.ASCII)
 _BAD_CHARACTER: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
     + "".join(f"{chr(plane * 0x10000 + 0xFFFE)}{chr(plane * 0x10000 + 0xFFFF)}" for plane in range(17))
@@ -38,22 +41,20 @@ def checked_context(attributes: Attributes, prefix: str, data: bytes, *, has_dat
     errors = _errors(attributes, prefix)
     if errors:
         raise InvalidRequest(errors[0].detail, errors=tuple(errors))
-    kind = str(attributes["type"])
-    subject_type, dot, verb = kind.rpartition(".")
-    if not dot:
-        subject_type, verb = kind, ""
+    texts = cast("dict[str, str]", attributes)
+    kind, time = texts["type"], texts.get("time")
+    subject_type, verb = _split(kind)
     if subject_type in OWN_SUBJECT_TYPES:
         raise InvalidRequest.at(
             f"{prefix}type", f"The subject type {subject_type} is reserved for Tocsin's own events."
         )
-    time = _text(attributes, "time")
     context = CloudContext(
-        id=str(attributes["id"]),
-        source=str(attributes["source"]),
+        id=texts["id"],
+        source=texts["source"],
         time=time,
-        subject=_text(attributes, "subject"),
-        datacontenttype=_text(attributes, "datacontenttype"),
-        dataschema=_text(attributes, "dataschema"),
+        subject=texts.get("subject"),
+        datacontenttype=texts.get("datacontenttype"),
+        dataschema=texts.get("dataschema"),
         has_data=has_data,
         is_base64=is_base64,
         extensions={name: value for name, value in attributes.items() if name not in _KNOWN},
@@ -68,15 +69,17 @@ def checked_context(attributes: Attributes, prefix: str, data: bytes, *, has_dat
     )
 
 
-def _text(attributes: Attributes, name: str) -> str | None:
-    value = attributes.get(name)
-    return None if value is None else str(value)
+@lru_cache(maxsize=REMEMBERED)
+def _split(kind: str) -> tuple[str, str]:
+    """Subject type and verb: the type is split at its last dot; without a dot there is no verb."""
+    subject_type, dot, verb = kind.rpartition(".")
+    return (subject_type, verb) if dot else (kind, "")
 
 
 def _errors(attributes: Attributes, prefix: str) -> list[FieldError]:
     errors = [FieldError(prefix + name, "This attribute is required.") for name in REQUIRED if name not in attributes]
     for name, value in attributes.items():
-        detail = _attribute_fault(name, value)
+        detail = _repeated_fault(name, value) if name in _REPEATED else _attribute_fault(name, value)
         if detail:
             errors.append(FieldError(prefix + escaped(name), detail))
     return errors
@@ -95,10 +98,13 @@ def _attribute_fault(name: str, value: Value) -> str | None:
     return None if -(2**31) <= value < 2**31 else "An integer attribute has 32 bits; send a larger number as a text."
 
 
+_repeated_fault = lru_cache(maxsize=REMEMBERED, typed=True)(_attribute_fault)
+
+
 def _text_fault(value: str) -> str | None:
     if len(value) > MAX_TEXT:
         return f"An attribute has at most {MAX_TEXT} characters."
-    if _PLAIN.fullmatch(value) is None and _BAD_CHARACTER.search(value):
+    if not (value.isascii() and value.isprintable()) and _BAD_CHARACTER.search(value):
         return "A text must not contain control characters, noncharacters or half of a surrogate pair."
     return None
 

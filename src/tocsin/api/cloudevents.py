@@ -9,12 +9,13 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 from msgspec import Raw
 
-from tocsin.api.cloudevent_attributes import Attributes, Value, checked_context
+from tocsin.api.cloudevent_attributes import REMEMBERED, Attributes, Value, checked_context
 from tocsin.api.decoding import MAX_ITEMS, decoded, is_array
 from tocsin.api.text_checks import check_json_bytes, check_text
 from tocsin.errors import FieldError, InvalidRequest, MalformedJson, TocsinError, TooLarge, UnsupportedMediaType
@@ -54,6 +55,7 @@ def decode_cloudevents(body: bytes, content_type: str, ce_headers: Mapping[str, 
     return CloudEvents(items=(_structured(decoded(_decode_members, body)),))
 
 
+@lru_cache(maxsize=REMEMBERED)
 def is_json_type(datacontenttype: str | None) -> bool:
     """Whether data of this type is JSON (`*/json`, `*/*+json`); data without a type is (JSON format, section 3.1)."""
     return datacontenttype is None or _JSON_TYPE.fullmatch(datacontenttype.partition(";")[0].strip()) is not None
@@ -76,7 +78,8 @@ def _structured(members: dict[str, Raw]) -> CloudEvent:
     encoded = members.pop("data_base64", None)
     attributes: Attributes = {}
     for name, raw in members.items():
-        value = _attribute(name, bytes(raw))
+        text = bytes(raw)
+        value = text[1:-1].decode() if text[:1] == b'"' and b"\\" not in text else _attribute(name, text)
         if value is not None:
             attributes[name] = value
     base64_text = None if encoded is None else _attribute("data_base64", bytes(encoded))
@@ -96,8 +99,6 @@ def _structured(members: dict[str, Raw]) -> CloudEvent:
 
 def _attribute(name: str, raw: bytes) -> Value | None:
     """The value of an attribute in JSON; None for null, which stands for absence."""
-    if raw[:1] == b'"' and b"\\" not in raw:
-        return raw[1:-1].decode()
     value = decoded(_decode_any, raw, f"/{escaped(name)}")
     if value is None or isinstance(value, str | bool | int):
         return value
