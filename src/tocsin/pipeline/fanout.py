@@ -13,6 +13,7 @@ from tocsin.model.ids import IdMint, Millis
 from tocsin.model.noun import Noun
 from tocsin.ports import Cursor
 from tocsin.rules.matching import Interests
+from tocsin.telemetry import log
 
 CHUNK: Final = 512
 """Deliveries in one transaction, at most: one event for 10 000 endpoints does not hold up the next accept."""
@@ -42,7 +43,7 @@ def fan_out(
         event = view.event
         keys: tuple[str, ...] | None = None
         for endpoint in interests.matching(view):
-            if endpoint.number <= done.endpoint or not renderers[endpoint.number].expresses(view):
+            if endpoint.number <= done.endpoint or not _expresses(renderers[endpoint.number], view):
                 continue
             if len(deliveries) == CHUNK:
                 return Fan(deliveries=tuple(deliveries), views=tuple(chosen), cursor=done)
@@ -63,3 +64,11 @@ def fan_out(
             done = Cursor(position=done.position, endpoint=endpoint.number)
         done = Cursor(position=event.position)
     return Fan(deliveries=tuple(deliveries), views=tuple(chosen), cursor=done)
+
+
+def _expresses(renderer: Renderer, view: EventView) -> bool:
+    try:
+        return renderer.expresses(view)
+    except Exception as error:  # noqa: BLE001  # the delivery is made, and ends visibly when it cannot be prepared either
+        log.error("fanout.format_fault", event=view.event.id, exc_info=error)
+        return True

@@ -11,9 +11,10 @@ from typing import Final
 
 from tocsin.errors import Conflict, StorageFull, StoreUnavailable
 from tocsin.model.attempt import Settlement
-from tocsin.model.delivery import Claim
+from tocsin.model.delivery import Claim, Delivery
 from tocsin.model.endpoint import Standing
 from tocsin.model.event_view import EventView
+from tocsin.model.exchange import OutboundRequest
 from tocsin.model.ids import IdMint, Millis
 from tocsin.pipeline.fanout import Fan
 from tocsin.pipeline.prepare import Preparation
@@ -187,10 +188,10 @@ class DeliveryWorker:
     async def _deliver(self, lane: Lane, preparation: Preparation, claim: Claim, view: EventView) -> None:
         delivery = claim.delivery
         started_at = self._now_ms()
-        if not preparation.renderer.expresses(view):
-            await self._give_back(lane, delivery.number)
+        request = self._prepared(preparation, delivery, view, started_at)
+        if isinstance(request, str):
+            await self._give_back(lane, delivery.number, request)
             return
-        request = preparation.request(delivery, view, started_at)
         self._out.add(delivery.number)
         exchange = await send(self._sender, request)
         lane.in_flight -= 1
@@ -210,12 +211,23 @@ class DeliveryWorker:
         self._settle.add(settled.settlement)
         self._ready.list(lane)
 
-    async def _give_back(self, lane: Lane, delivery: int) -> None:
-        """The format was changed since fan-out and has no words for this event any more."""
+    @staticmethod
+    def _prepared(preparation: Preparation, delivery: Delivery, view: EventView, now: Millis) -> OutboundRequest | str:
+        """The request, or why there is none: the format was changed since fan-out, or the event cannot be rendered."""
+        try:
+            if preparation.renderer.expresses(view):
+                return preparation.request(delivery, view, now)
+        except Exception as error:  # noqa: BLE001  # one event must neither hang nor stop the others
+            log.error("prepare.fault", delivery=delivery.id, exc_info=error)
+            return "the request could not be prepared"
+        return "the endpoint's format cannot express the event"
+
+    async def _give_back(self, lane: Lane, delivery: int, reason: str) -> None:
+        """There is nothing to send."""
         self._unsettled -= 1
         lane.in_flight -= 1
         try:
-            await self.cancel(lane.endpoint, delivery, "the endpoint's format cannot express the event")
+            await self.cancel(lane.endpoint, delivery, reason)
         except (StoreUnavailable, StorageFull) as error:
             log.error("cancel.waits", problem=error.slug)
             self._ready.wake_at(lane, self._now_ms() + RETRY_MS)
