@@ -1,0 +1,41 @@
+"""The bench as people run it: processes of its own, every event accounted for. No figure is judged."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tocsin.bench.report import Report
+
+
+def run_bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tocsin.bench", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "events", "deliveries"),
+    [("harness", 300, 300), ("single-64", 300, 300), ("batch-100", 300, 300), ("fanout-3", 300, 900)],
+)
+def test_every_event_arrives_as_often_as_it_should(scenario: str, events: int, deliveries: int, tmp_path: Path) -> None:
+    saved = tmp_path / "report.json"
+    ran = run_bench("--quick", "--scenario", scenario, "--output", "json", "--save", str(saved), "--no-pin")
+    assert ran.returncode == 0, ran.stderr
+    report = msgspec.json.decode(ran.stdout, type=Report)
+    assert msgspec.json.decode(saved.read_bytes(), type=Report) == report
+    (measurement,) = report.measurements
+    assert (measurement.name, measurement.events, measurement.deliveries) == (scenario, events, deliveries)
+    assert (measurement.lost, measurement.duplicated, measurement.out_of_order) == (0, 0, 0)
+    assert measurement.signed
+    assert measurement.stopped_cleanly
+    assert measurement.latency is not None
+
+
+def test_an_unknown_scenario_is_a_usage_error() -> None:
+    ran = run_bench("--scenario", "single-63")
+    assert ran.returncode == 2
+    assert "single-63" in ran.stdout
