@@ -70,5 +70,5 @@ def _expresses(renderer: Renderer, view: EventView) -> bool:
     try:
         return renderer.expresses(view)
     except Exception as error:  # noqa: BLE001  # the delivery is made, and ends visibly when it cannot be prepared either
-        log.error("fanout.format_fault", event=view.event.id, exc_info=error)
+        log.error("fanout.format_fault", event_id=view.event.id, exc_info=error)
         return True
