@@ -102,7 +102,7 @@ async def accept_request(services: Services, decode: Decode, scope: Scope, recei
     except Disconnected:
         return
     except Exception as fault:  # noqa: BLE001 (the outermost place: whatever went wrong, the client gets an answer)
-        log.error("request failed", path=scope["path"], exc_info=fault)
+        log.error("accept.fault", path=scope["path"], exc_info=fault)
         await send_problem(send, TocsinError())
     else:
         await send_json(send, status, body)
