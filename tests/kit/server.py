@@ -38,49 +38,11 @@ class Answer:
         return f"{self.status} {self.body[:2000]!r}"
 
 
-class Server:
-    """One server on one database file; can be stopped and started again."""
+class Client:
+    """Speaks HTTP to a server."""
 
-    def __init__(self, database: Path, **settings: str) -> None:
-        self.database = database
-        self._settings = SETTINGS | {"database": f"sqlite:///{database}"} | settings
-        self._ready = threading.Event()
-        self._fault: BaseException | None = None
+    def __init__(self) -> None:
         self.url = ""
-        self.start()
-
-    def start(self) -> None:
-        self._ready.clear()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        assert self._ready.wait(30), "the server did not start"
-        if self._fault is not None:
-            raise self._fault
-
-    def stop(self) -> None:
-        """As SIGTERM does."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(20)
-            assert not self._thread.is_alive(), "the server did not stop"
-        if self._fault is not None:
-            raise self._fault
-
-    def _run(self) -> None:
-        async def main() -> None:
-            self._loop = asyncio.get_running_loop()
-            self._stop = asyncio.Event()
-            await serve(load_settings(self._settings, {}), self._is_ready, self._stop)
-
-        try:
-            asyncio.run(main())
-        except BaseException as fault:
-            self._fault = fault
-            self._ready.set()
-
-    def _is_ready(self, running: Running) -> None:
-        self.url = running.url
-        self._ready.set()
 
     def call(
         self,
@@ -116,3 +78,48 @@ class Server:
         answer = self.post("/v1/endpoints", {"name": "test", "url": url, **fields})
         assert answer.status == 201, answer
         return answer.json
+
+
+class Server(Client):
+    """One server on one database file; can be stopped and started again."""
+
+    def __init__(self, database: Path, **settings: str) -> None:
+        super().__init__()
+        self.database = database
+        self._settings = SETTINGS | {"database": f"sqlite:///{database}"} | settings
+        self._ready = threading.Event()
+        self._fault: BaseException | None = None
+        self.start()
+
+    def start(self) -> None:
+        self._ready.clear()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        assert self._ready.wait(30), "the server did not start"
+        if self._fault is not None:
+            raise self._fault
+
+    def stop(self) -> None:
+        """As SIGTERM does."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(20)
+            assert not self._thread.is_alive(), "the server did not stop"
+        if self._fault is not None:
+            raise self._fault
+
+    def _run(self) -> None:
+        async def main() -> None:
+            self._loop = asyncio.get_running_loop()
+            self._stop = asyncio.Event()
+            await serve(load_settings(self._settings, {}), self._is_ready, self._stop)
+
+        try:
+            asyncio.run(main())
+        except BaseException as fault:
+            self._fault = fault
+            self._ready.set()
+
+    def _is_ready(self, running: Running) -> None:
+        self.url = running.url
+        self._ready.set()

@@ -59,6 +59,11 @@ def test_the_file_is_durable_and_in_wal_mode(tmp_path: Path) -> None:
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "auto_vacuum": 2}
 
 
+def test_nobody_else_may_read_the_file(tmp_path: Path) -> None:
+    prepare_file(tmp_path / "t.db").release()
+    assert (tmp_path / "t.db").stat().st_mode & 0o777 == 0o600
+
+
 def test_only_one_process_holds_the_file(tmp_path: Path) -> None:
     lock = FileLock(tmp_path / "t.db")
     lock.take()

@@ -69,6 +69,7 @@ def prepare_file(path: Path) -> FileLock:
     lock = FileLock(path)
     lock.take()
     try:
+        path.touch(mode=0o600)
         connection = open_connection(path)
         try:
             migrate(connection)
