@@ -10,6 +10,7 @@ from tocsin.cli.attempts import print_attempt
 from tocsin.cli.connection import HERE, Connection
 from tocsin.cli.lists import Document, items, one, parts, text
 from tocsin.cli.output import console, print_json, print_listing, print_table
+from tocsin.client import Problem
 
 app = App(name="deliveries", help="Which event was brought where, and how it went.")
 
@@ -51,6 +52,7 @@ def list_(
     if connection.is_json:
         print_json({"items": found})
         return 0
+    names = _endpoint_names(connection)
     rows = [
         (
             text(d, "id"),
@@ -58,7 +60,7 @@ def list_(
             text(d, "attempt_count"),
             text(d, "event_type"),
             text(d, "subject_id"),
-            text(d, "endpoint_id"),
+            names.get(text(d, "endpoint_id"), text(d, "endpoint_id")),
             text(d, "created_at"),
             text(d, "reason"),
         )
@@ -85,6 +87,14 @@ def resend(delivery_id: str, /, *, connection: Connection = HERE) -> int:
 def cancel(delivery_id: str, /, *, connection: Connection = HERE) -> int:
     """Give a pending delivery up."""
     return _show(connection, one(connection.request("POST", f"/v1/deliveries/{delivery_id}/cancel")))
+
+
+def _endpoint_names(connection: Connection) -> dict[str, str]:
+    """Names by id; without them, for whoever may not read endpoints, the ids are shown."""
+    try:
+        return {text(e, "id"): text(e, "name") for e in items(connection, "/v1/endpoints", {}, 500)}
+    except Problem:
+        return {}
 
 
 def _state(delivery: Document) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Final, Literal
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 Mode = Literal["text", "json"]
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+_NARROWEST: Final = 10
 _PLAIN_WIDTH: Final = 100_000
 _STYLES: Final[Mapping[str, str]] = {
     "delivered": "green",
@@ -59,21 +62,50 @@ def print_error(text: str) -> None:
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "", screen: Console | None = None
 ) -> None:
-    """Columns of text; a cell that is a state gets its colour."""
-    cells = [[word(cell) for cell in row] for row in rows]
+    """Columns of text; a cell that is a state gets its colour. In a terminal wide cells are cut to make the table fit
+    (the first column, which names the row, never), empty columns are left out and times are local."""
     screen = screen or console()
+    cells = [[word(cell) for cell in row] for row in rows]
     if not cells:
         screen.print(empty, style="dim", soft_wrap=True)
         return
-    if not screen.is_terminal:
-        _print_plain(screen, columns, cells)
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, name in enumerate(columns):
-        table.add_column(name, overflow="fold", no_wrap=number == 0)
-    for row in cells:
-        table.add_row(*row)
-    screen.print(table)
+    shown = list(range(len(columns)))
+    if screen.is_terminal:
+        shown = [number for number in shown if not columns[number] or any(row[number].plain for row in cells)]
+        cells = [[_local(cell) for cell in row] for row in cells]
+    table = [[Text(columns[number], "bold") for number in shown], *([row[number] for number in shown] for row in cells)]
+    widths = [max(len(row[place]) for row in table) for place in range(len(shown))]
+    if screen.is_terminal:
+        _narrow(widths, screen.width)
+    for row in table:
+        screen.print(_line(row, widths), soft_wrap=True)
+
+
+def _line(row: Sequence[Text], widths: Sequence[int]) -> Text:
+    line = Text()
+    for cell, width in zip(row, widths, strict=True):
+        text = cell.plain.replace("\n", " ")
+        line.append(text if len(text) <= width else text[: width - 1] + "\u2026", cell.style)
+        line.append(" " * (width - min(len(text), width) + 2))
+    line.rstrip()
+    return line
+
+
+def _narrow(widths: list[int], available: int) -> None:
+    """Take from the widest column but the first until the table fits, or none is wide."""
+    while sum(widths) + 2 * (len(widths) - 1) > available:
+        widest = max(range(1, len(widths)), key=widths.__getitem__, default=0)
+        if widest == 0 or widths[widest] <= _NARROWEST:
+            return
+        widths[widest] -= 1
+
+
+def _local(cell: Text) -> Text:
+    """A time as it is read here, to the second."""
+    if _TIME.fullmatch(cell.plain) is None:
+        return cell
+    moment = datetime.fromisoformat(cell.plain).astimezone()
+    return Text(moment.strftime("%Y-%m-%d %H:%M:%S"), style=cell.style)
 
 
 def print_listing(pairs: Iterable[tuple[str, object]]) -> None:
@@ -103,11 +135,3 @@ def visible(text: str) -> str:
 def pretty(document: object) -> str:
     """Indented JSON, safe to print."""
     return visible(json.dumps(document, ensure_ascii=False, indent=2))
-
-
-def _print_plain(screen: Console, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
-    texts = [list(columns), *([cell.plain.replace("\n", " ") for cell in row] for row in rows)]
-    widths = [max(len(row[number]) for row in texts) for number in range(len(columns))]
-    for row in texts:
-        line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
-        screen.print(line.rstrip(), soft_wrap=True)
