@@ -7,7 +7,7 @@ import queue
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import apsw
 
@@ -17,7 +17,9 @@ from tocsin.errors import StoreUnavailable
 
 T = TypeVar("T")
 
-_STEPS_BETWEEN_CHECKS = 20_000
+TROUBLE: Final = (apsw.BusyError, apsw.LockedError, apsw.IOError, apsw.FullError, apsw.CantOpenError, apsw.CorruptError)
+"""What may pass, or is the disk's fault; any other error of a query is a fault of ours."""
+_STEPS_BETWEEN_CHECKS: Final = 20_000
 
 
 class Readers:
@@ -79,7 +81,7 @@ class Readers:
                         result = query(connection)
                 except apsw.InterruptError:
                     error = StoreUnavailable("The query took too long; ask for less.")
-                except apsw.Error as raised:
+                except TROUBLE as raised:
                     error = StoreUnavailable(type(raised).__name__)
                 except Exception as raised:  # noqa: BLE001  # whatever it is belongs to the waiting caller
                     error = raised
