@@ -45,6 +45,7 @@ class Measurement(Noun, frozen=True, kw_only=True):
     name: str
     meaning: str
     is_floor: bool
+    rate: float | None = None
     events: int
     deliveries: int
     seconds: float
@@ -268,6 +269,7 @@ def figures(
         name=scenario.name,
         meaning=scenario.meaning,
         is_floor=scenario.is_floor,
+        rate=scenario.rate,
         events=events,
         deliveries=deliveries,
         seconds=round(seconds, 3),

@@ -79,7 +79,7 @@ def table_of(report: Report, baseline: Report | None) -> Group:
     table.add_column("account", no_wrap=True)
     if baseline is not None:
         table.add_column("against baseline\nrate / CPU", justify="right", no_wrap=True)
-    longest = max((m.cpu_us for m in report.measurements), default=1.0)
+    longest = max((m.cpu_us for m in report.measurements if m.rate is None), default=0.0)
     earlier = {m.name: m for m in baseline.measurements} if baseline else {}
     for measurement in report.measurements:
         cells: list[Text | str] = [
@@ -126,7 +126,10 @@ def remarks(measurement: Measurement) -> Iterable[Text]:
 
 
 def cpu_cell(measurement: Measurement, longest: float) -> Text:
-    """The figure and its bar; the budget is a mark in it."""
+    """The figure and its bar; the budget is a mark in it. A paced load has no bar: waking up costs it many times more
+    than its work."""
+    if measurement.rate is not None:
+        return Text(f"{measurement.cpu_us:6.1f} (paced)", style="dim")
     eighths = round(measurement.cpu_us / longest * BAR_WIDTH * 8) if longest else 0
     whole, rest = divmod(eighths, 8)
     bar = (EIGHTHS[8] * whole + (EIGHTHS[rest] if rest else "")).ljust(BAR_WIDTH)

@@ -19,6 +19,7 @@ GOOD = Measurement(
     name="single-64",
     meaning="one event per POST",
     is_floor=False,
+    rate=None,
     events=1000,
     deliveries=1000,
     seconds=0.5,
