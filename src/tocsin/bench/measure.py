@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from tocsin.bench.control import Arrived, Count, Generated, Mark, Received, Run, Spread, Tell
-from tocsin.bench.processes import BenchError, Helper, Server, cores, running_helper, running_server, stop
+from tocsin.bench.processes import BenchError, Instrument, Server, cores, running_instrument, running_server, stop
 from tocsin.bench.requests import EVENT_TYPES
 from tocsin.bench.scenarios import Scenario
 from tocsin.bench.usage import Usage
@@ -94,7 +94,7 @@ class Bench:
     """The processes of one scenario."""
 
     def __init__(
-        self, scenario: Scenario, effort: Effort, sink: Helper, generator: Helper, server: Server | None
+        self, scenario: Scenario, effort: Effort, sink: Instrument, generator: Instrument, server: Server | None
     ) -> None:
         self._scenario = scenario
         self._effort = effort
@@ -193,8 +193,8 @@ async def measure(scenario: Scenario, effort: Effort) -> Measurement:
     server_core, harness_core = cores(pin=effort.pin)
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as directory:
         async with (
-            running_helper("sink", harness_core) as sink,
-            running_helper(
+            running_instrument("sink", harness_core) as sink,
+            running_instrument(
                 scenario.origin, harness_core if scenario.origin == "generator" else server_core
             ) as generator,
             server_of(scenario, Path(directory), server_core) as server,

@@ -29,7 +29,7 @@ class BenchError(Exception):
     """Something did not do what a measurement needs: no figures."""
 
 
-class Helper:
+class Instrument:
     """The sink or the generator."""
 
     def __init__(self, name: str, process: asyncio.subprocess.Process, port: int) -> None:
@@ -49,7 +49,7 @@ class Helper:
 
 
 async def read_answer(name: str, process: asyncio.subprocess.Process, answer: type[T], seconds: float) -> T:
-    """One line of JSON from a helper. Raises BenchError."""
+    """One line of JSON from an instrument. Raises BenchError."""
     assert process.stdout is not None
     try:
         async with asyncio.timeout(seconds):
@@ -62,7 +62,7 @@ async def read_answer(name: str, process: asyncio.subprocess.Process, answer: ty
 
 
 @contextlib.asynccontextmanager
-async def running_helper(name: str, core: int | None) -> AsyncIterator[Helper]:
+async def running_instrument(name: str, core: int | None) -> AsyncIterator[Instrument]:
     """Start `tocsin.bench.<name>`; it ends when its standard input closes."""
     with pinned_to(core):
         process = await asyncio.create_subprocess_exec(
@@ -75,7 +75,7 @@ async def running_helper(name: str, core: int | None) -> AsyncIterator[Helper]:
         )
     try:
         ready = await read_answer(name, process, Ready, START_SECONDS)
-        yield Helper(name, process, ready.port)
+        yield Instrument(name, process, ready.port)
     finally:
         await stop(process)
 
