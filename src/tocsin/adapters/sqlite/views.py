@@ -43,11 +43,13 @@ class SqliteViews:
         return await self._readers.run(lambda c: [endpoint_of(row) for row in read_page(c, "endpoints", values)])
 
     async def deliveries(self, query: DeliveryQuery) -> list[DeliveryView]:
-        words = () if query.state in {None, "delivered"} else ("unsettled",)
-        values: Values = msgspec.structs.asdict(query)
-        return await self._readers.run(
-            lambda c: [delivery_view_of(r) for r in read_page(c, "deliveries", values, *words)]
-        )
+        words = ("given_up",) if query.state in {"dead", "cancelled"} else ()
+
+        def page(connection: apsw.Connection) -> list[DeliveryView]:
+            values = _with_positions(connection, query)
+            return [delivery_view_of(row) for row in read_page(connection, "deliveries", values, *words)]
+
+        return await self._readers.run(page)
 
     async def delivery(self, delivery_id: DeliveryId, tenant: str | None) -> DeliveryView | None:
         values: Values = {"id": delivery_id, "tenant": tenant, "limit": 1}

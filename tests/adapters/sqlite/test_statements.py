@@ -1,0 +1,131 @@
+"""The statements: repeated row groups, optional lines, and the tenant in every statement that serves a request."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import apsw
+import apsw.ext
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tocsin.adapters.sqlite.statements import read_among, statement, statement_for, statement_with, write_rows
+
+SQL = sorted(
+    item.name.removesuffix(".sql")
+    for item in files("tocsin.adapters.sqlite").joinpath("sql").iterdir()
+    if item.name.endswith(".sql")
+)
+OWN_LOOPS = "run by the loops of the server, for all tenants"
+BY_ENDPOINT = "the endpoint was read with its tenant in the same request"
+WITHOUT_TENANT = {
+    "attempt_detail": OWN_LOOPS,
+    "cancel": "the delivery was read with its tenant in the same request",
+    "cancel_endpoint": BY_ENDPOINT,
+    "cancelled_among": OWN_LOOPS,
+    "change_endpoint": BY_ENDPOINT,
+    "claims_by_number": OWN_LOOPS,
+    "commit_group": OWN_LOOPS,
+    "cursor": OWN_LOOPS,
+    "delivery_head": OWN_LOOPS,
+    "directory_revision": OWN_LOOPS,
+    "due": OWN_LOOPS,
+    "epoch": OWN_LOOPS,
+    "event_id": OWN_LOOPS,
+    "event_of_delivery": "the delivery was read with its tenant in the same request",
+    "events_after": OWN_LOOPS,
+    "head": OWN_LOOPS,
+    "in_lines": OWN_LOOPS,
+    "line_head": OWN_LOOPS,
+    "lines_of": OWN_LOOPS,
+    "last_body": OWN_LOOPS,
+    "move_commit_group": OWN_LOOPS,
+    "move_cursor": OWN_LOOPS,
+    "move_directory": OWN_LOOPS,
+    "next_due": OWN_LOOPS,
+    "position_at": "a time is not a secret: it only finds a place in the log",
+    "release_ended_lines": OWN_LOOPS,
+    "remove_endpoint": BY_ENDPOINT,
+    "remove_endpoint_lines": BY_ENDPOINT,
+    "remove_lines": OWN_LOOPS,
+    "remove_standing": BY_ENDPOINT,
+    "removed_endpoints": OWN_LOOPS,
+    "settle": OWN_LOOPS,
+    "standings": OWN_LOOPS,
+    "take_cursor": OWN_LOOPS,
+    "tenant_counter": "the tenant is the row's name",
+    "touch_key": OWN_LOOPS,
+    "unblock": OWN_LOOPS,
+    "waiting": OWN_LOOPS,
+}
+
+
+def is_bound(name: str) -> bool:
+    """Whether the statement compares or writes the tenant."""
+    text = statement(name).lower()
+    inserts = text.startswith("insert") and "tenant" in text.partition("values")[0]
+    return inserts or "tenant = ?" in text or "tenant = :tenant" in text
+
+
+@pytest.mark.parametrize("name", SQL)
+def test_every_statement_binds_the_tenant_or_is_listed_with_its_reason(name: str) -> None:
+    exempt = name in WITHOUT_TENANT or statement(name).startswith("INSERT")
+    assert is_bound(name) or exempt
+
+
+def test_the_list_of_exemptions_has_nothing_that_needs_none() -> None:
+    assert [name for name in WITHOUT_TENANT if name not in SQL or is_bound(name)] == []
+
+
+@pytest.mark.parametrize("name", SQL)
+def test_every_statement_is_one_that_sqlite_takes(name: str) -> None:
+    connection = apsw.Connection(":memory:")
+    for item in sorted(files("tocsin.adapters.sqlite").joinpath("migrations").iterdir(), key=lambda i: i.name):
+        if item.name.endswith(".sql"):
+            connection.execute(item.read_text(encoding="utf-8"))
+    text = statement(name)
+    words = frozenset(word.lstrip("!") for line in text.splitlines() for word in line.partition("--?")[2].split())
+    forms = (
+        [statement_for(name, 3)]
+        if "/*row*/" in text
+        else [statement_with(name, words), statement_with(name, frozenset())]
+    )
+    for form in forms:
+        assert len(list(_statements(connection, form))) == 1
+
+
+def _statements(connection: apsw.Connection, text: str) -> list[str]:
+    found: list[str] = []
+    rest = text
+    while rest.strip():
+        info = apsw.ext.query_info(connection, rest)
+        found.append(info.first_query)
+        rest = info.query_remaining or ""
+    return found
+
+
+def test_optional_lines_are_left_out_unless_their_words_are_given() -> None:
+    assert ":tenant" not in statement_with("endpoints", frozenset())
+    assert "tenant = :tenant" in statement_with("endpoints", frozenset({"tenant"}))
+    by_tenant = statement_with("deliveries", frozenset({"tenant"}))
+    assert "d.tenant = :tenant" in by_tenant.replace("+d.tenant", "")
+    narrowed = statement_with("deliveries", frozenset({"tenant", "event"}))
+    assert "+d.tenant = :tenant" in narrowed
+    assert "d.tenant = :tenant" not in narrowed.replace("+d.tenant = :tenant", "")
+
+
+@given(st.integers(0, 700))
+def test_any_number_of_rows_is_written(count: int) -> None:
+    connection = apsw.Connection(":memory:")
+    connection.execute("CREATE TABLE seen (tenant, hash, event_id, at)")
+    write_rows(connection, "add_seen", [("t", b"%d" % n, "e", n) for n in range(count)])
+    assert connection.execute("SELECT count(*), count(DISTINCT at) FROM seen").fetchall() == [(count, count)]
+
+
+@pytest.mark.parametrize("among", [["a", "b"], []])
+def test_a_list_is_one_parameter(among: list[str]) -> None:
+    connection = apsw.Connection(":memory:")
+    connection.execute("CREATE TABLE job (tenant, id, snapshot)")
+    connection.execute("INSERT INTO job VALUES ('t', 'a', x'01'), ('t', 'c', x'02'), ('u', 'b', x'03')")
+    assert read_among(connection, "jobs_by_id", ("t",), among) == ([("a", b"\x01")] if among else [])
