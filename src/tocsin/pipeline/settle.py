@@ -16,6 +16,7 @@ from tocsin.ports import Holder, Queue
 from tocsin.telemetry import log
 
 GROUP: Final = 512
+_STALLED_SECONDS: Final = 1.0
 _WAIT_SECONDS: Final = 0.2
 _LONGEST_WAIT_SECONDS: Final = 5.0
 
@@ -23,7 +24,8 @@ _LONGEST_WAIT_SECONDS: Final = 5.0
 class Settle:
     """Takes settlements; `settled` hears of each group after its commit, with the deliveries that became ready by it.
 
-    While the store cannot be written, nothing is given up: `is_stalled` tells, and no new requests should start.
+    While outcomes cannot be written, for a second or for good, nothing is given up: `is_stalled` tells, and no new
+    requests should start (DELIVERY G5).
     """
 
     def __init__(
@@ -33,7 +35,14 @@ class Settle:
         self._holder = holder
         self._settled = settled
         self._group: CommitGroup[Settlement] = CommitGroup(self._write, limit=GROUP)
-        self.is_stalled = False
+        self._is_failing = False
+        self._began: float | None = None
+
+    @property
+    def is_stalled(self) -> bool:
+        if self._began is None:
+            return False
+        return self._is_failing or asyncio.get_running_loop().time() - self._began > _STALLED_SECONDS
 
     def add(self, settlement: Settlement) -> None:
         self._group.add(settlement)
@@ -44,11 +53,12 @@ class Settle:
 
     async def _write(self, settlements: list[Settlement]) -> None:
         wait = _WAIT_SECONDS
+        self._began = asyncio.get_running_loop().time()
         while True:
             try:
                 ready = await self._queue.settle(self._holder, settlements)
             except (StoreUnavailable, StorageFull) as error:
-                self.is_stalled = True
+                self._is_failing = True
                 log.error("settle.waits", settlements=len(settlements), problem=error.slug)
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
@@ -62,7 +72,8 @@ class Settle:
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
             else:
-                self.is_stalled = False
+                self._is_failing = False
+                self._began = None
                 self._settled(settlements, ready)
                 return
 
