@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Everything a contributor runs: makes .venv from the lock and runs demo, test, lint, check, bench, docs, lock in it.
+"""Everything a contributor runs: makes .venv from the lock and runs demo, example, test, lint, check, bench, docs, lock in it.
 
 Standard library only. Uses uv when it is on PATH, venv and pip otherwise; never installs outside this directory.
 """
@@ -152,6 +152,13 @@ def demo(arguments: Sequence[str]) -> NoReturn:
     become(PYTHON, "-m", "tocsin", "demo", *arguments)
 
 
+def example(arguments: Sequence[str]) -> NoReturn:
+    """Run examples/golden_records on real data; arguments go to it."""
+    need("base")
+    os.chdir(ROOT)
+    become(PYTHON, "-m", "examples.golden_records.run", *arguments)
+
+
 def test(arguments: Sequence[str]) -> NoReturn:
     """Run the tests; arguments go to pytest."""
     need("dev")
@@ -232,7 +239,7 @@ def lock(arguments: Sequence[str]) -> None:
 
 
 COMMANDS: Final[dict[str, Callable[[Sequence[str]], None]]] = {
-    made.__name__: made for made in (demo, test, lint, check, bench, docs, lock)
+    made.__name__: made for made in (demo, example, test, lint, check, bench, docs, lock)
 }
 
 
@@ -241,7 +248,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="dev.py",
         description="Runs everything in .venv, which it makes and keeps equal to the lock.",
-        epilog="commands:\n" + "\n".join(f"  {name:6} {made.__doc__}" for name, made in COMMANDS.items()),
+        epilog="commands:\n" + "\n".join(f"  {name:7} {made.__doc__}" for name, made in COMMANDS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", choices=COMMANDS, nargs="?", metavar="COMMAND")

@@ -1,0 +1,1 @@
+"""A matching engine, its changes through Tocsin, and its table rebuilt from the webhooks alone."""
