@@ -60,7 +60,7 @@ def check_filesystem(directory: Path, mounts: str) -> None:
 def open_connection(path: Path, *, read_only: bool = False) -> apsw.Connection:
     """A connection with the settings that every connection has. Durable: WAL with synchronous FULL."""
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-    connection = apsw.Connection(str(path), flags=flags | apsw.SQLITE_OPEN_NOMUTEX, statementcachesize=256)
+    connection = apsw.Connection(str(path), flags=flags | apsw.SQLITE_OPEN_NOMUTEX, statementcachesize=1024)
     connection.set_busy_timeout(_BUSY_MS)
     if not read_only:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")

@@ -1,8 +1,8 @@
 """SQL from files: one statement each, found by name.
 
 A statement for many rows marks its row group: `VALUES /*row*/ (?, ?) /*row*/` is repeated for as many rows as are given.
-Rows go in chunks of a few sizes, so that the statement cache holds every text: stepping row by row would give up the
-interpreter lock each time, which costs 250-fold beside a busy loop (measured).
+Each step gives up the interpreter lock, which costs 250-fold row by row beside a busy loop (measured): so a group is
+one statement, up to a number of rows for which the statement cache holds every text.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Row = tuple[SqlValue, ...]
 Values = Mapping[str, SqlValue]
 
 _MARK = "/*row*/"
-_CHUNKS = (128, 32, 8, 4, 2, 1)
+_CHUNK = 64
 
 
 @cache
@@ -51,13 +51,9 @@ def _is_wanted(line: str, given: frozenset[str]) -> bool:
 
 def write_rows(connection: apsw.Connection, name: str, rows: Sequence[Row]) -> None:
     """Execute a statement for many rows."""
-    at = 0
-    left = len(rows)
-    while left:
-        size = next(chunk for chunk in _CHUNKS if chunk <= left)
-        connection.execute(statement_for(name, size), [value for row in rows[at : at + size] for value in row])
-        at += size
-        left -= size
+    for at in range(0, len(rows), _CHUNK):
+        chunk = rows[at : at + _CHUNK]
+        connection.execute(statement_for(name, len(chunk)), [value for row in chunk for value in row])
 
 
 def write(connection: apsw.Connection, name: str, values: Row = ()) -> int:
