@@ -34,12 +34,10 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.accepted = Counter("tocsin_events_accepted", "Events appended to the log.", registry=self.registry)
-        self.refused = Counter("tocsin_submissions_refused", "Submissions refused at accept.", registry=self.registry)
         self.fanned = Counter("tocsin_deliveries_created", "Deliveries made by fan-out.", registry=self.registry)
         attempts = Counter("tocsin_attempts", "Attempts made, by outcome.", ["outcome"], registry=self.registry)
         self.attempts = {outcome: attempts.labels(outcome) for outcome in ("delivered", "retry", "rejected")}
         self.in_flight = Gauge("tocsin_attempts_in_flight", "Requests that are out.", registry=self.registry)
-        self.ready = Gauge("tocsin_deliveries_ready", "Deliveries ready in memory.", registry=self.registry)
         self.fanout_lag = Gauge("tocsin_fanout_lag_events", "Events that fan-out has not read.", registry=self.registry)
 
     def text(self) -> bytes:

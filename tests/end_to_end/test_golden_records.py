@@ -35,7 +35,7 @@ def run_example(tmp_path: Path) -> Iterator[Callable[..., tuple[int, str]]]:
         )
         started.append(process)
         out, err = process.communicate(timeout=SECONDS)
-        if process.returncode == NO_DATA:
+        if process.returncode == NO_DATA and "CI" not in os.environ:
             pytest.skip(f"the data is not here and cannot be fetched: {err}")
         assert "Traceback" not in err, err
         return process.returncode, out

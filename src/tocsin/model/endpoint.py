@@ -137,7 +137,8 @@ class Retry(Setting, frozen=True, kw_only=True):
 
 
 class EndpointConfig(Setting, frozen=True, kw_only=True):
-    """What a tenant says about an endpoint (CONTRACT section 2). `signing` None is the format's default."""
+    """What a tenant says about an endpoint (CONTRACT section 2). `signing` None is the format's default. `rate_limit`,
+    `validation`, `tls` and `proxy` can only say that there is none, in this version."""
 
     name: Annotated[str, Meta(min_length=1, max_length=256)]
     url: Annotated[str, Meta(min_length=1, max_length=2048)]
@@ -152,6 +153,10 @@ class EndpointConfig(Setting, frozen=True, kw_only=True):
     retry: Retry = Retry()
     timeout_seconds: Annotated[float, Meta(gt=0, le=60)] = 15
     max_in_flight: Annotated[int, Meta(ge=1, le=1024)] = 32
+    rate_limit: None = None
+    validation: Literal["off"] = "off"
+    tls: None = None
+    proxy: None = None
 
 
 class Endpoint(Noun, frozen=True, kw_only=True):
