@@ -21,16 +21,18 @@ def hmac_key(key: str, encoding: Literal["utf8", "base64"]) -> bytes:
 class HmacHeader:
     """Header, algorithm, encoding and prefix of an endpoint, with its key."""
 
-    __slots__ = ("_algorithm", "_header", "_is_hex", "_key", "_prefix")
+    __slots__ = ("_header", "_is_hex", "_keyed", "_prefix")
 
     def __init__(self, signing: HmacSigning, key: bytes) -> None:
         self._header = signing.header
-        self._algorithm = signing.algorithm
         self._is_hex = signing.encoding == "hex"
         self._prefix = signing.prefix
-        self._key = key
+        # Copied for each request: `hmac.digest` would give up the interpreter lock each time, however short the body.
+        self._keyed = hmac.new(key, digestmod=signing.algorithm)
 
     def sign(self, webhook_id: str, timestamp: int, body: bytes) -> HeaderPairs:  # noqa: ARG002 (only the body is signed)
-        digest = hmac.digest(self._key, body, self._algorithm)
+        mac = self._keyed.copy()
+        mac.update(body)
+        digest = mac.digest()
         text = digest.hex() if self._is_hex else base64.b64encode(digest).decode()
         return ((self._header, self._prefix + text),)

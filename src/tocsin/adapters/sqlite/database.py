@@ -32,7 +32,7 @@ NETWORK_FILESYSTEMS: Final = frozenset(
         "beegfs",
     }
 )
-_PAGE_CACHE_KIB: Final = 65536
+_PAGE_CACHE_KIB: Final = 16384
 _BUSY_MS: Final = 5000
 
 
