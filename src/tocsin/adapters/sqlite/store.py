@@ -26,9 +26,12 @@ from tocsin.errors import Misconfigured
 from tocsin.model.ids import Millis
 
 CHECKPOINT_BYTES: Final = 16 * 1024 * 1024
-"""A WAL longer than this is copied into the database, beside the writer."""
+"""A WAL longer than this is copied into the database."""
+PAGE_BYTES: Final = 4096
 TRUNCATE_BYTES: Final = 256 * 1024 * 1024
 """Past this, readers wait until the WAL has been emptied."""
+_LOOK_SECONDS: Final = 0.25
+_BUSY_MS: Final = 100
 _MOUNTS = Path("/proc/mounts")
 
 
@@ -43,7 +46,7 @@ class SqliteStore:
             self._lock.release()
             raise
         self._readers = Readers(path, threads=2, limit_seconds=5.0, now=monotonic)
-        self._checkpoints = _Checkpoints(path, self._readers)
+        self._checkpoints = _Checkpoints(path, self._writer, self._readers)
         self.log = SqliteLog(self._writer, self._readers, now_ms)
         self.queue = SqliteQueue(self._writer, self._readers)
         self.directory = SqliteDirectory(self._writer, self._readers)
@@ -85,11 +88,16 @@ def prepare_file(path: Path) -> FileLock:
 
 
 class _Checkpoints:
-    """Copies the WAL into the database from a connection of its own, never inside somebody's commit."""
+    """Copies the WAL into the database from a connection of its own, never inside somebody's commit.
 
-    def __init__(self, path: Path, readers: Readers) -> None:
+    Most of it is copied beside the writer; the rest while the writer waits a few milliseconds, so that the WAL begins anew
+    in place: a WAL that only grows costs the writer new blocks with every commit.
+    """
+
+    def __init__(self, path: Path, writer: Writer, readers: Readers) -> None:
         self._path = path
         self._wal = path.with_name(path.name + "-wal")
+        self._writer = writer
         self._readers = readers
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tocsin-checkpoints", daemon=True)
@@ -101,7 +109,8 @@ class _Checkpoints:
 
     def _run(self) -> None:
         connection = open_connection(self._path)
-        while not self._stop.wait(1.0):
+        connection.set_busy_timeout(_BUSY_MS)
+        while not self._stop.wait(_LOOK_SECONDS):
             try:
                 self._checkpoint(connection)
             except apsw.Error:
@@ -109,12 +118,14 @@ class _Checkpoints:
         connection.close()
 
     def _checkpoint(self, connection: apsw.Connection) -> None:
-        size = self._wal.stat().st_size if self._wal.exists() else 0
-        if size > TRUNCATE_BYTES:
-            self._readers.pause()
-            try:
-                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-            finally:
-                self._readers.resume()
-        elif size > CHECKPOINT_BYTES:
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        if self._writer.wal_pages * PAGE_BYTES < CHECKPOINT_BYTES:
+            return
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        if self._wal.stat().st_size < TRUNCATE_BYTES:
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+            return
+        self._readers.pause()
+        try:
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        finally:
+            self._readers.resume()

@@ -72,7 +72,9 @@ class Writer:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._connection: apsw.Connection | None = open_connection(path)
+        self.wal_pages = 0
+        """How long the WAL was after the last commit."""
+        self._connection: apsw.Connection | None = self._open()
         row = read_one(self._connection, "commit_group")
         self._group = int(row[0]) if row and isinstance(row[0], int) else 0
         self._inbox: queue.SimpleQueue[_Work[object] | None] = queue.SimpleQueue()
@@ -178,9 +180,19 @@ class Writer:
         except (TocsinError, apsw.Error):
             return False
 
+    def _open(self) -> apsw.Connection:
+        connection = open_connection(self._path)
+        connection.set_wal_hook(self._committed)
+        return connection
+
+    def _committed(self, connection: apsw.Connection, name: str, pages: int) -> int:
+        del connection, name
+        self.wal_pages = pages
+        return apsw.SQLITE_OK
+
     def _reopen(self) -> apsw.Connection:
         try:
-            self._connection = open_connection(self._path)
+            self._connection = self._open()
             row = read_one(self._connection, "commit_group")
         except apsw.Error as error:
             self._connection = None
