@@ -144,8 +144,9 @@ class StandingStore(Protocol):
 class Directory(Protocol):
     """Endpoints and API keys."""
 
-    async def endpoints(self) -> tuple[int, list[StoredEndpoint]]:
-        """All, deleted ones left out, and the revision of the directory, which grows with each change of an endpoint."""
+    async def endpoints(self, since: int = 0) -> tuple[int, list[StoredEndpoint]]:
+        """The revision of the directory, which grows with each change of an endpoint, and the endpoints that changed after
+        the revision `since`, deleted ones marked; from the beginning (0), deleted ones are left out."""
 
     async def endpoint(self, endpoint_id: EndpointId, tenant: str | None) -> StoredEndpoint | None:
         """One, seen by a tenant (None: the operator)."""

@@ -49,6 +49,20 @@ async def test_the_directory_moves_with_every_change(store: SqliteStore, mint: I
     assert (await store.directory.endpoints())[1] == []
 
 
+async def test_what_changed_since_a_revision_is_told_deleted_ones_marked(store: SqliteStore, mint: IdMint) -> None:
+    ends = [await store.directory.add_endpoint(endpoint(mint)) for _ in range(3)]
+    seen, everything = await store.directory.endpoints()
+    assert everything == ends
+    assert await store.directory.endpoints(seen) == (seen, [])
+    changed = await store.directory.change_endpoint(ends[1], at_revision=1, to_head=False)
+    await store.directory.remove_endpoint(ends[2], 1)
+    now, told = await store.directory.endpoints(seen)
+    assert now == seen + 2
+    assert [(e.number, e.revision, e.is_deleted) for e in told] == [(2, 2, False), (3, 2, True)]
+    assert changed in told
+    assert [e.number for e in (await store.directory.endpoints())[1]] == [1, 2]
+
+
 async def test_an_endpoint_is_found_by_its_tenant_and_by_the_operator_only(store: SqliteStore, mint: IdMint) -> None:
     mine = await store.directory.add_endpoint(endpoint(mint, "acme"))
     await store.directory.add_endpoint(endpoint(mint, "globex"))

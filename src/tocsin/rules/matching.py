@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from fnmatch import translate
 from functools import lru_cache
 from typing import NamedTuple
@@ -221,7 +222,12 @@ class Interests:
     @classmethod
     def of(cls, endpoints: Iterable[Endpoint]) -> Interests:
         """The index over the endpoints that take part at all."""
-        interests = cls()
+        return cls().replacing(frozenset(), endpoints)
+
+    def replacing(self, tenants: AbstractSet[str], endpoints: Iterable[Endpoint]) -> Interests:
+        """A new index with these endpoints in place of all that the tenants had; the others' part is shared."""
+        interests = Interests()
+        interests._shelves = {tenant: shelf for tenant, shelf in self._shelves.items() if tenant not in tenants}
         for endpoint in endpoints:
             if endpoint.config.enabled and not endpoint.is_deleted:
                 interests._shelves.setdefault(endpoint.tenant, _Shelf()).add(endpoint)

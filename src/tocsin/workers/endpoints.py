@@ -36,26 +36,23 @@ class Endpoints:
         await self.reload()
 
     async def reload(self) -> None:
-        """Follow the directory. Endpoints that did not change keep what was made for them."""
+        """Follow the directory: only what changed is read and made ready, only the tenants it belongs to are indexed anew."""
         async with self._reloading:
-            revision, stored = await self._directory.endpoints()
-            if revision == self.revision:
-                return
-            before = self.prepared
-            prepared: dict[int, Preparation] = {}
-            for row in stored:
-                known = before.get(row.number)
-                if known is None or known.endpoint.revision != row.revision:
-                    known = self._prepare(self._codec.endpoint_of(row)) or known
-                if known is not None:
-                    prepared[row.number] = known
-            self.prepared = prepared
-            self.renderers = {number: preparation.renderer for number, preparation in prepared.items()}
-            self.interests = Interests.of(preparation.endpoint for preparation in prepared.values())
+            revision, changed = await self._directory.endpoints(self.revision)
+            before = {row.number: self.prepared.pop(row.number, None) for row in changed}
+            for row in changed:
+                prepared = None if row.is_deleted else self._prepare(self._codec.endpoint_of(row))
+                if prepared is not None:
+                    self.prepared[row.number] = prepared
+                    self.renderers[row.number] = prepared.renderer
+                else:
+                    self.renderers.pop(row.number, None)
+            tenants = {row.tenant for row in changed}
+            theirs = (p.endpoint for p in self.prepared.values() if p.endpoint.tenant in tenants)
+            self.interests = self.interests.replacing(tenants, theirs)
             self.revision = revision
-        for number in before.keys() | prepared.keys():
-            if before.get(number) is not prepared.get(number):
-                self.changed(number, before.get(number))
+        for number, was in before.items():
+            self.changed(number, was)
 
     @staticmethod
     def _prepare(endpoint: Endpoint) -> Preparation | None:

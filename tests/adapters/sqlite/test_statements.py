@@ -31,6 +31,7 @@ WITHOUT_TENANT = {
     "delivery_head": OWN_LOOPS,
     "directory_revision": OWN_LOOPS,
     "due": OWN_LOOPS,
+    "endpoints_since": OWN_LOOPS,
     "epoch": OWN_LOOPS,
     "event_id": OWN_LOOPS,
     "event_of_delivery": "the delivery was read with its tenant in the same request",

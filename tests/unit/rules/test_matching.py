@@ -243,3 +243,17 @@ events = st.sampled_from(
 def test_the_index_agrees_with_the_definition(endpoints: list[Endpoint], found: Event) -> None:
     expected = [each for each in endpoints if wants(each, EventView(found))]
     assert Interests.of(reversed(endpoints)).matching(EventView(found)) == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(endpoints_of, endpoints_of, events)
+def test_an_index_with_a_tenant_replaced_is_the_index_over_what_there_is_now(
+    old: list[Endpoint], new: list[Endpoint], found: Event
+) -> None:
+    of_acme = [each for each in new if each.tenant == "acme"]
+    now = [each for each in old if each.tenant != "acme"] + of_acme
+    before = Interests.of(old)
+    was = before.matching(EventView(found))
+    after = before.replacing({"acme"}, of_acme)
+    assert after.matching(EventView(found)) == Interests.of(now).matching(EventView(found))
+    assert before.matching(EventView(found)) == was

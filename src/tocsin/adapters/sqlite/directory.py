@@ -27,10 +27,14 @@ class SqliteDirectory:
         self._writer = writer
         self._readers = readers
 
-    async def endpoints(self) -> tuple[int, list[StoredEndpoint]]:
+    async def endpoints(self, since: int = 0) -> tuple[int, list[StoredEndpoint]]:
         def query(connection: apsw.Connection) -> tuple[int, list[StoredEndpoint]]:
             row = read_one(connection, "directory_revision")
-            return cast("int", row[0]) if row else 0, [endpoint_of(r) for r in read_page(connection, "endpoints", {})]
+            changed = [
+                endpoint_of(row[:-1], is_deleted=bool(row[-1]))
+                for row in read(connection, "endpoints_since", (since, since))
+            ]
+            return cast("int", row[0]) if row else 0, changed
 
         return await self._readers.run(query)
 
@@ -44,9 +48,9 @@ class SqliteDirectory:
     async def add_endpoint(self, endpoint: StoredEndpoint) -> StoredEndpoint:
         def transaction(connection: apsw.Connection) -> StoredEndpoint:
             new = (endpoint.id, endpoint.tenant, endpoint.revision, endpoint.created_at, endpoint.config)
+            write(connection, "move_directory")
             number, active_from = cast("tuple[int, int]", read_one(connection, "add_endpoint", new))
             write(connection, "save_tenant", (endpoint.tenant, 0, endpoint.created_at))
-            write(connection, "move_directory")
             return msgspec.structs.replace(endpoint, number=number, active_from=active_from)
 
         return await self._writer.run(Rank.REST, transaction)
@@ -55,10 +59,10 @@ class SqliteDirectory:
         self, endpoint: StoredEndpoint, *, at_revision: int, to_head: bool
     ) -> StoredEndpoint | None:
         def transaction(connection: apsw.Connection) -> StoredEndpoint | None:
+            write(connection, "move_directory")
             row = read_one(connection, "change_endpoint", (endpoint.config, to_head, endpoint.number, at_revision))
             if row is None:
                 return None
-            write(connection, "move_directory")
             revision, active_from = cast("tuple[int, int]", row)
             return msgspec.structs.replace(endpoint, revision=revision, active_from=active_from)
 
@@ -66,9 +70,9 @@ class SqliteDirectory:
 
     async def remove_endpoint(self, endpoint: StoredEndpoint, now: Millis) -> None:
         def transaction(connection: apsw.Connection) -> None:
+            write(connection, "move_directory")
             if write(connection, "remove_endpoint", (now, endpoint.number)):
                 write(connection, "remove_standing", (endpoint.number,))
-                write(connection, "move_directory")
 
         await self._writer.run(Rank.REST, transaction)
         await self._cancel_all(endpoint.number, now)

@@ -100,7 +100,7 @@ def delivery_of(row: Row) -> Delivery:
     )
 
 
-def endpoint_of(row: Row) -> StoredEndpoint:
+def endpoint_of(row: Row, *, is_deleted: bool = False) -> StoredEndpoint:
     """From the columns of `endpoints.sql`."""
     number, id_, tenant, revision, active_from, created_at, config = cast(
         "tuple[int, str, str, int, int, int, bytes]", row
@@ -113,6 +113,7 @@ def endpoint_of(row: Row) -> StoredEndpoint:
         active_from=active_from,
         created_at=created_at,
         config=config,
+        is_deleted=is_deleted,
     )
 
 

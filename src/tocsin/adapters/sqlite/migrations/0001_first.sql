@@ -78,7 +78,8 @@ INSERT INTO cursor VALUES (0, 0, 0, 0);
 CREATE TABLE commit_group (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL) STRICT;
 INSERT INTO commit_group VALUES (1, 0);
 
--- Grows with each change of an endpoint, so that fan-out never works from an older list.
+-- Grows with each change of an endpoint, so that fan-out never works from an older list; `endpoint.moved` is the revision
+-- in which it changed last.
 CREATE TABLE directory (one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER NOT NULL) STRICT;
 INSERT INTO directory VALUES (1, 1);
 
@@ -90,8 +91,10 @@ CREATE TABLE endpoint (
     active_from INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     deleted_at INTEGER,
+    moved INTEGER NOT NULL,
     config BLOB NOT NULL
 ) STRICT;
+CREATE INDEX endpoint_by_move ON endpoint (moved);
 CREATE INDEX endpoint_by_tenant ON endpoint (tenant, number) WHERE deleted_at IS NULL;
 
 CREATE TABLE standing (

@@ -1,0 +1,4 @@
+SELECT number, id, tenant, revision, active_from, created_at, config, deleted_at IS NOT NULL
+FROM endpoint
+WHERE moved > ? AND (deleted_at IS NULL OR ? > 0)
+ORDER BY number
