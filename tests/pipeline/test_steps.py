@@ -28,6 +28,7 @@ from tocsin.model.filter import Filter
 from tocsin.model.ids import IdMint
 from tocsin.pipeline import accept as accept_module
 from tocsin.pipeline.accept import Accept
+from tocsin.pipeline.commit_group import CommitGroup
 from tocsin.pipeline.fanout import CHUNK, fan_out
 from tocsin.pipeline.settle import Settle
 from tocsin.ports import BEGINNING, Cursor
@@ -81,7 +82,7 @@ async def test_what_is_committed_is_heard_in_log_order(store: SqliteStore) -> No
 async def test_beyond_its_bound_accept_says_so_and_takes_nothing(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accept_module, "WAITING", 10)
+    monkeypatch.setattr(accept_module, "WAITING_BYTES", 10 * accept_module.LEAST_BYTES)
     heard: list[Event] = []
     accept = accepting(store, heard)
     hold = Hold(store)
@@ -97,6 +98,39 @@ async def test_beyond_its_bound_accept_says_so_and_takes_nothing(
     await hold.release()
     await asyncio.gather(first, *waiting)
     assert len(heard) == 11
+
+
+async def test_large_submissions_count_by_their_size(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accept_module, "WAITING_BYTES", 1_000_000)
+    accept = accepting(store, [])
+    hold = Hold(store)
+    await hold.begun()
+    large = msgspec.structs.replace(submission(), size=600_000)
+    first = asyncio.ensure_future(accept(large))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    waiting = [asyncio.ensure_future(accept(large)) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await accept(submission())
+    await hold.release()
+    assert [a.events[0].position for a in await asyncio.gather(first, *waiting)] == [1, 2, 3]
+
+
+async def test_a_group_weighs_no_more_than_it_may(store: SqliteStore) -> None:
+    groups: list[list[int]] = []
+
+    async def write(group: list[int]) -> None:
+        groups.append(group)
+        await asyncio.sleep(0)
+
+    group = CommitGroup(write, limit=10)
+    for weight in (4, 4, 4, 25, 1, 1, 10, 3):
+        group.add(weight, weight)
+    assert group.weight == 52
+    await group.idle()
+    assert groups == [[4, 4], [4], [25], [1, 1], [10], [3]]
+    assert group.weight == 0
 
 
 async def test_a_key_at_work_is_refused_and_free_afterwards(store: SqliteStore) -> None:

@@ -127,7 +127,7 @@ async def _answer(services: Services, decode: Decode, scope: Scope, receive: Rec
     if isinstance(body, CloudEvents) and not body.items:
         return 202, b'{"results":[]}'
     accepted = await services.accept(
-        Submission(tenant=tenant, received_at=services.now_ms(), body=body, idempotency=idempotency)
+        Submission(tenant=tenant, received_at=services.now_ms(), size=len(raw), body=body, idempotency=idempotency)
     )
     if isinstance(accepted, TocsinError):
         raise accepted

@@ -59,10 +59,11 @@ class IdempotencyKey(Noun, frozen=True, kw_only=True):
 
 
 class Submission(Noun, frozen=True, kw_only=True):
-    """What one request hands to accept. Reports, changes, ... of one tenant; `received_at` in ms."""
+    """What one request hands to accept. Reports, changes, ... of one tenant; `received_at` in ms, `size` in bytes."""
 
     tenant: str
     received_at: int
+    size: int = 0
     body: Reports | Changes | DataVersions | CloudEvents
     idempotency: IdempotencyKey | None = None
 

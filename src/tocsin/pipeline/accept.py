@@ -13,10 +13,12 @@ from tocsin.model.submission import Accepted, Decide, Needs, Submission
 from tocsin.pipeline.commit_group import CommitGroup
 from tocsin.ports import Log
 
-GROUP: Final = 256
-"""Submissions in one transaction, at most."""
-WAITING: Final = 4096
+GROUP_BYTES: Final = 1024 * 1024
+"""Submissions in one transaction, at most: some 20 ms for the writer. A larger one has a transaction of its own."""
+WAITING_BYTES: Final = 32 * 1024 * 1024
 """Submissions that may wait for the writer; beyond it producers are told to come back."""
+LEAST_BYTES: Final = 4096
+"""What a submission counts for, however small it is."""
 RETRY_AFTER_SECONDS: Final = 1
 
 
@@ -40,13 +42,13 @@ class Accept:
         self._needs_of = needs_of
         self._decide = decide
         self._committed = committed
-        self._group: CommitGroup[_Waiter] = CommitGroup(self._write, limit=GROUP)
+        self._group: CommitGroup[_Waiter] = CommitGroup(self._write, limit=GROUP_BYTES)
         self._running: set[tuple[str, str, str]] = set()
 
     async def __call__(self, submission: Submission) -> Accepted:
         """Wait for the verdict and its commit. Raises the problem when it is refused, Overloaded when too many wait,
         RequestRunning for an idempotency key that is still at work."""
-        if len(self._group) >= WAITING:
+        if self._group.weight >= WAITING_BYTES:
             raise Overloaded(retry_after_seconds=RETRY_AFTER_SECONDS)
         key = submission.idempotency
         if key is None:
@@ -62,7 +64,8 @@ class Accept:
 
     async def _enter(self, submission: Submission) -> Accepted:
         future: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
-        self._group.add(_Waiter(submission=submission, needs=self._needs_of(submission), future=future))
+        waiter = _Waiter(submission=submission, needs=self._needs_of(submission), future=future)
+        self._group.add(waiter, max(submission.size, LEAST_BYTES))
         return await future
 
     async def idle(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
@@ -10,24 +11,24 @@ T = TypeVar("T")
 
 
 class CommitGroup(Generic[T]):
-    """Hands what was added to `write`, in order, at most `limit` at a time, one group after another.
+    """Hands what was added to `write`, in order, one group after another. Each item has a weight; a group weighs at most
+    `limit`, or is a single item. `weight` is that of all that waits.
 
     `write` deals with its own failures: whatever it raises ends the loop and shows in `idle`.
     """
 
-    __slots__ = ("_limit", "_task", "_waiting", "_write")
+    __slots__ = ("_limit", "_task", "_waiting", "_write", "weight")
 
     def __init__(self, write: Callable[[list[T]], Awaitable[None]], *, limit: int) -> None:
         self._write = write
         self._limit = limit
-        self._waiting: list[T] = []
+        self._waiting: deque[tuple[T, int]] = deque()
         self._task: asyncio.Task[None] | None = None
+        self.weight = 0
 
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def add(self, item: T) -> None:
-        self._waiting.append(item)
+    def add(self, item: T, weight: int = 1) -> None:
+        self._waiting.append((item, weight))
+        self.weight += weight
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -39,7 +40,16 @@ class CommitGroup(Generic[T]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
-                await self._write(group)
+                await self._write(self._take())
         finally:
             self._task = None
+
+    def _take(self) -> list[T]:
+        group: list[T] = []
+        left = self._limit
+        while self._waiting and (not group or self._waiting[0][1] <= left):
+            item, weight = self._waiting.popleft()
+            group.append(item)
+            left -= weight
+            self.weight -= weight
+        return group
