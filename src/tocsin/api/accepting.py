@@ -5,6 +5,7 @@ One request: who is asking, the body, one typed decoding, one submission to acce
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Final, cast
@@ -32,6 +33,8 @@ from tocsin.errors import InvalidRequest, MalformedRequest, TocsinError
 from tocsin.model.submission import Changes, CloudEvents, DataVersions, IdempotencyKey, Reports, Submission
 from tocsin.telemetry import log
 
+LARGE_BYTES: Final = 128 * 1024
+"""A body from this size on is decoded beside the event loop, which it would keep busy for more than a millisecond."""
 Body = Reports | Changes | DataVersions | CloudEvents
 
 
@@ -115,7 +118,7 @@ async def _answer(services: Services, decode: Decode, scope: Scope, receive: Rec
     query = cast("bytes", scope["query_string"])
     in_query = _tenant_in(query) if query else None
     raw = await read_body(receive)
-    in_body, body = decode(raw, head)
+    in_body, body = decode(raw, head) if len(raw) < LARGE_BYTES else await asyncio.to_thread(decode, raw, head)
     tenant = tenant_to_write(caller, in_body, in_query)
     idempotency = None
     if head.idempotency_key is not None:
