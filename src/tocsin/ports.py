@@ -1,6 +1,6 @@
 """What the pipeline needs of the outside world: each method is one transaction (or one request), and all take many.
 
-The ports carry a holder from the first day (DELIVERY D): on the embedded store there is one, and it is always this
+The ports carry a holder from the first day: on the embedded store there is one, and it is always this
 process.
 """
 
@@ -118,7 +118,7 @@ class Queue(Protocol):
 
     async def settle(self, holder: Holder, settlements: Sequence[Settlement]) -> list[Claim]:
         """Write outcomes and attempts; gives the deliveries of ordered endpoints that became ready by it. A cancelled
-        delivery becomes delivered by a success and stays cancelled otherwise (DELIVERY L)."""
+        delivery becomes delivered by a success and stays cancelled otherwise."""
 
     async def waiting(self, holder: Holder) -> list[Waiting]:
         """Every lane with something ready, due or not."""
@@ -135,7 +135,7 @@ class StandingStore(Protocol):
     """Health of endpoints, written by the holder only."""
 
     async def save(self, standing: Standing) -> None:
-        """Keep it: it is relied on only after this returned (DELIVERY D3)."""
+        """Keep it: it is relied on only after this returned."""
 
     async def load(self) -> list[Standing]:
         """Of every endpoint that has one."""

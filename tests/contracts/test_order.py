@@ -1,4 +1,4 @@
-"""Order by key: random histories against a small model that computes readiness from scratch (DELIVERY F)."""
+"""Order by key: random histories against a small model that computes readiness from scratch."""
 
 from __future__ import annotations
 

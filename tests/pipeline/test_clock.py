@@ -1,4 +1,4 @@
-"""A step of the wall clock is noticed: what became due by it is delivered, what was stored stays as it is (DELIVERY H3)."""
+"""A step of the wall clock is noticed: what became due by it is delivered, what was stored stays as it is."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from tocsin.bench.usage import Usage, usage_of
 T = TypeVar("T", bound=msgspec.Struct)
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 10.0
-"""SIGTERM ends the server within this time (CONTRACT.md section 6)."""
+"""SIGTERM ends the server within this time."""
 
 
 class BenchError(Exception):

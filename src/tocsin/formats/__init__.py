@@ -57,7 +57,7 @@ EXPRESSIONS: Final[Mapping[str, Expressions]] = {
     "telmai": telmai.EXPRESSIONS,
     "visier": visier.EXPRESSIONS,
 }
-"""By `format.kind`: the words of the formats that do not know every event type (CONTRACT section 3)."""
+"""By `format.kind`: the words of the formats that do not know every event type."""
 
 
 def renderer_of(config: EndpointConfig) -> Renderer:

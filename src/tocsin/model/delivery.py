@@ -38,7 +38,7 @@ TRANSITIONS: Final[Mapping[tuple[DeliveryState, Step], DeliveryState]] = {
     (DeliveryState.CANCELLED, Step.RETRY): DeliveryState.CANCELLED,
     (DeliveryState.CANCELLED, Step.GIVE_UP): DeliveryState.CANCELLED,
 }
-"""A cancelled delivery may still have an exchange in flight: only its success counts (DELIVERY L)."""
+"""A cancelled delivery may still have an exchange in flight: only its success counts."""
 
 
 class NewDelivery(Noun, frozen=True, kw_only=True):

@@ -137,7 +137,7 @@ class Retry(Setting, frozen=True, kw_only=True):
 
 
 class EndpointConfig(Setting, frozen=True, kw_only=True):
-    """What a tenant says about an endpoint (CONTRACT section 2). `signing` None is the format's default. `rate_limit`,
+    """What a tenant says about an endpoint. `signing` None is the format's default. `rate_limit`,
     `validation`, `tls` and `proxy` can only say that there is none, in this version."""
 
     name: Annotated[str, Meta(min_length=1, max_length=256)]

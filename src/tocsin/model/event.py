@@ -55,7 +55,7 @@ class Event(NewEvent, frozen=True, kw_only=True):
 
 
 def order_keys(event: NewEvent) -> tuple[str, ...]:
-    """The keys whose order this event takes part in; none for an event without a subject (DELIVERY F1)."""
+    """The keys whose order this event takes part in; none for an event without a subject."""
     if event.keys:
         return event.keys
     return (f"{event.subject_type}\0{event.subject_id}",) if event.subject_id else ()

@@ -37,7 +37,7 @@ class OutboundRequest(Noun, frozen=True, kw_only=True):
 
 
 class ErrorKind(StrEnum):
-    """Why there was no success (CONTRACT section 3)."""
+    """Why there was no success."""
 
     DNS = "dns"
     CONNECT = "connect"
@@ -63,7 +63,7 @@ class Response(Noun, frozen=True, kw_only=True):
 
 class TransportFailure(Noun, frozen=True, kw_only=True):
     """There was no usable answer. `is_stale_connection`: a reused connection was closed after the request was written,
-    without a byte of answer, so that one more attempt at once is fair (DELIVERY G1)."""
+    without a byte of answer, so that one more attempt at once is fair."""
 
     kind: ErrorKind
     message: str

@@ -84,7 +84,7 @@ class Report(Noun, frozen=True, kw_only=True):
 
 
 class Job(Noun, frozen=True, kw_only=True):
-    """A job as it stands, and at once the data of every event about it (CONTRACT section 1), in this key order."""
+    """A job as it stands, and at once the data of every event about it, in this key order."""
 
     job_id: str
     job_type: str

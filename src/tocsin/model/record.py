@@ -40,7 +40,7 @@ class Change(Noun, frozen=True, kw_only=True):
 
 
 class RecordData(Noun, frozen=True, kw_only=True):
-    """The data of every record event (CONTRACT section 1), in this key order."""
+    """The data of every record event, in this key order."""
 
     table: str
     record_id: str

@@ -1,4 +1,4 @@
-"""Fan-out: events after the cursor become deliveries, one for each endpoint that wants the event (DELIVERY C)."""
+"""Fan-out: events after the cursor become deliveries, one for each endpoint that wants the event."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Settle:
     """Takes settlements; `settled` hears of each group after its commit, with the deliveries that became ready by it.
 
     While outcomes cannot be written, for a second or for good, nothing is given up: `is_stalled` tells, and no new
-    requests should start (DELIVERY G5).
+    requests should start.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Decides on submissions: which events, rows and answer they give, from what is known of their tenant (DELIVERY A).
+"""Decides on submissions: which events, rows and answer they give, from what is known of their tenant.
 
 The facts are changed as a verdict says, so that the next submission of the commit group finds them; a refused submission
 changes nothing.

@@ -1,4 +1,4 @@
-"""The health of an endpoint: what an attempt does to its standing, and the state that people see (CONTRACT section 2)."""
+"""The health of an endpoint: what an attempt does to its standing, and the state that people see."""
 
 from __future__ import annotations
 

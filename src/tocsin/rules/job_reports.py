@@ -1,4 +1,4 @@
-"""What a report makes of a job: its next snapshot and the events that follow, or the reason why not (CONTRACT section 1)."""
+"""What a report makes of a job: its next snapshot and the events that follow, or the reason why not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The states of a customer's job: which may follow which (CONTRACT section 1).
+"""The states of a customer's job: which may follow which.
 
 The current state again is no transition: it is not in the table, and `accepting` judges it first.
 """

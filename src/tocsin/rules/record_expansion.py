@@ -1,4 +1,4 @@
-"""The events of one logical action on golden records: a table, and the parts it gives (CONTRACT section 1)."""
+"""The events of one logical action on golden records: a table, and the parts it gives."""
 
 from __future__ import annotations
 

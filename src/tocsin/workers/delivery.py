@@ -31,7 +31,7 @@ from tocsin.workers.ready import RETRY_MS, Ready
 SLOTS: Final = 512
 """Requests that may be out at once, over all endpoints."""
 CREDITS: Final = 2048
-"""Deliveries that may be out or waiting to be settled: what a crash can send twice, at most (DELIVERY G5)."""
+"""Deliveries that may be out or waiting to be settled: what a crash can send twice, at most."""
 _TICK_SECONDS: Final = 1.0
 
 
@@ -81,7 +81,7 @@ class DeliveryWorker:
 
     async def run(self) -> None:
         """The timer. It looks at the wall clock every second at least, so that a step of the clock is noticed
-        (DELIVERY H3)."""
+        ."""
         while not self._is_stopping:
             self._ready.news.clear()
             now = self._now_ms()

@@ -1,4 +1,4 @@
-"""Ready queues: what may be sent now, by endpoint, in bounds (DELIVERY E).
+"""Ready queues: what may be sent now, by endpoint, in bounds.
 
 A lane's ready queue is fed by push (right after fan-out, while there is room) and by refill (from the store, when the lane
 was spilled). A delivery that is in the queue, in flight or not settled yet is *held*: nothing takes it twice.

@@ -1,4 +1,4 @@
-"""Whose turn it is: tenant, then endpoint, then delivery, round robin (DELIVERY K1)."""
+"""Whose turn it is: tenant, then endpoint, then delivery, round robin."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Sends requests to receivers: each at most once, only to addresses that were judged, within one deadline.
 
-DELIVERY G. Nothing here repeats a request, follows a redirect, reads a proxy from the environment or decompresses.
+Nothing here repeats a request, follows a redirect, reads a proxy from the environment or decompresses.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Order: the lines of an ordered endpoint (DELIVERY F).
+"""Order: the lines of an ordered endpoint.
 
 Each (endpoint, lane, key) has a line of deliveries in number order. A delivery is ready when it heads all its lines; its
 row counts those it does not head. Leaving a line makes the next one its head, in the same transaction.
