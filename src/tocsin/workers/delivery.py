@@ -80,8 +80,7 @@ class DeliveryWorker:
                 await self._stop_sending(number)
 
     async def run(self) -> None:
-        """The timer. It looks at the wall clock every second at least, so that a step of the clock is noticed
-        ."""
+        """The timer. It looks at the wall clock every second at least, so that a step of the clock is noticed."""
         while not self._is_stopping:
             self._ready.news.clear()
             now = self._now_ms()
