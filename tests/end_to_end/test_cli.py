@@ -233,10 +233,10 @@ def test_run_keeps_the_exit_code_and_says_why(shared_server, command, code, reas
 def test_run_passes_signals_on_and_reports_stopped(shared_server, tmp_path, number):
     name = f"run-{number.name}"
     waits = (
-        "import signal, sys\n"
-        "def end(number, frame):\n    print(signal.Signals(number).name, flush=True)\n    sys.exit(5)\n"
+        "import os, signal, sys\n"
+        "def end(number, frame):\n    os.write(1, signal.Signals(number).name.encode() + b'\\n')\n    sys.exit(5)\n"
         "signal.signal(signal.SIGTERM, end); signal.signal(signal.SIGINT, end)\n"
-        "print('up', flush=True)\nwhile True: signal.pause()\n"
+        "os.write(1, b'up\\n')\nwhile True: signal.pause()\n"
     )
     reach = {"TOCSIN_URL": shared_server.url, "TOCSIN_API_KEY": OPERATOR_KEY}
     with subprocess.Popen(
