@@ -179,8 +179,7 @@ class Deciding:
             new = expand(change, version_id, submission.tenant, submission.received_at, self._mint.event)
             event_ids = tuple(event.id for event in new)
             counter = version_id
-            if change.version_id is not None:
-                used[version_id] = StoredVersion(content_hash=change.content_hash, event_ids=event_ids)
+            used[version_id] = StoredVersion(content_hash=change.content_hash, event_ids=event_ids)
             events += new
             answers.append(ChangeAnswer(version_id=version_id, event_ids=event_ids))
         facts.counter = counter

@@ -104,7 +104,7 @@ def test_version_ids_are_assigned_one_after_another_and_above_those_given() -> N
     verdict = told(accepting, change(), change(), change(version_id=44566), change())
     assert [answer["version_id"] for answer in results(verdict)] == [1, 2, 44566, 44567]
     assert accepting.facts.counter == 44567
-    assert [version_id for version_id, _ in verdict.versions] == [44566]
+    assert [version_id for version_id, _ in verdict.versions] == [1, 2, 44566, 44567]
     (event,) = told(accepting, change()).events
     assert json.loads(event.data)["version_id"] == 44568
     assert event.time == NOW
@@ -144,8 +144,12 @@ def test_another_change_under_a_used_or_lower_version_is_a_conflict(version_id: 
     assert frozen(accepting.facts) == before
 
 
-def test_an_assigned_version_cannot_be_given_later() -> None:
-    verdict = Accepting().decide(submission(change(), change(version_id=1)))
+def test_an_assigned_version_given_again_is_that_change_or_a_conflict() -> None:
+    accepting = Accepting()
+    first = results(told(accepting, change()))
+    again = told(accepting, change(version_id=1))
+    assert (results(again), again.events) == (first, ())
+    verdict = accepting.decide(submission(change(version_id=1, content=b"2"), single=True))
     assert isinstance(verdict.problem, VersionConflict)
 
 
@@ -185,8 +189,7 @@ def test_versions_agree_with_a_model(arrays: list[list[Change]]) -> None:
                 pass
             elif version_id > new_highest:
                 new_highest = version_id
-                if item.version_id is not None:
-                    new_used[version_id] = item.content_hash
+                new_used[version_id] = item.content_hash
             else:
                 is_refused = True
                 break
