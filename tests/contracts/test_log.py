@@ -9,7 +9,7 @@ import msgspec
 from tests.contracts.given import NOTHING, Clock, deciding, new_event, refusing, submission, versioning
 
 from tocsin.adapters.sqlite.store import SqliteStore
-from tocsin.errors import Conflict, IdempotencyKeyReused, InvalidRequest
+from tocsin.errors import Conflict, IdempotencyKeyReused, InvalidRequest, TocsinError
 from tocsin.model.event import CloudContext
 from tocsin.model.ids import IdMint
 from tocsin.model.submission import Accepted, Facts, Needs, Submission, Verdict
@@ -74,6 +74,19 @@ async def test_only_the_submission_whose_data_the_store_cannot_take_fails(store:
     answers = await store.log.accept([(submission(t), NOTHING) for t in ("a", "bad", "b")], decide)
     assert isinstance(answers[1], InvalidRequest)
     assert [len(accepted(answers[n]).events) for n in (0, 2)] == [1, 1]
+    assert [(e.position, e.tenant) for e in await store.log.read(0, 10)] == [(1, "a"), (2, "b")]
+
+
+async def test_a_fault_in_deciding_one_submission_is_not_its_neighbours(store: SqliteStore, mint: IdMint) -> None:
+    made = deciding(mint)
+
+    def decide(submitted: Submission, facts: Facts) -> Verdict:
+        if submitted.tenant == "bad":
+            raise LookupError("a fault of ours")
+        return made(submitted, facts)
+
+    answers = await store.log.accept([(submission(t), NOTHING) for t in ("a", "bad", "b")], decide)
+    assert [type(answer) for answer in answers] == [Accepted, TocsinError, Accepted]
     assert [(e.position, e.tenant) for e in await store.log.read(0, 10)] == [(1, "a"), (2, "b")]
 
 

@@ -17,6 +17,7 @@ from tocsin.model.event import Event
 from tocsin.model.ids import EventId, Millis
 from tocsin.model.job import JobRow
 from tocsin.model.submission import Accepted, Decide, Facts, Lineage, Needs, StoredVersion, Submission, Verdict
+from tocsin.telemetry import log
 
 ANSWERS_KEPT_MS = 24 * 3600 * 1000
 _decode_event_ids = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -55,17 +56,22 @@ class SqliteLog:
         except (StoreUnavailable, StorageFull):
             self._forget()
             raise
-        except DataRefusedError as error:
+        except Exception as error:  # noqa: BLE001  # one submission's fault must not be its neighbours'
             self._forget()
             if len(submissions) == 1:
-                return [InvalidRequest(f"The store cannot take this: {error}.")]
+                return [_fault(error)]
         else:
-            self._tenants.update(submission.tenant for submission, _ in submissions)
+            pairs = zip(submissions, answers, strict=True)
+            self._tenants.update(item[0].tenant for item, answer in pairs if isinstance(answer, Accepted))
             return answers
-        answers = []
-        for item in submissions:
-            answers += await self.accept([item], decide)
-        return answers
+        return [await self._accept_alone(item, decide) for item in submissions]
+
+    async def _accept_alone(self, item: Item, decide: Decide) -> Accepted | TocsinError:
+        """One of a group that failed. Trouble of the store is its own answer: those before it were accepted."""
+        try:
+            return (await self.accept([item], decide))[0]
+        except (StoreUnavailable, StorageFull) as error:
+            return error
 
     def _accept(
         self, connection: apsw.Connection, submissions: Sequence[Item], decide: Decide
@@ -143,6 +149,14 @@ class _Group:
             write(connection, "save_tenant", (tenant, facts[tenant].counter, at))
         for (tenant, route, key), (body_hash, verdict) in self.answers.items():
             write(connection, "save_answer", (tenant, route, key, body_hash, verdict.status, verdict.body, at))
+
+
+def _fault(error: Exception) -> TocsinError:
+    """What a submission gets that fails even alone: its data, or a fault of ours."""
+    if isinstance(error, DataRefusedError):
+        return InvalidRequest(f"The store cannot take this: {error}.")
+    log.error("accept.fault", exc_info=error)
+    return TocsinError()
 
 
 def _head(connection: apsw.Connection) -> tuple[int, int]:
