@@ -13,8 +13,9 @@ from tocsin.api.routing import Reply, Request, Route
 from tocsin.api.services import Services
 from tocsin.api.shapes import AttemptShown, attempt_shown, time_or_none
 from tocsin.errors import Conflict, InvalidRequest, MalformedJson, NotFound
-from tocsin.model.endpoint import Endpoint, EndpointConfig, HmacSigning, Standing
+from tocsin.model.endpoint import Endpoint, EndpointConfig, Standing
 from tocsin.model.ids import EndpointId
+from tocsin.model.signing import HmacSigning
 from tocsin.model.times import to_text
 from tocsin.operations.endpoints import Changed, without_read_only
 from tocsin.operations.pointers import invalid_field

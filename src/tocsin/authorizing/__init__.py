@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 
-from tocsin.model.endpoint import (
+from tocsin.model.authorization import (
     ApiKeyAuthorization,
     Authorization,
     BasicAuthorization,
     BearerAuthorization,
     NoAuthorization,
+    OAuth2Authorization,
 )
 from tocsin.model.exchange import HeaderPairs
 
@@ -19,7 +20,7 @@ __all__ = ["authorization_headers"]
 def authorization_headers(authorization: Authorization) -> HeaderPairs:
     """The headers to add to every request of an endpoint; made once for each revision of it."""
     match authorization:
-        case NoAuthorization():
+        case NoAuthorization() | OAuth2Authorization():
             return ()
         case BasicAuthorization():
             credentials = f"{authorization.username}:{authorization.password.reveal()}".encode()

@@ -18,12 +18,12 @@ from tocsin.model.endpoint import (
     CloudEventsFormat,
     EndpointConfig,
     LyticsFormat,
-    Setting,
     StandardWebhooksFormat,
     TamrFormat,
     TelmaiFormat,
     VisierFormat,
 )
+from tocsin.model.setting import Setting
 
 __all__ = [
     "EXPRESSIONS",

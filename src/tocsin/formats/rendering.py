@@ -7,10 +7,11 @@ from typing import Final, Protocol, TypeVar
 
 import msgspec
 
-from tocsin.model.endpoint import EndpointConfig, Setting
+from tocsin.model.endpoint import EndpointConfig
 from tocsin.model.event_view import EventView
 from tocsin.model.exchange import HeaderPairs
 from tocsin.model.noun import Noun
+from tocsin.model.setting import Setting
 
 JSON: Final = "application/json"
 

@@ -34,5 +34,6 @@ class Caller(Noun, frozen=True, kw_only=True):
     """Whoever makes a request."""
 
     key_id: KeyId
+    key_name: str
     role: Role
     tenant: str | None

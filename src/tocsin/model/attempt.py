@@ -13,10 +13,11 @@ Outcome = Literal["delivered", "retry", "rejected"]
 
 
 class AttemptError(Noun, frozen=True, kw_only=True):
-    """Why an attempt was no success."""
+    """Why an attempt was no success. `reason` names the cause more closely than `kind`, where there is more to say."""
 
     kind: ErrorKind
     message: str
+    reason: str | None = None
 
 
 class Attempt(Noun, frozen=True, kw_only=True):

@@ -5,80 +5,47 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
+from tocsin.model.authorization import Authorization, NoAuthorization
 from tocsin.model.filter import Filter
 from tocsin.model.ids import EndpointId
 from tocsin.model.noun import Noun
 from tocsin.model.secret import Secret
-
-HeaderText = Annotated[str, Meta(max_length=8192)]
-
-
-class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all settings: an unknown field is refused."""
+from tocsin.model.setting import HeaderName, Setting, UrlText
+from tocsin.model.signing import Signing
 
 
 class Header(Setting, frozen=True, kw_only=True):
     """A header row of the connection; a sensitive value is shown only as a fingerprint."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=256)]
+    name: HeaderName
     value: Secret
     sensitive: bool = False
 
 
-class NoAuthorization(Setting, frozen=True, kw_only=True, tag_field="kind", tag="none"):
-    """Nothing is added."""
+class Tls(Setting, frozen=True, kw_only=True):
+    """TLS towards the receiver and its token server. `ca_pem`: the only issuers that are trusted, instead of the system's;
+    the client's certificate (with its chain) and key go together."""
+
+    ca_pem: Annotated[str, Meta(min_length=1, max_length=65536)] | None = None
+    client_cert_pem: Annotated[str, Meta(min_length=1, max_length=65536)] | None = None
+    client_key_pem: Secret | None = None
 
 
-class BasicAuthorization(Setting, frozen=True, kw_only=True, tag_field="kind", tag="basic"):
-    """`Authorization: Basic` (RFC 7617), sent without being asked."""
+class Proxy(Setting, frozen=True, kw_only=True):
+    """A forward proxy: `http://host:port` (CONNECT, RFC 9110 section 9.3.6) or `socks5://host:port` (RFC 1928)."""
 
-    username: Annotated[str, Meta(max_length=1024)]
-    password: Secret
-
-
-class BearerAuthorization(Setting, frozen=True, kw_only=True, tag_field="kind", tag="bearer"):
-    """`Authorization: Bearer` (RFC 6750)."""
-
-    token: Secret
+    url: UrlText
+    username: Annotated[str, Meta(max_length=255)] | None = None
+    password: Secret | None = None
 
 
-class ApiKeyAuthorization(Setting, frozen=True, kw_only=True, tag_field="kind", tag="api_key"):
-    """A key in a header of the receiver's choice."""
+class RateLimit(Setting, frozen=True, kw_only=True):
+    """At most so many requests in so many seconds."""
 
-    value: Secret
-    header: Annotated[str, Meta(min_length=1, max_length=256)] = "X-API-KEY"
-
-
-Authorization = NoAuthorization | BasicAuthorization | BearerAuthorization | ApiKeyAuthorization
-
-
-class NoSigning(Setting, frozen=True, kw_only=True, tag_field="kind", tag="none"):
-    """Requests are not signed."""
-
-
-class StandardWebhooksSigning(Setting, frozen=True, kw_only=True, tag_field="kind", tag="standard_webhooks"):
-    """Standard Webhooks 1.0.0, `v1`: HMAC-SHA256 over `{id}.{timestamp}.{body}`. `secret` is `whsec_` + base64."""
-
-    algorithm: Literal["hmac-sha256"] = "hmac-sha256"
-    secret: Secret | None = None
-
-
-class HmacSigning(Setting, frozen=True, kw_only=True, tag_field="kind", tag="hmac"):
-    """One header with the HMAC of the raw body. `key_name` is for people only."""
-
-    header: Annotated[str, Meta(min_length=1, max_length=256)]
-    algorithm: Literal["sha256", "sha384", "sha512"] = "sha256"
-    encoding: Literal["hex", "base64"] = "hex"
-    prefix: HeaderText = ""
-    key: Secret | None = None
-    key_encoding: Literal["utf8", "base64"] = "utf8"
-    key_name: str | None = None
-
-
-Signing = NoSigning | StandardWebhooksSigning | HmacSigning
+    requests: Annotated[int, Meta(ge=1, le=1_000_000)]
+    per_seconds: Annotated[float, Meta(gt=0, le=86400)] = 1
 
 
 class CloudEventsFormat(Setting, frozen=True, kw_only=True, tag_field="kind", tag="cloudevents"):
@@ -137,11 +104,10 @@ class Retry(Setting, frozen=True, kw_only=True):
 
 
 class EndpointConfig(Setting, frozen=True, kw_only=True):
-    """What a tenant says about an endpoint. `signing` None is the format's default. `rate_limit`,
-    `validation`, `tls` and `proxy` can only say that there is none, in this version."""
+    """What a tenant says about an endpoint. `signing` None is the format's default, `proxy` None the operator's."""
 
     name: Annotated[str, Meta(min_length=1, max_length=256)]
-    url: Annotated[str, Meta(min_length=1, max_length=2048)]
+    url: UrlText
     enabled: bool = True
     filters: Annotated[tuple[Filter, ...], Meta(max_length=100)] = ()
     format: FormatSetting = CloudEventsFormat()
@@ -153,10 +119,10 @@ class EndpointConfig(Setting, frozen=True, kw_only=True):
     retry: Retry = Retry()
     timeout_seconds: Annotated[float, Meta(gt=0, le=60)] = 15
     max_in_flight: Annotated[int, Meta(ge=1, le=1024)] = 32
-    rate_limit: None = None
-    validation: Literal["off"] = "off"
-    tls: None = None
-    proxy: None = None
+    rate_limit: RateLimit | None = None
+    validation: Literal["off", "optional", "required"] = "off"
+    tls: Tls | None = None
+    proxy: UrlText | Proxy | None = None
 
 
 class Endpoint(Noun, frozen=True, kw_only=True):

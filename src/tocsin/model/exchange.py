@@ -6,15 +6,35 @@ from enum import StrEnum
 from typing import Literal
 
 from tocsin.model.noun import Noun
+from tocsin.model.secret import Secret
 
 HeaderPairs = tuple[tuple[str, str], ...]
+
+
+class ClientTls(Noun, frozen=True, kw_only=True):
+    """TLS of an endpoint's own, in PEM: the issuers that are trusted instead of the system's, the client's certificate
+    chain and its key."""
+
+    ca: str | None = None
+    certificate: str | None = None
+    key: Secret | None = None
+
+
+class ProxyTarget(Noun, frozen=True, kw_only=True):
+    """A forward proxy. `is_operators`: its own address is not judged, as the operator chose it; a tenant's is."""
+
+    kind: Literal["http", "socks5"]
+    host: str
+    port: int
+    username: str | None = None
+    password: Secret | None = None
+    is_operators: bool = False
 
 
 class Target(Noun, frozen=True, kw_only=True):
     """Where a request goes: the parts of a checked URL. `host` is ASCII (IDNA), without brackets; `authority` is the
     Host header; `path` is the request target with its query. `pool` names the endpoint and its revision: connections
-    are
-    shared only within it."""
+    are shared only within it. `tls` and `proxy` None: the operator's."""
 
     scheme: Literal["http", "https"]
     host: str
@@ -22,11 +42,15 @@ class Target(Noun, frozen=True, kw_only=True):
     authority: str
     path: str
     pool: str
+    tenant: str = ""
+    tls: ClientTls | None = None
+    proxy: ProxyTarget | None = None
 
 
 class OutboundRequest(Noun, frozen=True, kw_only=True):
     """The exact request: `head` is the request line and all headers but Content-Length, ended by CRLF; `body` the signed
-    bytes. `shown` are the headers as people may see them (secrets masked)."""
+    bytes. `shown` are the headers as people may see them (secrets masked); `hidden` what must not be kept of an answer that
+    repeats it."""
 
     target: Target
     url: str
@@ -34,6 +58,7 @@ class OutboundRequest(Noun, frozen=True, kw_only=True):
     body: bytes
     shown: HeaderPairs
     timeout_seconds: float
+    hidden: tuple[bytes, ...] = ()
 
 
 class ErrorKind(StrEnum):
@@ -62,11 +87,13 @@ class Response(Noun, frozen=True, kw_only=True):
 
 
 class TransportFailure(Noun, frozen=True, kw_only=True):
-    """There was no usable answer. `is_stale_connection`: a reused connection was closed after the request was written,
-    without a byte of answer, so that one more attempt at once is fair."""
+    """There was no usable answer. `reason` names the cause more closely than `kind`, for programs. `is_stale_connection`: a
+    reused connection was closed after the request was written, without a byte of answer, so that one more attempt at
+    once is fair."""
 
     kind: ErrorKind
     message: str
+    reason: str | None = None
     is_stale_connection: bool = False
 
 

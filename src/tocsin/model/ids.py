@@ -14,6 +14,7 @@ EndpointId = NewType("EndpointId", str)
 DeliveryId = NewType("DeliveryId", str)
 AttemptId = NewType("AttemptId", str)
 KeyId = NewType("KeyId", str)
+AuditId = NewType("AuditId", str)
 Millis = int
 """Milliseconds since 1970-01-01 UTC."""
 
@@ -79,6 +80,9 @@ class IdMint:
 
     def key(self) -> KeyId:
         return KeyId("key_" + self.uuid())
+
+    def audit(self) -> AuditId:
+        return AuditId("aud_" + self.uuid())
 
 
 def plain_uuid(identifier: str) -> str:

@@ -101,4 +101,4 @@ class ApiKeys:
 
 
 def _entry(key: ApiKey) -> tuple[Caller, int | None]:
-    return Caller(key_id=key.id, role=key.role, tenant=key.tenant), key.expires_at
+    return Caller(key_id=key.id, key_name=key.name, role=key.role, tenant=key.tenant), key.expires_at

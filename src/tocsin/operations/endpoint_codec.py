@@ -7,27 +7,16 @@ store never holds a plain secret: each one is sealed on its own, bound to its en
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TypeVar, cast
 
 import msgspec
 
 from tocsin.errors import InvalidRequest, Misconfigured
-from tocsin.model.endpoint import (
-    ApiKeyAuthorization,
-    Authorization,
-    BasicAuthorization,
-    BearerAuthorization,
-    Endpoint,
-    EndpointConfig,
-    HmacSigning,
-    NoAuthorization,
-    NoSigning,
-    Signing,
-    StandardWebhooksSigning,
-)
+from tocsin.model.endpoint import Endpoint, EndpointConfig, Header
 from tocsin.model.secret import Secret
 from tocsin.operations.pointers import invalid_field
+from tocsin.operations.secret_fields import secrets_in, with_secrets
 from tocsin.ports import SecretBox, StoredEndpoint
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -50,48 +39,41 @@ class EndpointCodec:
             config = msgspec.convert(document, EndpointConfig, dec_hook=_secret_from_wire)
         except msgspec.ValidationError as error:
             raise invalid_field(error) from error
-        kept = {secret.fingerprint: secret for _, secret in secrets_of(present)} if present else {}
-        for pointer, secret in secrets_of(config):
-            if secret.is_kept and secret.fingerprint not in kept:
+        kept = {secret.fingerprint: secret for _, secret in secrets_in(present)}
+
+        def final(pointer: str, secret: Secret) -> Secret:
+            if not secret.is_kept:
+                return self.named(secret.reveal())
+            if secret.fingerprint not in kept:
                 raise InvalidRequest.at(pointer, "This endpoint has no secret with that fingerprint.")
-        for index, row in enumerate(config.headers):
-            if row.value.is_kept and not row.sensitive:
-                raise InvalidRequest.at(
-                    f"/headers/{index}/sensitive", "A value that was secret cannot be made readable."
-                )
-        return self._with_secrets(config, kept)
+            return kept[secret.fingerprint]
+
+        headers = tuple(_readable(index, row) for index, row in enumerate(config.headers))
+        return with_secrets(with_fields(config, headers=headers), final)
 
     def to_wire(self, config: EndpointConfig) -> dict[str, object]:
         """What people may read: builtin types only, no secret among them."""
         return cast("dict[str, object]", msgspec.to_builtins(config, enc_hook=_secret_to_wire))
 
     def encode(self, config: EndpointConfig, context: str) -> bytes:
-        """The bytes to store. `context` is the endpoint's id."""
+        """The bytes to store. `context` is the endpoint's id: each secret opens only there, in its own field."""
 
-        def sealed(value: object) -> object:
-            secret = _secret(value)
-            if secret.is_public:
-                return secret.reveal()
-            box = base64.b64encode(self._box.seal(secret.reveal().encode(), context)).decode()
-            return {"sealed": box, "fingerprint": secret.fingerprint}
+        def sealed(pointer: str, secret: Secret) -> Secret:
+            box = self._box.seal(secret.reveal().encode(), context + pointer)
+            return Secret(base64.b64encode(box).decode(), fingerprint=secret.fingerprint)
 
-        return msgspec.json.encode(config, enc_hook=sealed)
+        return msgspec.json.encode(with_secrets(config, sealed), enc_hook=_stored_secret)
 
     def decode(self, stored: bytes, context: str) -> EndpointConfig:
         """The configuration in stored bytes. Raises Misconfigured when the secrets were sealed with another master key."""
 
-        def opened(kind: type, value: object) -> object:
-            if kind is not Secret:
-                raise NotImplementedError(kind)
-            if isinstance(value, str):
-                return Secret(value, is_public=True)
-            fields = cast("dict[str, str]", value)
-            plain = self._box.open(base64.b64decode(fields["sealed"]), context).decode()
-            return Secret(plain, fingerprint=fields["fingerprint"])
+        def opened(pointer: str, secret: Secret) -> Secret:
+            plain = self._box.open(base64.b64decode(secret.reveal()), context + pointer).decode()
+            return Secret(plain, fingerprint=secret.fingerprint)
 
         try:
-            return msgspec.json.decode(stored, type=EndpointConfig, dec_hook=opened)
-        except msgspec.ValidationError as error:
+            return with_secrets(msgspec.json.decode(stored, type=EndpointConfig, dec_hook=_secret_in_store), opened)
+        except ValueError as error:
             raise Misconfigured(
                 f"The settings of {context} cannot be opened; is this the right master key? ({error})"
             ) from error
@@ -109,67 +91,23 @@ class EndpointCodec:
             is_deleted=stored.is_deleted,
         )
 
-    def _with_secrets(self, config: EndpointConfig, kept: Mapping[str, Secret]) -> EndpointConfig:
-        """The same with each secret in its final form: kept ones found, new ones named by their fingerprint."""
-
-        def final(secret: Secret, *, is_public: bool = False) -> Secret:
-            value = kept[secret.fingerprint].reveal() if secret.is_kept else secret.reveal()
-            return Secret(
-                value, fingerprint="" if is_public else self._box.fingerprint(value.encode()), is_public=is_public
-            )
-
-        authorization: Authorization = config.authorization
-        match authorization:
-            case BasicAuthorization():
-                authorization = with_fields(authorization, password=final(authorization.password))
-            case BearerAuthorization():
-                authorization = with_fields(authorization, token=final(authorization.token))
-            case ApiKeyAuthorization():
-                authorization = with_fields(authorization, value=final(authorization.value))
-            case NoAuthorization():
-                pass
-        signing: Signing | None = config.signing
-        match signing:
-            case StandardWebhooksSigning(secret=Secret() as secret):
-                signing = with_fields(signing, secret=final(secret))
-            case HmacSigning(key=Secret() as key):
-                signing = with_fields(signing, key=final(key))
-            case _:
-                pass
-        headers = tuple(with_fields(row, value=final(row.value, is_public=not row.sensitive)) for row in config.headers)
-        return with_fields(config, headers=headers, authorization=authorization, signing=signing)
-
     def named(self, value: str) -> Secret:
         """A new secret with its fingerprint."""
         return Secret(value, fingerprint=self._box.fingerprint(value.encode()))
 
 
-def secrets_of(config: EndpointConfig) -> Iterator[tuple[str, Secret]]:
-    """Every secret of a configuration, with the pointer to it."""
-    match config.authorization:
-        case BasicAuthorization(password=secret):
-            yield "/authorization/password", secret
-        case BearerAuthorization(token=secret):
-            yield "/authorization/token", secret
-        case ApiKeyAuthorization(value=secret):
-            yield "/authorization/value", secret
-        case NoAuthorization():
-            pass
-    match config.signing:
-        case StandardWebhooksSigning(secret=Secret() as secret):
-            yield "/signing/secret", secret
-        case HmacSigning(key=Secret() as secret):
-            yield "/signing/key", secret
-        case NoSigning() | StandardWebhooksSigning() | HmacSigning() | None:
-            pass
-    for index, row in enumerate(config.headers):
-        if not row.value.is_public:
-            yield f"/headers/{index}/value", row.value
-
-
 def with_fields(struct: S, **changes: object) -> S:
     """A copy of a struct with some fields changed."""
     return msgspec.structs.replace(struct, **changes)
+
+
+def _readable(index: int, row: Header) -> Header:
+    """A header row that is not sensitive has no secret. Raises InvalidRequest when its value was one."""
+    if row.sensitive:
+        return row
+    if row.value.is_kept:
+        raise InvalidRequest.at(f"/headers/{index}/sensitive", "A value that was secret cannot be made readable.")
+    return with_fields(row, value=Secret(row.value.reveal(), is_public=True))
 
 
 def _secret(value: object) -> Secret:
@@ -181,6 +119,20 @@ def _secret(value: object) -> Secret:
 def _secret_to_wire(value: object) -> object:
     secret = _secret(value)
     return secret.reveal() if secret.is_public else {"set": True, "fingerprint": secret.fingerprint}
+
+
+def _stored_secret(value: object) -> object:
+    secret = _secret(value)
+    return secret.reveal() if secret.is_public else {"sealed": secret.reveal(), "fingerprint": secret.fingerprint}
+
+
+def _secret_in_store(kind: type, value: object) -> object:
+    if kind is not Secret:
+        raise NotImplementedError(kind)
+    if isinstance(value, str):
+        return Secret(value, is_public=True)
+    fields = cast("dict[str, str]", value)
+    return Secret(fields["sealed"], fingerprint=fields["fingerprint"])
 
 
 def _secret_from_wire(kind: type, value: object) -> object:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from tocsin.errors import Conflict, InvalidRequest, NotFound
-from tocsin.model.endpoint import Endpoint, EndpointConfig, HmacSigning, StandardWebhooksSigning
+from tocsin.model.endpoint import Endpoint, EndpointConfig
 from tocsin.model.ids import EndpointId, IdMint
 from tocsin.model.noun import Noun
+from tocsin.model.signing import HmacSigning, StandardWebhooksSigning
 from tocsin.operations.endpoint_checks import check_config
 from tocsin.operations.endpoint_codec import EndpointCodec, with_fields
 from tocsin.operations.merge_patch import merge_patched

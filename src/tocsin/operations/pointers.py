@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -29,6 +30,14 @@ def field_error(message: str, prefix: str = "") -> FieldError:
     if named:
         pointer += f"/{escaped(named[1])}"
     return FieldError(pointer, text)
+
+
+def said(check: Callable[[], object], pointer: str) -> Iterator[FieldError]:
+    """What a check that raises ValueError says about a field."""
+    try:
+        check()
+    except ValueError as error:
+        yield FieldError(pointer, str(error))
 
 
 def escaped(name: str) -> str:

@@ -12,15 +12,16 @@ from tocsin import __version__
 from tocsin.authorizing import authorization_headers
 from tocsin.formats import Renderer, renderer_of
 from tocsin.model.delivery import Delivery
-from tocsin.model.endpoint import Endpoint, NoSigning
+from tocsin.model.endpoint import Endpoint
 from tocsin.model.event_view import EventView
 from tocsin.model.exchange import HeaderPairs, OutboundRequest
 from tocsin.model.ids import EndpointId, Millis, plain_uuid
+from tocsin.model.signing import NoSigning
+from tocsin.rules.redaction import MASK, spellings
 from tocsin.rules.urls import target_of
 from tocsin.signing import signer_of
 
 USER_AGENT: Final = f"Tocsin/{__version__}"
-MASK: Final = "***"
 _ATTEMPT_BITS: Final = 20
 _TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
@@ -28,7 +29,7 @@ _TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re
 class Preparation:
     """An endpoint made ready for sending: where to, the fixed part of the head, its renderer and its signer."""
 
-    __slots__ = ("_content_type", "_fixed", "_shown", "_signer", "_target", "endpoint", "renderer")
+    __slots__ = ("_content_type", "_fixed", "_hidden", "_shown", "_signer", "_target", "endpoint", "renderer")
 
     def __init__(self, endpoint: Endpoint) -> None:
         config = endpoint.config
@@ -50,6 +51,10 @@ class Preparation:
         sensitive = {row.name for row in config.headers if row.sensitive or row.name.lower() == "authorization"}
         masked = tuple((name, MASK if name in sensitive else value) for name, value in own)
         self._shown = (*start, *masked, *((name, MASK) for name, _ in authorization))
+        self._hidden = spellings(
+            [value for name, value in own if name in sensitive]
+            + [value.partition(" ")[2] or value for _, value in authorization]
+        )
         self._fixed = f"POST {self._target.path} HTTP/1.1\r\n{_lines((*start, *own, *authorization))}"
 
     def request(self, delivery: Delivery, view: EventView, now: Millis) -> OutboundRequest:
@@ -65,8 +70,8 @@ class Preparation:
             ("webhook-timestamp", str(timestamp)),
             ("webhook-attempt", str(number)),
             ("traceparent", _traceparent(view, delivery, number)),
-            *self._signer.sign(event.id, timestamp, rendered.body),
         )
+        headers += self._signer.sign(event.id, timestamp, rendered.body, headers)
         config = self.endpoint.config
         return OutboundRequest(
             target=self._target,
@@ -75,6 +80,7 @@ class Preparation:
             body=rendered.body,
             shown=self._shown + headers,
             timeout_seconds=config.timeout_seconds,
+            hidden=self._hidden,
         )
 
 

@@ -11,6 +11,7 @@ from tocsin.model.exchange import ErrorKind, Exchange, OutboundRequest, Response
 from tocsin.model.ids import AttemptId, Millis
 from tocsin.model.noun import Noun
 from tocsin.rules.backoff import retry_after_ms, wait_after
+from tocsin.rules.redaction import without
 
 REQUEST_BODY_KEPT: Final = 64 * 1024
 
@@ -70,7 +71,9 @@ def _refusal(response: Response) -> ExchangeVerdict:
 def _failed(failure: TransportFailure) -> ExchangeVerdict:
     message = _BLOCKED if failure.kind is ErrorKind.BLOCKED else failure.message
     return ExchangeVerdict(
-        outcome="retry", error=AttemptError(kind=failure.kind, message=message), at_once=failure.is_stale_connection
+        outcome="retry",
+        error=AttemptError(kind=failure.kind, message=message, reason=failure.reason),
+        at_once=failure.is_stale_connection,
     )
 
 
@@ -126,7 +129,7 @@ def settlement_of(  # noqa: PLR0917 (what is judged, then the circumstances, in 
                 request_headers=request.shown,
                 request_body=body if len(body) <= REQUEST_BODY_KEPT else body[:REQUEST_BODY_KEPT],
                 request_body_bytes=len(body),
-                response=exchange.response,
+                response=_kept(exchange, request),
                 timings=exchange.timings,
                 address=exchange.address,
                 next_attempt_at=due_at if pending and effect != "gone" else None,
@@ -137,6 +140,12 @@ def settlement_of(  # noqa: PLR0917 (what is judged, then the circumstances, in 
         effect=effect,
         resume_at=resume_at,
     )
+
+
+def _kept(exchange: Exchange, request: OutboundRequest) -> Response | None:
+    """The response without what the receiver repeated of the request's secrets."""
+    response = exchange.response
+    return response if response is None or not request.hidden else without(request.hidden, response)
 
 
 def _resume_at(exchange: Exchange, now: Millis) -> Millis | None:

@@ -5,16 +5,10 @@ from __future__ import annotations
 import base64
 from typing import Final, Protocol
 
-from tocsin.model.endpoint import (
-    FormatSetting,
-    HmacSigning,
-    NoSigning,
-    Signing,
-    StandardWebhooksSigning,
-    VisierFormat,
-)
+from tocsin.model.endpoint import FormatSetting, VisierFormat
 from tocsin.model.exchange import HeaderPairs
 from tocsin.model.secret import Secret
+from tocsin.model.signing import HmacSigning, HttpMessageSigning, NoSigning, Signing, StandardWebhooksSigning
 from tocsin.signing.hmac_header import HmacHeader, hmac_key
 from tocsin.signing.standard_webhooks import WHSEC, StandardWebhooks, standard_webhooks_key
 
@@ -34,8 +28,9 @@ SECRET_BYTES: Final = 32
 class Signer(Protocol):
     """Signs requests for one endpoint."""
 
-    def sign(self, webhook_id: str, timestamp: int, body: bytes) -> HeaderPairs:
-        """The headers that hold the signature. `timestamp` is in seconds since the epoch, as sent."""
+    def sign(self, webhook_id: str, timestamp: int, body: bytes, headers: HeaderPairs) -> HeaderPairs:
+        """The headers that hold the signature. `timestamp` is in seconds since the epoch, as sent; `headers` are those of
+        this request alone (content type, ids, what the format adds)."""
 
 
 class Unsigned:
@@ -43,7 +38,7 @@ class Unsigned:
 
     __slots__ = ()
 
-    def sign(self, webhook_id: str, timestamp: int, body: bytes) -> HeaderPairs:  # noqa: ARG002 (nothing to sign)
+    def sign(self, webhook_id: str, timestamp: int, body: bytes, headers: HeaderPairs) -> HeaderPairs:  # noqa: ARG002 (nothing to sign)
         return ()
 
 
@@ -54,6 +49,8 @@ def signer_of(signing: Signing) -> Signer:
             return Unsigned()
         case StandardWebhooksSigning():
             return StandardWebhooks(standard_webhooks_key(_revealed(signing.secret)))
+        case HttpMessageSigning():
+            raise ValueError("not supported yet")
         case HmacSigning():
             return HmacHeader(signing, hmac_key(_revealed(signing.key), signing.key_encoding))
 
@@ -87,7 +84,7 @@ def _secret_of(signing: Signing) -> Secret | None:
     match signing:
         case NoSigning():
             return None
-        case StandardWebhooksSigning():
+        case StandardWebhooksSigning() | HttpMessageSigning():
             return signing.secret
         case HmacSigning():
             return signing.key

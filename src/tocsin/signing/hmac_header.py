@@ -6,8 +6,8 @@ import base64
 import hmac
 from typing import Literal
 
-from tocsin.model.endpoint import HmacSigning
 from tocsin.model.exchange import HeaderPairs
+from tocsin.model.signing import HmacSigning
 from tocsin.signing.base64_text import from_base64
 
 
@@ -30,7 +30,7 @@ class HmacHeader:
         # Copied for each request: `hmac.digest` would give up the interpreter lock each time, however short the body.
         self._keyed = hmac.new(key, digestmod=signing.algorithm)
 
-    def sign(self, webhook_id: str, timestamp: int, body: bytes) -> HeaderPairs:  # noqa: ARG002 (only the body is signed)
+    def sign(self, webhook_id: str, timestamp: int, body: bytes, headers: HeaderPairs) -> HeaderPairs:  # noqa: ARG002 (only the body is signed)
         mac = self._keyed.copy()
         mac.update(body)
         digest = mac.digest()

@@ -33,7 +33,7 @@ class StandardWebhooks:
         # Copied for each request: `hmac.digest` would give up the interpreter lock each time, however short the body.
         self._keyed = hmac.new(key, digestmod="sha256")
 
-    def sign(self, webhook_id: str, timestamp: int, body: bytes) -> HeaderPairs:
+    def sign(self, webhook_id: str, timestamp: int, body: bytes, headers: HeaderPairs) -> HeaderPairs:  # noqa: ARG002 (only id, time and body are signed)
         mac = self._keyed.copy()
         mac.update(b"%b.%d.%b" % (webhook_id.encode(), timestamp, body))
         return (("webhook-signature", "v1," + base64.b64encode(mac.digest()).decode()),)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.authorizing import authorization_headers
-from tocsin.model.endpoint import ApiKeyAuthorization, BasicAuthorization, BearerAuthorization, NoAuthorization
+from tocsin.model.authorization import ApiKeyAuthorization, BasicAuthorization, BearerAuthorization, NoAuthorization
 from tocsin.model.secret import Secret
 
 

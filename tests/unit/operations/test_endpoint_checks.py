@@ -4,16 +4,10 @@ import msgspec
 import pytest
 
 from tocsin.errors import InvalidRequest
-from tocsin.model.endpoint import (
-    ApiKeyAuthorization,
-    BasicAuthorization,
-    BearerAuthorization,
-    EndpointConfig,
-    Header,
-    HmacSigning,
-    StandardWebhooksSigning,
-)
+from tocsin.model.authorization import ApiKeyAuthorization, BasicAuthorization, BearerAuthorization
+from tocsin.model.endpoint import EndpointConfig, Header
 from tocsin.model.secret import Secret
+from tocsin.model.signing import HmacSigning, StandardWebhooksSigning
 from tocsin.operations.endpoint_checks import check_config
 
 GOOD = EndpointConfig(name="n", url="https://example.com/hook")

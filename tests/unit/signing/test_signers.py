@@ -12,16 +12,9 @@ import standardwebhooks
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.model.endpoint import (
-    CloudEventsFormat,
-    FormatSetting,
-    HmacSigning,
-    NoSigning,
-    StandardWebhooksSigning,
-    TamrFormat,
-    VisierFormat,
-)
+from tocsin.model.endpoint import CloudEventsFormat, FormatSetting, TamrFormat, VisierFormat
 from tocsin.model.secret import Secret
+from tocsin.model.signing import HmacSigning, NoSigning, StandardWebhooksSigning
 from tocsin.signing import (
     SECRET_BYTES,
     check_key,
@@ -47,7 +40,9 @@ def plain(key: str | None = "k", **settings: str) -> HmacSigning:
 
 
 def test_the_published_vector():
-    signed = signer_of(standard(PUBLISHED)).sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    signed = signer_of(standard(PUBLISHED)).sign(
+        "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}', ()
+    )
     assert signed == (("webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),)
 
 
@@ -59,7 +54,7 @@ def test_the_page_shows_the_vectors():
     )
     assert signed == (("webhook-signature", fields["webhook-signature"]),)
     key, body, signature = re.search(r"^key +(\S+)\nbody +(\S+)\nsha256, hex +(\S+)$", PAGE, re.MULTILINE).groups()
-    assert signer_of(plain(key)).sign("id", 0, body.encode()) == (("x-sig", signature),)
+    assert signer_of(plain(key)).sign("id", 0, body.encode(), ()) == (("x-sig", signature),)
 
 
 @given(key=st.binary(min_size=24, max_size=64), body=st.text().map(str.encode))
@@ -67,7 +62,7 @@ def test_the_reference_library_verifies(key, body):
     secret = "whsec_" + base64.b64encode(key).decode()
     now = int(datetime.now(tz=UTC).timestamp())
     headers = {"webhook-id": "evt_1", "webhook-timestamp": str(now)}
-    headers |= dict(signer_of(standard(secret)).sign("evt_1", now, body))
+    headers |= dict(signer_of(standard(secret)).sign("evt_1", now, body, ()))
     verifier = standardwebhooks.Webhook(secret)
     verifier.verify(body, headers, json_parse=False)
     with pytest.raises(standardwebhooks.WebhookVerificationError):
@@ -83,16 +78,16 @@ def test_hmac_headers(algorithm, encoding, key_encoding):
     digest = hmac.new(raw, b"body", getattr(hashlib, algorithm)).digest()
     text = digest.hex() if encoding == "hex" else base64.b64encode(digest).decode()
     signing = plain(key, algorithm=algorithm, encoding=encoding, key_encoding=key_encoding, prefix=f"{algorithm}=")
-    assert signer_of(signing).sign("evt_1", 1, b"body") == (("x-sig", f"{algorithm}={text}"),)
+    assert signer_of(signing).sign("evt_1", 1, b"body", ()) == (("x-sig", f"{algorithm}={text}"),)
 
 
 def test_a_vector_of_rfc_4231():
-    signed = signer_of(plain("Jefe")).sign("", 0, b"what do ya want for nothing?")
+    signed = signer_of(plain("Jefe")).sign("", 0, b"what do ya want for nothing?", ())
     assert signed == (("x-sig", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"),)
 
 
 def test_unsigned():
-    assert signer_of(NoSigning()).sign("evt_1", 1, b"body") == ()
+    assert signer_of(NoSigning()).sign("evt_1", 1, b"body", ()) == ()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,21 @@
+-- Data keys, each sealed with a master key; and the audit log. Times are milliseconds since 1970-01-01 UTC.
+
+CREATE TABLE data_key (
+    id INTEGER PRIMARY KEY,
+    wrapped BLOB NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    at INTEGER NOT NULL,
+    tenant TEXT,
+    actor BLOB NOT NULL,
+    action TEXT NOT NULL,
+    target TEXT NOT NULL,
+    before BLOB,
+    after BLOB
+) STRICT;
+CREATE INDEX audit_by_tenant ON audit (tenant, number);
+CREATE INDEX audit_by_target ON audit (target, number);

@@ -1,0 +1,40 @@
+"""The audit log: who changed what, and how it was before and after."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tocsin.model.access import Caller, Role
+from tocsin.model.ids import AuditId
+from tocsin.model.noun import Noun
+
+
+class Actor(Noun, frozen=True, kw_only=True):
+    """Who changed something: the API key that was used, or the server itself (`key_id` None)."""
+
+    key_id: str | None
+    key_name: str | None
+    role: Role | None
+
+
+SERVER: Final = Actor(key_id=None, key_name=None, role=None)
+"""The server itself: it disables an endpoint that answered 410."""
+
+
+def actor_of(caller: Caller) -> Actor:
+    """Whoever made a request."""
+    return Actor(key_id=caller.key_id, key_name=caller.key_name, role=caller.role)
+
+
+class AuditEntry(Noun, frozen=True, kw_only=True):
+    """One change. `action` is `<what>.<verb>` such as `endpoint.changed`, `target` the id of what was changed; `before` and
+    `after` are JSON as the API shows it, so without secrets, None where there was nothing. `tenant` None: of no tenant."""
+
+    id: AuditId
+    at: int
+    tenant: str | None
+    actor: Actor
+    action: str
+    target: str
+    before: bytes | None = None
+    after: bytes | None = None
