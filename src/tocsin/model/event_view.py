@@ -10,11 +10,12 @@ from tocsin.model.record import DataVersionData, RecordData, decode_data_version
 class EventView:
     """Lazily decoded data of Tocsin's own events; each is None when the event is about something else."""
 
-    __slots__ = ("_data", "event")
+    __slots__ = ("_data", "event", "where_context")
 
     def __init__(self, event: Event) -> None:
         self.event = event
         self._data: Job | RecordData | DataVersionData | None = None
+        self.where_context: object = None
 
     def _decoded(self) -> Job | RecordData | DataVersionData | None:
         if self._data is None and self.event.cloud is None:

@@ -22,7 +22,8 @@ class ResourceRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """All conditions named must hold; one that is None is not named. Event types may be globs (`*` and `?`)."""
+    """All conditions named must hold; one that is None is not named. Event types may be globs (`*` and `?`); `where` is a CEL
+    expression over `type`, `subject`, `data` and `attributes`."""
 
     event_types: Texts | None = None
     subject_types: Texts | None = None
@@ -36,3 +37,4 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tables: Texts | None = None
     actions: Annotated[tuple[Action, ...], msgspec.Meta(min_length=1)] | None = None
     labels: dict[str, str] | None = None
+    where: Annotated[str, msgspec.Meta(min_length=1, max_length=2048)] | None = None

@@ -20,12 +20,14 @@ from tocsin.operations.pointers import said
 from tocsin.operations.signing_checks import signing_errors
 from tocsin.rules.header_fields import check_header, is_field_value
 from tocsin.rules.urls import target_of
+from tocsin.rules.where import check_where
 
 
 def check_config(config: EndpointConfig, *, allow_http: bool) -> None:
     """Raises InvalidRequest with every field that is wrong."""
     errors = (
         *said(lambda: target_of(config.url, "", allow_http=allow_http), "/url"),
+        *_filter_errors(config),
         *_header_errors(config),
         *authorization_errors(config),
         *signing_errors(config),
@@ -33,6 +35,12 @@ def check_config(config: EndpointConfig, *, allow_http: bool) -> None:
     )
     if errors:
         raise InvalidRequest(errors[0].detail, errors=errors)
+
+
+def _filter_errors(config: EndpointConfig) -> Iterator[FieldError]:
+    for index, condition in enumerate(config.filters):
+        if (where := condition.where) is not None:
+            yield from said(lambda: check_where(where), f"/filters/{index}/where")  # noqa: B023 (called at once)
 
 
 def _header_errors(config: EndpointConfig) -> Iterator[FieldError]:

@@ -62,6 +62,7 @@ def fan_out(
             )
             chosen.append(view)
             done = Cursor(position=done.position, endpoint=endpoint.number)
+        view.where_context = None
         done = Cursor(position=event.position)
     return Fan(deliveries=tuple(deliveries), views=tuple(chosen), cursor=done)
 

@@ -22,6 +22,7 @@ from tocsin.model.event_view import EventView
 from tocsin.model.filter import Filter
 from tocsin.model.job import Job
 from tocsin.model.record import RecordData
+from tocsin.rules.where import condition_of
 
 _NO_CONDITION = Filter()
 _WILDCARD = re.compile(r"[*?]")
@@ -66,6 +67,7 @@ def matches(condition: Filter, view: EventView) -> bool:
             not _is_about_records(condition)
             or (view.event.subject_type == "record" and _record_matches(condition, view.record))
         )
+        and (condition.where is None or condition_of(condition.where)(view))
     )
 
 
