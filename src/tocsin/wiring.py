@@ -37,6 +37,7 @@ from tocsin.operations.deliveries import Deliveries
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.endpoints import Endpoints as EndpointOperations
 from tocsin.operations.test_event import TestEvents
+from tocsin.operations.preview import Previews
 from tocsin.pipeline.accept import Accept
 from tocsin.pipeline.prepare import pool_of
 from tocsin.rules.accepting import Deciding, needs_of
@@ -157,6 +158,7 @@ async def _serve(
             now_ms=now_ms,
         ),
         test_sending=TestEvents(sender, mint, now_ms),
+        previews=Previews(store.views, codec, allow_http=settings.allow_http),
         views=store.views,
         in_flight=loops.delivery.in_flight,
         standing=endpoints.standing,

@@ -14,6 +14,7 @@ from tocsin.api.event_routes import EVENT_ROUTES
 from tocsin.api.job_routes import JOB_ROUTES
 from tocsin.api.key_routes import KEY_ROUTES
 from tocsin.api.openapi import openapi_document
+from tocsin.api.preview_routes import PREVIEW_ROUTES
 from tocsin.api.router import Router
 from tocsin.api.routing import Asked, Reply, answer, caller_of
 from tocsin.api.services import Services
@@ -23,6 +24,7 @@ from tocsin.telemetry import log
 
 API_ROUTES: Final = (
     *ENDPOINT_ROUTES,
+    *PREVIEW_ROUTES,
     *DELIVERY_ROUTES,
     *EVENT_ROUTES,
     *JOB_ROUTES,

@@ -13,6 +13,7 @@ from tocsin.operations.api_keys import ApiKeys
 from tocsin.operations.deliveries import Deliveries
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.endpoints import Endpoints
+from tocsin.operations.preview import Previews
 from tocsin.operations.test_event import TestEvents
 from tocsin.ports import Views
 
@@ -28,6 +29,7 @@ class Services(Noun, frozen=True, kw_only=True):
     codec: EndpointCodec
     deliveries: Deliveries
     test_sending: TestEvents
+    previews: Previews
     views: Views
     in_flight: Callable[[int], bool]
     standing: Callable[[int], Standing | None]

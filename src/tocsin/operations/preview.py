@@ -1,0 +1,73 @@
+"""The preview of an endpoint: which of the newest events it wants, and what it would be sent. Nothing is sent or kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from tocsin.errors import InvalidRequest
+from tocsin.formats import renderer_of
+from tocsin.formats.rendering import Rendered
+from tocsin.model.endpoint import Endpoint, EndpointConfig
+from tocsin.model.event import Event
+from tocsin.model.event_view import EventView
+from tocsin.model.noun import Noun
+from tocsin.operations.endpoint_checks import check_config
+from tocsin.operations.endpoint_codec import EndpointCodec, with_fields
+from tocsin.operations.merge_patch import merge_patched
+from tocsin.ports import EventQuery, Views
+from tocsin.rules.matching import wants
+
+TRIED: Final = ("filters", "format")
+"""Settings that may be tried before they are saved."""
+WhyNot = Literal["no filter matches", "the format cannot express it"]
+
+
+class Previewed(Noun, frozen=True, kw_only=True):
+    """One event, seen by an endpoint. `rendered` is there for the first that match; `why_not` None: it matches."""
+
+    event: Event
+    why_not: WhyNot | None
+    rendered: Rendered | None
+
+
+class Previews:
+    """Looks at the newest events of an endpoint's tenant as the endpoint would."""
+
+    __slots__ = ("_allow_http", "_codec", "_views")
+
+    def __init__(self, views: Views, codec: EndpointCodec, *, allow_http: bool) -> None:
+        self._views = views
+        self._codec = codec
+        self._allow_http = allow_http
+
+    async def preview(
+        self, endpoint: Endpoint, tried: Mapping[str, object], *, events: int, rendered: int
+    ) -> list[Previewed]:
+        """The newest `events` events, newest first, with the settings in `tried` in place of the endpoint's own; bodies of the
+        first `rendered` that match. Raises InvalidRequest."""
+        seen = with_fields(endpoint, config=self._with(endpoint.config, tried), active_from=-1)
+        renderer = renderer_of(seen.config)
+        shown: list[Previewed] = []
+        left = rendered
+        for event in await self._views.events(EventQuery(tenant=endpoint.tenant, limit=events)):
+            view = EventView(event)
+            why_not: WhyNot | None = None
+            if not wants(seen, view):
+                why_not = "no filter matches"
+            elif not renderer.expresses(view):
+                why_not = "the format cannot express it"
+            is_shown = why_not is None and left > 0
+            left -= is_shown
+            shown.append(Previewed(event=event, why_not=why_not, rendered=renderer.render(view) if is_shown else None))
+        return shown
+
+    def _with(self, config: EndpointConfig, tried: Mapping[str, object]) -> EndpointConfig:
+        document = self._codec.to_wire(with_fields(config, enabled=True))
+        for name, value in tried.items():
+            if name not in TRIED:
+                raise InvalidRequest.at(f"/{name}", f"Only these can be tried: {', '.join(TRIED)}.")
+            document = {**document, name: value} if name == "filters" else merge_patched(document, {name: value})
+        changed = self._codec.from_wire(document, config)
+        check_config(changed, allow_http=self._allow_http)
+        return changed
