@@ -103,6 +103,16 @@ class Retry(Setting, frozen=True, kw_only=True):
     max_age_seconds: Annotated[float, Meta(gt=0)] = 604800
 
 
+class CircuitSetting(Setting, frozen=True, kw_only=True):
+    """When sending is stopped for a while: after `failures` in a row over `deliveries` different ones, for
+    `cool_down_seconds` at first. An endpoint that only fails for `disable_after_seconds` is disabled."""
+
+    failures: Annotated[int, Meta(ge=1, le=10_000)] = 20
+    deliveries: Annotated[int, Meta(ge=1, le=1000)] = 5
+    cool_down_seconds: Annotated[float, Meta(gt=0, le=86400)] = 5
+    disable_after_seconds: Annotated[float, Meta(gt=0, le=31_536_000)] = 432_000
+
+
 class EndpointConfig(Setting, frozen=True, kw_only=True):
     """What a tenant says about an endpoint. `signing` None is the format's default, `proxy` None the operator's."""
 
