@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from tests.kit.node import Oracles, install_oracles
 from tests.kit.server import Server
 
 settings.register_profile("ci", derandomize=True)
@@ -41,3 +42,9 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("shared") / "server.db")
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def oracles() -> Oracles:
+    """Node with the packages of `tests/oracles`."""
+    return install_oracles()
