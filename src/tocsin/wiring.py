@@ -26,6 +26,7 @@ from tocsin.adapters.http.sender import HttpSender
 from tocsin.adapters.sqlite.store import SqliteStore, prepare_file
 from tocsin.api.app import make_app
 from tocsin.api.services import Services
+from tocsin.authorizing.tokens import Tokens
 from tocsin.config import Settings
 from tocsin.errors import Misconfigured, NotFound
 from tocsin.model.endpoint import Endpoint
@@ -36,10 +37,10 @@ from tocsin.operations.api_keys import ApiKeys
 from tocsin.operations.deliveries import Deliveries
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.endpoints import Endpoints as EndpointOperations
-from tocsin.operations.test_event import TestEvents
 from tocsin.operations.preview import Previews
+from tocsin.operations.test_event import TestEvents
 from tocsin.pipeline.accept import Accept
-from tocsin.pipeline.prepare import pool_of
+from tocsin.pipeline.prepare import pool_of, token_pool_of
 from tocsin.rules.accepting import Deciding, needs_of
 from tocsin.rules.egress import EgressPolicy, parse_networks
 from tocsin.telemetry import Metrics, log, set_up_logs
@@ -128,7 +129,9 @@ async def _serve(
     await endpoints.load()
 
     async def follow(endpoint: Endpoint) -> None:
-        sender.close_pool(pool_of(endpoint.id, endpoint.revision - 1))
+        pool = pool_of(endpoint.id, endpoint.revision - 1)
+        sender.close_pool(pool)
+        sender.close_pool(token_pool_of(pool))
         await endpoints.reload()
 
     operations = EndpointOperations(
@@ -140,7 +143,7 @@ async def _serve(
         allow_http=settings.allow_http,
         on_change=follow,
     )
-    loops = await _loops(store, sender, endpoints, mint, operations)
+    loops = await _loops(store, sender, Tokens(sender, now_ms, os.urandom), endpoints, mint, operations)
     supervisor = Supervisor(accept=loops.accept, fanout=loops.fanout, delivery=loops.delivery, keys=keys, stop=stop)
     services = Services(
         accept=loops.accept,
@@ -157,7 +160,7 @@ async def _serve(
             mint=mint,
             now_ms=now_ms,
         ),
-        test_sending=TestEvents(sender, mint, now_ms),
+        test_sending=TestEvents(sender, loops.tokens, mint, now_ms),
         previews=Previews(store.views, codec, allow_http=settings.allow_http),
         views=store.views,
         in_flight=loops.delivery.in_flight,
@@ -174,17 +177,24 @@ async def _serve(
         await _answer(settings, make_app(services), generated, ready, stop)
     finally:
         await supervisor.stop()
+        await loops.tokens.close()
 
 
 class _Loops(Noun, frozen=True, kw_only=True):
     accept: Accept
     fanout: FanoutWorker
     delivery: DeliveryWorker
+    tokens: Tokens
     metrics: Metrics
 
 
 async def _loops(
-    store: SqliteStore, sender: HttpSender, endpoints: Endpoints, mint: IdMint, operations: EndpointOperations
+    store: SqliteStore,
+    sender: HttpSender,
+    tokens: Tokens,
+    endpoints: Endpoints,
+    mint: IdMint,
+    operations: EndpointOperations,
 ) -> _Loops:
     """Accept, fan-out and delivery, one behind the other."""
     metrics = Metrics()
@@ -200,6 +210,7 @@ async def _loops(
         queue=store.queue,
         holder=holder,
         sender=sender,
+        tokens=tokens,
         endpoints=endpoints,
         mint=mint,
         now_ms=now_ms,
@@ -220,7 +231,7 @@ async def _loops(
         pushed=delivery.pushed,
     )
     accept = Accept(store.log, needs_of, Deciding(mint), fanout.committed)
-    return _Loops(accept=accept, fanout=fanout, delivery=delivery, metrics=metrics)
+    return _Loops(accept=accept, fanout=fanout, delivery=delivery, tokens=tokens, metrics=metrics)
 
 
 def _master_key(settings: Settings) -> bytes:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
+from tocsin import __version__
 from tocsin.model.noun import Noun
 from tocsin.model.secret import Secret
 
 HeaderPairs = tuple[tuple[str, str], ...]
+USER_AGENT: Final = f"Tocsin/{__version__}"
 
 
 class ClientTls(Noun, frozen=True, kw_only=True):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tocsin.authorizing.assertions import check_private_key
+from tocsin.authorizing.oauth2 import RESERVED_PARAMETERS
 from tocsin.errors import FieldError
 from tocsin.model.authorization import (
     ApiKeyAuthorization,
@@ -13,11 +15,12 @@ from tocsin.model.authorization import (
     OAuth2Authorization,
 )
 from tocsin.model.endpoint import EndpointConfig
-from tocsin.operations.pointers import said
+from tocsin.operations.pointers import escaped, said
 from tocsin.rules.header_fields import check_header, is_field_value
+from tocsin.rules.urls import target_of
 
 
-def authorization_errors(config: EndpointConfig) -> Iterator[FieldError]:
+def authorization_errors(config: EndpointConfig, *, allow_http: bool) -> Iterator[FieldError]:
     """Every field that is wrong."""
     match config.authorization:
         case BasicAuthorization(username=username, password=password):
@@ -32,7 +35,9 @@ def authorization_errors(config: EndpointConfig) -> Iterator[FieldError]:
                 yield FieldError("/authorization/token", "A token must be visible ASCII without spaces (RFC 6750).")
         case ApiKeyAuthorization(header=header, value=value):
             yield from _api_key_errors(header, value.reveal())
-        case OAuth2Authorization() | NoAuthorization():
+        case OAuth2Authorization() as oauth2:
+            yield from _oauth2_errors(oauth2, allow_http=allow_http)
+        case NoAuthorization():
             pass
 
 
@@ -42,6 +47,26 @@ def _api_key_errors(header: str, value: str) -> Iterator[FieldError]:
         yield FieldError("/authorization/header", "Content-Type cannot carry a key.")
     if not is_field_value(value):
         yield FieldError("/authorization/value", "The value must be visible ASCII with spaces only inside.")
+
+
+def _oauth2_errors(oauth2: OAuth2Authorization, *, allow_http: bool) -> Iterator[FieldError]:
+    at = "/authorization"
+    yield from said(lambda: target_of(oauth2.token_url, "", allow_http=allow_http), f"{at}/token_url")
+    assertion, secret = oauth2.assertion, oauth2.client_secret
+    if assertion is None and secret is None:
+        yield FieldError(f"{at}/client_secret", "A client secret or an assertion is needed.")
+    for name in ("client_id", "grant_type"):
+        if _has_control(getattr(oauth2, name)):
+            yield FieldError(f"{at}/{name}", "It must not contain control characters.")
+    if secret is not None and _has_control(secret.reveal()):
+        yield FieldError(f"{at}/client_secret", "It must not contain control characters.")
+    if oauth2.credentials_in == "header" and oauth2.basic_encoding == "raw" and ":" in oauth2.client_id:
+        yield FieldError(f"{at}/client_id", "A client id with a colon needs the encoding rfc6749.")
+    for name in oauth2.parameters:
+        if name in RESERVED_PARAMETERS:
+            yield FieldError(f"{at}/parameters/{escaped(name)}", "This parameter is set by Tocsin.")
+    if assertion is not None:
+        yield from said(lambda: check_private_key(assertion.private_key.reveal()), f"{at}/assertion/private_key")
 
 
 def _has_control(text: str) -> bool:

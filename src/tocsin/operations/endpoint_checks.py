@@ -29,7 +29,7 @@ def check_config(config: EndpointConfig, *, allow_http: bool) -> None:
         *said(lambda: target_of(config.url, "", allow_http=allow_http), "/url"),
         *_filter_errors(config),
         *_header_errors(config),
-        *authorization_errors(config),
+        *authorization_errors(config, allow_http=allow_http),
         *signing_errors(config),
         *network_errors(config),
     )
@@ -40,7 +40,7 @@ def check_config(config: EndpointConfig, *, allow_http: bool) -> None:
 def _filter_errors(config: EndpointConfig) -> Iterator[FieldError]:
     for index, condition in enumerate(config.filters):
         if (where := condition.where) is not None:
-            yield from said(lambda: check_where(where), f"/filters/{index}/where")  # noqa: B023 (called at once)
+            yield from said(lambda: check_where(where), f"/filters/{index}/where")
 
 
 def _header_errors(config: EndpointConfig) -> Iterator[FieldError]:

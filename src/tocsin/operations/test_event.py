@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from tocsin.authorizing.tokens import Tokens
 from tocsin.errors import InvalidRequest
 from tocsin.formats import sample_event, sample_for
 from tocsin.model.attempt import Attempt
 from tocsin.model.delivery import Delivery
 from tocsin.model.endpoint import Endpoint, Retry
 from tocsin.model.event_view import EventView
+from tocsin.model.exchange import Exchange, OutboundRequest, TransportFailure
 from tocsin.model.ids import IdMint
 from tocsin.operations.endpoint_codec import with_fields
 from tocsin.pipeline.prepare import Preparation
-from tocsin.pipeline.send import send
+from tocsin.pipeline.send import not_sent, send
 from tocsin.ports import Sender
 from tocsin.rules.outcome import settlement_of, verdict_of
 
@@ -24,10 +26,11 @@ NEVER_AGAIN: Final = Retry(schedule_seconds=())
 class TestEvents:
     """Sends sample events with the sender that deliveries use, under the same egress rules."""
 
-    __slots__ = ("_mint", "_now_ms", "_sender")
+    __slots__ = ("_mint", "_now_ms", "_sender", "_tokens")
 
-    def __init__(self, sender: Sender, mint: IdMint, now_ms: Callable[[], int]) -> None:
+    def __init__(self, sender: Sender, tokens: Tokens, mint: IdMint, now_ms: Callable[[], int]) -> None:
         self._sender = sender
+        self._tokens = tokens
         self._mint = mint
         self._now_ms = now_ms
 
@@ -51,10 +54,9 @@ class TestEvents:
             lane=0,
             created_at=started_at,
         )
-        request = preparation.request(delivery, view, started_at)
-        exchange = await send(self._sender, request)
-        if verdict_of(exchange).at_once:
-            exchange = await send(self._sender, request)
+        request, exchange, is_first = await self._sent(preparation, delivery, view)
+        if verdict_of(exchange, may_refresh=is_first).at_once:
+            request, exchange, _ = await self._sent(preparation, delivery, view)
         settled = settlement_of(
             delivery,
             with_fields(endpoint.config, retry=NEVER_AGAIN),
@@ -66,3 +68,19 @@ class TestEvents:
             self._mint.attempt(),
         )
         return with_fields(settled.settlement.attempt, next_attempt_at=None)
+
+    async def _sent(
+        self, preparation: Preparation, delivery: Delivery, view: EventView
+    ) -> tuple[OutboundRequest, Exchange, bool]:
+        """The request, what came of it, and whether a 401 to its access token may be answered with a new one."""
+        source = preparation.token_source
+        if source is None:
+            request = preparation.request(delivery, view, self._now_ms())
+            return request, await send(self._sender, request), False
+        token = await self._tokens.token(source)
+        if isinstance(token, TransportFailure):
+            return preparation.request(delivery, view, self._now_ms()), not_sent(token), False
+        request = preparation.request(delivery, view, self._now_ms(), token.value)
+        exchange = await send(self._sender, request)
+        self._tokens.follow(source, token, exchange)
+        return request, exchange, not token.is_second

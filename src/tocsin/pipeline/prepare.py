@@ -8,20 +8,22 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from tocsin import __version__
+import msgspec
+
 from tocsin.authorizing import authorization_headers
+from tocsin.authorizing.oauth2 import TokenSource, token_source
 from tocsin.formats import Renderer, renderer_of
+from tocsin.model.authorization import OAuth2Authorization
 from tocsin.model.delivery import Delivery
 from tocsin.model.endpoint import Endpoint
 from tocsin.model.event_view import EventView
-from tocsin.model.exchange import HeaderPairs, OutboundRequest
+from tocsin.model.exchange import USER_AGENT, HeaderPairs, OutboundRequest, Target
 from tocsin.model.ids import EndpointId, Millis, plain_uuid
 from tocsin.model.signing import NoSigning
 from tocsin.rules.redaction import MASK, spellings
 from tocsin.rules.urls import target_of
 from tocsin.signing import signer_of
 
-USER_AGENT: Final = f"Tocsin/{__version__}"
 _ATTEMPT_BITS: Final = 20
 _TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
@@ -29,7 +31,17 @@ _TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re
 class Preparation:
     """An endpoint made ready for sending: where to, the fixed part of the head, its renderer and its signer."""
 
-    __slots__ = ("_content_type", "_fixed", "_hidden", "_shown", "_signer", "_target", "endpoint", "renderer")
+    __slots__ = (
+        "_content_type",
+        "_fixed",
+        "_hidden",
+        "_shown",
+        "_signer",
+        "_target",
+        "endpoint",
+        "renderer",
+        "token_source",
+    )
 
     def __init__(self, endpoint: Endpoint) -> None:
         config = endpoint.config
@@ -37,6 +49,7 @@ class Preparation:
         self.renderer: Renderer = renderer_of(config)
         # Whether plain http may be used is judged when sending: the operator may have changed his mind since.
         self._target = target_of(config.url, pool_of(endpoint.id, endpoint.revision), allow_http=True)
+        self.token_source = _token_source(endpoint, self._target)
         self._signer = signer_of(config.signing or NoSigning())
         own = tuple((row.name, row.value.reveal()) for row in config.headers if row.name.lower() != "content-type")
         self._content_type = next(
@@ -57,8 +70,8 @@ class Preparation:
         )
         self._fixed = f"POST {self._target.path} HTTP/1.1\r\n{_lines((*start, *own, *authorization))}"
 
-    def request(self, delivery: Delivery, view: EventView, now: Millis) -> OutboundRequest:
-        """The request of the delivery's next attempt."""
+    def request(self, delivery: Delivery, view: EventView, now: Millis, token: str | None = None) -> OutboundRequest:
+        """The request of the delivery's next attempt, with the access token where the endpoint asks for one."""
         event = view.event
         number = delivery.attempts + 1
         timestamp = now // 1000
@@ -73,15 +86,34 @@ class Preparation:
         )
         headers += self._signer.sign(event.id, timestamp, rendered.body, headers)
         config = self.endpoint.config
+        shown, hidden, bearer = self._shown, self._hidden, ""
+        if token is not None:
+            bearer = f"Authorization: Bearer {token}\r\n"
+            shown, hidden = (*shown, ("Authorization", MASK)), (*spellings((token,)), *hidden)
         return OutboundRequest(
             target=self._target,
             url=config.url,
-            head=(self._fixed + _lines(headers)).encode("latin-1"),
+            head=(self._fixed + bearer + _lines(headers)).encode("latin-1"),
             body=rendered.body,
-            shown=self._shown + headers,
+            shown=shown + headers,
             timeout_seconds=config.timeout_seconds,
-            hidden=self._hidden,
+            hidden=hidden,
         )
+
+
+def _token_source(endpoint: Endpoint, target: Target) -> TokenSource | None:
+    """Where the endpoint's access tokens come from: the same way out, a pool of its own."""
+    config = endpoint.config
+    if not isinstance(config.authorization, OAuth2Authorization):
+        return None
+    at = target_of(config.authorization.token_url, token_pool_of(target.pool), allow_http=True)
+    at = msgspec.structs.replace(at, tenant=target.tenant, tls=target.tls, proxy=target.proxy)
+    return token_source(endpoint.tenant, config.authorization, at, config.timeout_seconds)
+
+
+def token_pool_of(pool: str) -> str:
+    """The name of the connections to the token server of an endpoint whose own have this name."""
+    return f"{pool}/token"
 
 
 def pool_of(endpoint_id: EndpointId, revision: int) -> str:

@@ -14,4 +14,9 @@ async def send(sender: Sender, request: OutboundRequest) -> Exchange:
     except Exception as error:  # noqa: BLE001  # a delivery must never hang because sending has a fault
         log.error("send.fault", error=type(error).__name__, exc_info=error)
         failure = TransportFailure(kind=ErrorKind.PROTOCOL, message="The request could not be sent.")
-        return Exchange(response=None, failure=failure, timings=Timings(total=0.0), address=None)
+        return not_sent(failure)
+
+
+def not_sent(failure: TransportFailure) -> Exchange:
+    """The exchange of a request that could not be sent at all."""
+    return Exchange(response=None, failure=failure, timings=Timings(total=0.0), address=None)

@@ -48,16 +48,17 @@ _JUDGED_STATUS: Final[dict[int, tuple[Outcome, Effect]]] = {
 _PAUSING: Final = frozenset({429, 503})
 
 
-def verdict_of(exchange: Exchange) -> ExchangeVerdict:
-    """A status that was read decides, even if the rest of the answer was too large to read; else the failure does."""
+def verdict_of(exchange: Exchange, *, may_refresh: bool = False) -> ExchangeVerdict:
+    """A status that was read decides, even if the rest of the answer was too large to read; else the failure does. After a
+    401 to an access token that `may_refresh`, one more attempt with a new one is fair."""
     response, failure = exchange.response, exchange.failure
     if response is not None and response.status >= 200:
-        return _DELIVERED if response.status < 300 else _refusal(response)
+        return _DELIVERED if response.status < 300 else _refusal(response, may_refresh=may_refresh)
     assert failure is not None
     return _failed(failure)
 
 
-def _refusal(response: Response) -> ExchangeVerdict:
+def _refusal(response: Response, *, may_refresh: bool) -> ExchangeVerdict:
     status = response.status
     outcome, effect = _JUDGED_STATUS.get(status, ("retry", "none"))
     if status in _PAUSING and retry_after_ms(response.headers, 0) is not None:
@@ -65,7 +66,12 @@ def _refusal(response: Response) -> ExchangeVerdict:
     message = f"The receiver answered {status}."
     if status < 400:
         message += " Redirects are not followed."
-    return ExchangeVerdict(outcome=outcome, error=AttemptError(kind=ErrorKind.STATUS, message=message), effect=effect)
+    return ExchangeVerdict(
+        outcome=outcome,
+        error=AttemptError(kind=ErrorKind.STATUS, message=message),
+        effect=effect,
+        at_once=status == 401 and may_refresh,
+    )
 
 
 def _failed(failure: TransportFailure) -> ExchangeVerdict:
@@ -86,10 +92,12 @@ def settlement_of(  # noqa: PLR0917 (what is judged, then the circumstances, in 
     now: Millis,
     jitter: float,
     attempt_id: AttemptId,
+    *,
+    may_refresh: bool = False,
 ) -> Settled:
     """The settlement of an attempt that ended `now`; `jitter` in [0, 1). What uses no step of the schedule (a pause, a 410,
     one repetition at once) does not look at the delivery's age either: nothing dies of its endpoint's pause."""
-    verdict = verdict_of(exchange)
+    verdict = verdict_of(exchange, may_refresh=may_refresh)
     step_taken, reason, schedule_step, at_once = Step.RETRY, None, delivery.step, 0
     due_at, effect, resume_at = now, verdict.effect, None
     if verdict.outcome == "delivered":

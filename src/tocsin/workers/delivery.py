@@ -9,16 +9,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Final
 
+from tocsin.authorizing.oauth2 import Token
+from tocsin.authorizing.tokens import Tokens
 from tocsin.errors import Conflict, StorageFull, StoreUnavailable
 from tocsin.model.attempt import Settlement
 from tocsin.model.delivery import Claim, Delivery
 from tocsin.model.endpoint import Standing
 from tocsin.model.event_view import EventView
-from tocsin.model.exchange import OutboundRequest
+from tocsin.model.exchange import OutboundRequest, TransportFailure
 from tocsin.model.ids import IdMint, Millis
 from tocsin.pipeline.fanout import Fan
 from tocsin.pipeline.prepare import Preparation
-from tocsin.pipeline.send import send
+from tocsin.pipeline.send import not_sent, send
 from tocsin.pipeline.settle import Settle
 from tocsin.ports import Fanned, Holder, Queue, Sender
 from tocsin.rules.health import standing_after
@@ -44,6 +46,7 @@ class DeliveryWorker:
         queue: Queue,
         holder: Holder,
         sender: Sender,
+        tokens: Tokens,
         endpoints: Endpoints,
         mint: IdMint,
         now_ms: Callable[[], Millis],
@@ -54,6 +57,7 @@ class DeliveryWorker:
         self._queue = queue
         self._holder = holder
         self._sender = sender
+        self._tokens = tokens
         self._endpoints = endpoints
         self._mint = mint
         self._now_ms = now_ms
@@ -187,12 +191,15 @@ class DeliveryWorker:
     async def _deliver(self, lane: Lane, preparation: Preparation, claim: Claim, view: EventView) -> None:
         delivery = claim.delivery
         started_at = self._now_ms()
-        request = self._prepared(preparation, delivery, view, started_at)
+        source = preparation.token_source
+        token = None if source is None else await self._tokens.token(source)
+        value = token.value if isinstance(token, Token) else None
+        request = self._prepared(preparation, delivery, view, self._now_ms(), value)
         if isinstance(request, str):
             await self._give_back(lane, delivery.number, request)
             return
         self._out.add(delivery.number)
-        exchange = await send(self._sender, request)
+        exchange = not_sent(token) if isinstance(token, TransportFailure) else await send(self._sender, request)
         lane.in_flight -= 1
         self._out.discard(delivery.number)
         settled = settlement_of(
@@ -204,18 +211,23 @@ class DeliveryWorker:
             now=self._now_ms(),
             jitter=self._jitter(),
             attempt_id=self._mint.attempt(),
+            may_refresh=isinstance(token, Token) and not token.is_second,
         )
+        if source is not None and isinstance(token, Token):
+            self._tokens.follow(source, token, exchange)
         self._metrics.attempts[settled.settlement.attempt.outcome].inc()
         self._follow(lane, preparation, settled)
         self._settle.add(settled.settlement)
         self._ready.list(lane)
 
     @staticmethod
-    def _prepared(preparation: Preparation, delivery: Delivery, view: EventView, now: Millis) -> OutboundRequest | str:
+    def _prepared(
+        preparation: Preparation, delivery: Delivery, view: EventView, now: Millis, token: str | None
+    ) -> OutboundRequest | str:
         """The request, or why there is none: the format was changed since fan-out, or the event cannot be rendered."""
         try:
             if preparation.renderer.expresses(view):
-                return preparation.request(delivery, view, now)
+                return preparation.request(delivery, view, now, token)
         except Exception as error:  # noqa: BLE001  # one event must neither hang nor stop the others
             log.error("prepare.fault", delivery=delivery.id, exc_info=error)
             return "the request could not be prepared"
