@@ -42,7 +42,7 @@ TRANSITIONS: Final[Mapping[tuple[DeliveryState, Step], DeliveryState]] = {
 
 
 class NewDelivery(Noun, frozen=True, kw_only=True):
-    """A delivery that fan-out has decided on. `keys` is empty for an endpoint without order."""
+    """A delivery that was decided on. `keys` is empty for an endpoint without order; `due_at` None: at once."""
 
     id: DeliveryId
     tenant: str
@@ -51,6 +51,7 @@ class NewDelivery(Noun, frozen=True, kw_only=True):
     created_at: int
     lane: int = 0
     keys: tuple[str, ...] = ()
+    due_at: int | None = None
 
 
 class Delivery(Noun, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ DeliveryId = NewType("DeliveryId", str)
 AttemptId = NewType("AttemptId", str)
 KeyId = NewType("KeyId", str)
 AuditId = NewType("AuditId", str)
+ReplayId = NewType("ReplayId", str)
 Millis = int
 """Milliseconds since 1970-01-01 UTC."""
 
@@ -83,6 +84,9 @@ class IdMint:
 
     def audit(self) -> AuditId:
         return AuditId("aud_" + self.uuid())
+
+    def replay(self) -> ReplayId:
+        return ReplayId("rpl_" + self.uuid())
 
 
 def plain_uuid(identifier: str) -> str:

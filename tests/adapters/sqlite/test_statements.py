@@ -19,11 +19,14 @@ SQL = sorted(
 )
 OWN_LOOPS = "run by the loops of the server, for all tenants"
 BY_ENDPOINT = "the endpoint was read with its tenant in the same request"
+BY_REPLAY = "the replay was read with its tenant in the same request"
 WITHOUT_TENANT = {
     "attempt_detail": OWN_LOOPS,
     "cancel": "the delivery was read with its tenant in the same request",
     "cancel_endpoint": BY_ENDPOINT,
+    "cancel_replay": BY_REPLAY,
     "cancelled_among": OWN_LOOPS,
+    "change_replay": BY_REPLAY,
     "change_endpoint": BY_ENDPOINT,
     "claims_by_number": OWN_LOOPS,
     "commit_group": OWN_LOOPS,
@@ -31,11 +34,13 @@ WITHOUT_TENANT = {
     "delivery_head": OWN_LOOPS,
     "directory_revision": OWN_LOOPS,
     "due": OWN_LOOPS,
+    "end_replay": BY_REPLAY,
     "endpoints_since": OWN_LOOPS,
     "epoch": OWN_LOOPS,
     "event_id": OWN_LOOPS,
     "event_of_delivery": "the delivery was read with its tenant in the same request",
     "events_after": OWN_LOOPS,
+    "fanned_position": OWN_LOOPS,
     "head": OWN_LOOPS,
     "in_lines": OWN_LOOPS,
     "line_head": OWN_LOOPS,
@@ -44,6 +49,7 @@ WITHOUT_TENANT = {
     "move_commit_group": OWN_LOOPS,
     "move_cursor": OWN_LOOPS,
     "move_directory": OWN_LOOPS,
+    "move_replay": OWN_LOOPS,
     "next_due": OWN_LOOPS,
     "position_at": "a time is not a secret: it only finds a place in the log",
     "release_ended_lines": OWN_LOOPS,
@@ -52,6 +58,8 @@ WITHOUT_TENANT = {
     "remove_lines": OWN_LOOPS,
     "remove_standing": BY_ENDPOINT,
     "removed_endpoints": OWN_LOOPS,
+    "replay_pending": OWN_LOOPS,
+    "replay_position": OWN_LOOPS,
     "settle": OWN_LOOPS,
     "standings": OWN_LOOPS,
     "take_cursor": OWN_LOOPS,

@@ -63,7 +63,7 @@ class SqliteQueue:
             moved = (new.position, new.endpoint, holder.partition, holder.epoch, old.position, old.endpoint)
             if not write(connection, "move_cursor", (*moved, directory_revision)):
                 return None
-            return self._add(connection, deliveries)
+            return self.add(connection, deliveries)
 
         def is_in(connection: apsw.Connection) -> bool:
             where = read_one(connection, "cursor", (holder.partition, holder.epoch))
@@ -71,9 +71,10 @@ class SqliteQueue:
 
         return await self._writer.run(Rank.FANOUT, transaction, is_in)
 
-    def _add(
+    def add(
         self, connection: apsw.Connection, deliveries: Sequence[NewDelivery], resend_of: int | None = None
     ) -> list[Fanned]:
+        """Insert deliveries within the caller's transaction, with the next numbers."""
         number = self._head if self._head is not None else _delivery_head(connection)
         rows: list[Row] = []
         fanned: list[Fanned] = []
@@ -90,7 +91,7 @@ class SqliteQueue:
                     new.position,
                     new.lane,
                     blocked,
-                    new.created_at,
+                    new.created_at if new.due_at is None else new.due_at,
                     new.created_at,
                     resend_of,
                 )
@@ -137,7 +138,7 @@ class SqliteQueue:
             ended = [s.delivery for s in settlements if s.ends]
             retried = [s.delivery for s in settlements if not s.ends]
             ended.extend(cast("int", number) for (number,) in read_among(connection, "cancelled_among", (), retried))
-            return _claims(connection, leave_lines(connection, ended))
+            return claims_of(connection, leave_lines(connection, ended))
 
         def is_in(connection: apsw.Connection) -> bool:
             return bool(rows) and read_one(connection, "attempt_detail", rows[0][:1]) == rows[0][1:2]
@@ -159,7 +160,7 @@ class SqliteQueue:
                 return []
             rows = connection.execute(statement("cancel"), (reason, now, listed(numbers))).fetchall()
             cancelled = [number for (number,) in cast("list[tuple[int]]", rows)]
-            return _claims(connection, leave_lines(connection, [n for n in cancelled if n not in in_flight]))
+            return claims_of(connection, leave_lines(connection, [n for n in cancelled if n not in in_flight]))
 
         return await self._writer.run(Rank.REST, transaction)
 
@@ -167,7 +168,7 @@ class SqliteQueue:
         def transaction(connection: apsw.Connection) -> Fanned | None:
             if read_one(connection, "event_of_delivery", (original,)) != (new.position,):
                 return None
-            return self._add(connection, [new], resend_of=original)[0]
+            return self.add(connection, [new], resend_of=original)[0]
 
         return await self._writer.run(Rank.REST, transaction)
 
@@ -181,7 +182,8 @@ def _claim_of(row: Row) -> Claim:
     return Claim(delivery=delivery_of(row[:DELIVERY_COLUMNS]), event=event_of(row[DELIVERY_COLUMNS:]))
 
 
-def _claims(connection: apsw.Connection, numbers: Sequence[int]) -> list[Claim]:
+def claims_of(connection: apsw.Connection, numbers: Sequence[int]) -> list[Claim]:
+    """Those of these deliveries that are ready, with their events."""
     return [_claim_of(row) for row in read_among(connection, "claims_by_number", (), numbers)]
 
 

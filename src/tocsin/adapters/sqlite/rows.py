@@ -11,8 +11,10 @@ from tocsin.model.access import ApiKey, Role
 from tocsin.model.attempt import Attempt
 from tocsin.model.delivery import Delivery
 from tocsin.model.event import CloudContext, Event, NewEvent
+from tocsin.model.filter import Filter
 from tocsin.model.ids import DeliveryId, EndpointId, EventId, KeyId
 from tocsin.model.job import JobRow
+from tocsin.model.replay import Replay
 from tocsin.ports import DeliveryView, JobView, StoredEndpoint
 
 encode = msgspec.json.Encoder().encode
@@ -20,6 +22,8 @@ _decode_cloud = msgspec.json.Decoder(CloudContext).decode
 _decode_attempt = msgspec.json.Decoder(Attempt).decode
 decode_job_row = msgspec.json.Decoder(JobRow).decode
 _decode_keys = msgspec.json.Decoder(tuple[str, ...]).decode
+
+_decode_filters = msgspec.json.Decoder(tuple[Filter, ...]).decode
 
 EVENT_COLUMNS = 12
 DELIVERY_COLUMNS = 9
@@ -151,3 +155,11 @@ def delivery_view_of(row: Row) -> DeliveryView:
 def attempt_of(detail: bytes, body: bytes) -> Attempt:
     """From a row of `attempts.sql`, with the body of this or an earlier attempt."""
     return msgspec.structs.replace(_decode_attempt(detail), request_body=body)
+
+
+def replay_of(row: Row) -> Replay:
+    """From the columns of `replays.sql`."""
+    fields: dict[str, object] = dict(zip(Replay.__struct_fields__, row, strict=True))
+    fields["filters"] = _decode_filters(cast("bytes", fields["filters"]))
+    fields["new_webhook_ids"] = bool(fields["new_webhook_ids"])
+    return msgspec.convert(fields, Replay)

@@ -20,6 +20,7 @@ from tocsin.adapters.sqlite.directory import SqliteDirectory
 from tocsin.adapters.sqlite.log import SqliteLog
 from tocsin.adapters.sqlite.queue import SqliteQueue
 from tocsin.adapters.sqlite.readers import Readers
+from tocsin.adapters.sqlite.replays import SqliteReplays
 from tocsin.adapters.sqlite.views import SqliteAnswers, SqliteViews
 from tocsin.adapters.sqlite.writer import Writer
 from tocsin.errors import Misconfigured
@@ -49,6 +50,7 @@ class SqliteStore:
         self._checkpoints = _Checkpoints(path, self._writer, self._readers)
         self.log = SqliteLog(self._writer, self._readers, now_ms)
         self.queue = SqliteQueue(self._writer, self._readers)
+        self.replays = SqliteReplays(self._writer, self._readers, self.queue.add)
         self.directory = SqliteDirectory(self._writer, self._readers)
         self.views = SqliteViews(self._readers)
         self.answers = SqliteAnswers(self._writer, self._readers)

@@ -1,8 +1,4 @@
-"""What the pipeline needs of the outside world: each method is one transaction (or one request), and all take many.
-
-The ports carry a holder from the first day: on the embedded store there is one, and it is always this
-process.
-"""
+"""What changes: the log, deliveries, endpoints and keys, what is sent, and secrets."""
 
 from __future__ import annotations
 
@@ -11,13 +7,12 @@ from typing import Final, Protocol
 
 from tocsin.errors import TocsinError
 from tocsin.model.access import ApiKey
-from tocsin.model.attempt import Attempt, Settlement
-from tocsin.model.delivery import Claim, DeliveryState, NewDelivery
+from tocsin.model.attempt import Settlement
+from tocsin.model.delivery import Claim, NewDelivery
 from tocsin.model.endpoint import Standing
 from tocsin.model.event import Event
 from tocsin.model.exchange import Exchange, OutboundRequest
-from tocsin.model.ids import DeliveryId, EndpointId, EventId, KeyId
-from tocsin.model.job import JobRow
+from tocsin.model.ids import EndpointId, KeyId
 from tocsin.model.noun import Noun
 from tocsin.model.submission import Accepted, Decide, Needs, StoredAnswer, Submission
 
@@ -185,117 +180,6 @@ class Answers(Protocol):
 
     async def keep(self, tenant: str, route: str, key: str, answer: StoredAnswer, now: int) -> None:
         """Keep it for 24 hours."""
-
-
-class Page(Noun, frozen=True, kw_only=True):
-    """What a list asks for: at most `limit` rows before `before` (a number or position; None: from the newest).
-    `tenant` None: all (the operator). Times in ms, `[since, until)` over the time of acceptance."""
-
-    tenant: str | None
-    limit: int
-    before: int | None = None
-    since: int | None = None
-    until: int | None = None
-
-
-class EndpointQuery(Page, frozen=True, kw_only=True):
-    """Filters of the list of endpoints."""
-
-
-class DeliveryQuery(Page, frozen=True, kw_only=True):
-    """Filters of the list of deliveries."""
-
-    endpoint: EndpointId | None = None
-    event: EventId | None = None
-    job: str | None = None
-    state: DeliveryState | None = None
-    event_type: str | None = None
-
-
-class EventQuery(Page, frozen=True, kw_only=True):
-    """Filters of the list of events."""
-
-    type: str | None = None
-    subject_type: str | None = None
-    subject_id: str | None = None
-
-
-class JobQuery(Page, frozen=True, kw_only=True):
-    """Filters of the list of jobs."""
-
-    state: str | None = None
-    job_type: str | None = None
-    parent: str | None = None
-
-
-class KeyQuery(Page, frozen=True, kw_only=True):
-    """Filters of the list of API keys."""
-
-
-class DeliveryView(Noun, frozen=True, kw_only=True):
-    """A delivery as people see it. `number` is its place, for cursors."""
-
-    number: int
-    id: DeliveryId
-    tenant: str
-    endpoint_id: EndpointId
-    event_id: EventId
-    event_type: str
-    subject_type: str
-    subject_id: str
-    state: DeliveryState
-    reason: str | None
-    blocked: int
-    attempts: int
-    created_at: int
-    due_at: int
-    settled_at: int | None
-    resend_of: DeliveryId | None
-    endpoint: int
-
-
-class JobView(Noun, frozen=True, kw_only=True):
-    """A job as people see it; times in ms."""
-
-    number: int
-    tenant: str
-    row: JobRow
-    created_at: int
-    updated_at: int
-
-
-class StatsView(Noun, frozen=True, kw_only=True):
-    """Numbers over everything a tenant has (None: all). `oldest_pending_at` in ms."""
-
-    pending: int
-    dead: int
-    oldest_pending_at: int | None
-    head: int
-
-
-class Views(Protocol):
-    """The read side: pages, newest first, fetched whole, limited in time. Every statement binds the tenant."""
-
-    async def endpoints(self, query: EndpointQuery) -> list[StoredEndpoint]: ...
-
-    async def deliveries(self, query: DeliveryQuery) -> list[DeliveryView]: ...
-
-    async def delivery(self, delivery_id: DeliveryId, tenant: str | None) -> DeliveryView | None: ...
-
-    async def attempts(self, delivery: int, tenant: str | None) -> list[Attempt]:
-        """The attempts of a delivery, request bodies filled in, oldest first."""
-
-    async def events(self, query: EventQuery) -> list[Event]: ...
-
-    async def event(self, event_id: EventId, tenant: str | None) -> Event | None: ...
-
-    async def jobs(self, query: JobQuery) -> list[JobView]: ...
-
-    async def job(self, job_id: str, tenant: str | None) -> JobView | None: ...
-
-    async def keys(self, query: KeyQuery) -> list[tuple[int, ApiKey]]: ...
-
-    async def stats(self, tenant: str | None) -> StatsView: ...
 
 
 class Sender(Protocol):

@@ -1,0 +1,138 @@
+"""Replays: made, moved on, ended. A step's deliveries and its checkpoint share a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, cast
+
+import apsw
+import msgspec
+
+from tocsin.adapters.sqlite.lines import leave_lines
+from tocsin.adapters.sqlite.queue import claims_of
+from tocsin.adapters.sqlite.readers import Readers
+from tocsin.adapters.sqlite.rows import encode, event_of, replay_of
+from tocsin.adapters.sqlite.statements import Row, Values, read_one, read_page, statement_with, write
+from tocsin.adapters.sqlite.views import position_at
+from tocsin.adapters.sqlite.writer import Rank, Writer
+from tocsin.model.delivery import Claim, NewDelivery
+from tocsin.model.ids import Millis, ReplayId
+from tocsin.model.replay import Replay, ReplayState
+from tocsin.ports import Candidates, Fanned, ReplayQuery
+
+SPAN: Final = 20_000
+"""Positions that one page of candidates looks at, at most."""
+
+
+class SqliteReplays:
+    """`ports.Replays` on the embedded store. `add_deliveries` is the queue's: it numbers them."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        readers: Readers,
+        add_deliveries: Callable[[apsw.Connection, Sequence[NewDelivery]], list[Fanned]],
+    ) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._add_deliveries = add_deliveries
+
+    async def span(self, since: Millis | None, until: Millis | None) -> tuple[int, int]:
+        def query(connection: apsw.Connection) -> tuple[int, int]:
+            first = 1 if since is None else position_at(connection, since)
+            (fanned,) = cast("tuple[int]", read_one(connection, "fanned_position"))
+            end = fanned if until is None else min(fanned, position_at(connection, until) - 1)
+            return first - 1, end
+
+        return await self._readers.run(query)
+
+    async def add(self, replay: Replay) -> Replay:
+        new: Row = (
+            replay.id,
+            replay.tenant,
+            replay.endpoint,
+            encode(replay.filters),
+            replay.only,
+            replay.rate_per_second,
+            int(replay.new_webhook_ids),
+            replay.since,
+            replay.until,
+            replay.position,
+            replay.last,
+            replay.total,
+            replay.created_at,
+        )
+        (number,) = cast(
+            "tuple[int]", await self._writer.run(Rank.REST, lambda connection: read_one(connection, "add_replay", new))
+        )
+        return msgspec.structs.replace(replay, number=number)
+
+    async def replay(self, replay_id: ReplayId, tenant: str | None) -> Replay | None:
+        values: Values = {"id": replay_id, "tenant": tenant, "limit": 1}
+        rows = await self._readers.run(lambda c: read_page(c, "replays", values))
+        return replay_of(rows[0]) if rows else None
+
+    async def replays(self, query: ReplayQuery) -> list[Replay]:
+        values: Values = {
+            "tenant": query.tenant,
+            "before": query.before,
+            "limit": query.limit,
+            "endpoint": query.endpoint,
+            "state": query.state,
+        }
+        return await self._readers.run(lambda c: [replay_of(row) for row in read_page(c, "replays", values)])
+
+    async def under_way(self) -> list[Replay]:
+        return await self._readers.run(lambda c: [replay_of(row) for row in read_page(c, "replays", {}, "under_way")])
+
+    async def candidates(self, replay: Replay, after: int, limit: int) -> Candidates:
+        until = min(replay.last, after + SPAN)
+        values: Values = {"tenant": replay.tenant, "after": after, "last": until, "limit": limit}
+        if replay.only != "all":
+            values = {**values, "endpoint": replay.endpoint}
+
+        def query(connection: apsw.Connection) -> Candidates:
+            text = statement_with("replay_candidates", frozenset({replay.only}))
+            events = [event_of(row) for row in connection.execute(text, values).fetchall()]
+            end = events[-1].position if len(events) == limit else until
+            return Candidates(events=tuple(events), end=end)
+
+        return await self._readers.run(query)
+
+    async def pending(self, number: int) -> int:
+        row = await self._readers.run(lambda connection: read_one(connection, "replay_pending", (number,)))
+        return cast("int", row[0]) if row else 0
+
+    async def move(self, number: int, old: int, new: int, deliveries: Sequence[NewDelivery]) -> list[Fanned] | None:
+        def transaction(connection: apsw.Connection) -> list[Fanned] | None:
+            if not write(connection, "move_replay", (new, len(deliveries), number, old)):
+                return None
+            return self._add_deliveries(connection, deliveries)
+
+        def is_in(connection: apsw.Connection) -> bool:
+            return read_one(connection, "replay_position", (number,)) == (new,)
+
+        return await self._writer.run(Rank.REST, transaction, is_in)
+
+    async def change(self, replay: Replay, to: ReplayState, reason: str | None, now: Millis) -> bool:
+        is_over = to not in {ReplayState.RUNNING, ReplayState.PAUSED}
+
+        def transaction(connection: apsw.Connection) -> bool:
+            if not write(connection, "change_replay", (to, reason, replay.number, replay.state)):
+                return False
+            if is_over:
+                write(connection, "end_replay", (now, replay.number))
+            return True
+
+        return await self._writer.run(Rank.REST, transaction)
+
+    async def cancel_pending(self, number: int, in_flight: frozenset[int], now: Millis) -> list[Claim] | None:
+        def transaction(connection: apsw.Connection) -> list[Claim] | None:
+            cursor = connection.execute(statement_with("cancel_replay", frozenset()), (now, number))
+            cancelled = [cast("int", row[0]) for row in cursor.fetchall()]
+            if not cancelled:
+                write(connection, "end_replay", (now, number))
+                return None
+            return claims_of(connection, leave_lines(connection, [n for n in cancelled if n not in in_flight]))
+
+        return await self._writer.run(Rank.REST, transaction)

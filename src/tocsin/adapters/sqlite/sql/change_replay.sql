@@ -1,0 +1,1 @@
+UPDATE replay SET state = ?, reason = ? WHERE number = ? AND state = ?

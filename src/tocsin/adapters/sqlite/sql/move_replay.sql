@@ -1,0 +1,1 @@
+UPDATE replay SET position = ?, made = made + ? WHERE number = ? AND position = ? AND state = 'running'

@@ -1,0 +1,1 @@
+SELECT count(*) FROM delivery WHERE lane = ? AND lane > 0 AND state = 'pending'

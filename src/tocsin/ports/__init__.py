@@ -1,0 +1,70 @@
+"""What the pipeline needs of the outside world: each method is one transaction (or one request), and all take many.
+
+The ports carry a holder from the first day: on the embedded store there is one, and it is always this
+process.
+"""
+
+from __future__ import annotations
+
+from tocsin.ports.reading import (
+    DeliveryQuery,
+    DeliveryView,
+    EndpointQuery,
+    EventQuery,
+    JobQuery,
+    JobView,
+    KeyQuery,
+    Page,
+    ReplayQuery,
+    StatsView,
+    Views,
+)
+from tocsin.ports.replaying import Candidates, Replays
+from tocsin.ports.writing import (
+    BEGINNING,
+    Answers,
+    Cursor,
+    Directory,
+    DuePage,
+    Fanned,
+    Holder,
+    Log,
+    Place,
+    Queue,
+    SecretBox,
+    Sender,
+    StandingStore,
+    StoredEndpoint,
+    Waiting,
+)
+
+__all__ = [
+    "BEGINNING",
+    "Answers",
+    "Candidates",
+    "Cursor",
+    "DeliveryQuery",
+    "DeliveryView",
+    "Directory",
+    "DuePage",
+    "EndpointQuery",
+    "EventQuery",
+    "Fanned",
+    "Holder",
+    "JobQuery",
+    "JobView",
+    "KeyQuery",
+    "Log",
+    "Page",
+    "Place",
+    "Queue",
+    "ReplayQuery",
+    "Replays",
+    "SecretBox",
+    "Sender",
+    "StandingStore",
+    "StatsView",
+    "StoredEndpoint",
+    "Views",
+    "Waiting",
+]

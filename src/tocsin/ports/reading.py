@@ -1,0 +1,133 @@
+"""The read side: what lists and pages ask for, and what they get."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from tocsin.model.access import ApiKey
+from tocsin.model.attempt import Attempt
+from tocsin.model.delivery import DeliveryState
+from tocsin.model.event import Event
+from tocsin.model.ids import DeliveryId, EndpointId, EventId
+from tocsin.model.job import JobRow
+from tocsin.model.noun import Noun
+from tocsin.model.replay import ReplayState
+from tocsin.ports.writing import StoredEndpoint
+
+
+class Page(Noun, frozen=True, kw_only=True):
+    """What a list asks for: at most `limit` rows before `before` (a number or position; None: from the newest).
+    `tenant` None: all (the operator). Times in ms, `[since, until)` over the time of acceptance."""
+
+    tenant: str | None
+    limit: int
+    before: int | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+class EndpointQuery(Page, frozen=True, kw_only=True):
+    """Filters of the list of endpoints."""
+
+
+class DeliveryQuery(Page, frozen=True, kw_only=True):
+    """Filters of the list of deliveries."""
+
+    endpoint: EndpointId | None = None
+    event: EventId | None = None
+    job: str | None = None
+    state: DeliveryState | None = None
+    event_type: str | None = None
+
+
+class EventQuery(Page, frozen=True, kw_only=True):
+    """Filters of the list of events."""
+
+    type: str | None = None
+    subject_type: str | None = None
+    subject_id: str | None = None
+
+
+class JobQuery(Page, frozen=True, kw_only=True):
+    """Filters of the list of jobs."""
+
+    state: str | None = None
+    job_type: str | None = None
+    parent: str | None = None
+
+
+class KeyQuery(Page, frozen=True, kw_only=True):
+    """Filters of the list of API keys."""
+
+
+class ReplayQuery(Page, frozen=True, kw_only=True):
+    """Filters of the list of replays."""
+
+    endpoint: EndpointId | None = None
+    state: ReplayState | None = None
+
+
+class DeliveryView(Noun, frozen=True, kw_only=True):
+    """A delivery as people see it. `number` is its place, for cursors."""
+
+    number: int
+    id: DeliveryId
+    tenant: str
+    endpoint_id: EndpointId
+    event_id: EventId
+    event_type: str
+    subject_type: str
+    subject_id: str
+    state: DeliveryState
+    reason: str | None
+    blocked: int
+    attempts: int
+    created_at: int
+    due_at: int
+    settled_at: int | None
+    resend_of: DeliveryId | None
+    endpoint: int
+
+
+class JobView(Noun, frozen=True, kw_only=True):
+    """A job as people see it; times in ms."""
+
+    number: int
+    tenant: str
+    row: JobRow
+    created_at: int
+    updated_at: int
+
+
+class StatsView(Noun, frozen=True, kw_only=True):
+    """Numbers over everything a tenant has (None: all). `oldest_pending_at` in ms."""
+
+    pending: int
+    dead: int
+    oldest_pending_at: int | None
+    head: int
+
+
+class Views(Protocol):
+    """The read side: pages, newest first, fetched whole, limited in time. Every statement binds the tenant."""
+
+    async def endpoints(self, query: EndpointQuery) -> list[StoredEndpoint]: ...
+
+    async def deliveries(self, query: DeliveryQuery) -> list[DeliveryView]: ...
+
+    async def delivery(self, delivery_id: DeliveryId, tenant: str | None) -> DeliveryView | None: ...
+
+    async def attempts(self, delivery: int, tenant: str | None) -> list[Attempt]:
+        """The attempts of a delivery, request bodies filled in, oldest first."""
+
+    async def events(self, query: EventQuery) -> list[Event]: ...
+
+    async def event(self, event_id: EventId, tenant: str | None) -> Event | None: ...
+
+    async def jobs(self, query: JobQuery) -> list[JobView]: ...
+
+    async def job(self, job_id: str, tenant: str | None) -> JobView | None: ...
+
+    async def keys(self, query: KeyQuery) -> list[tuple[int, ApiKey]]: ...
+
+    async def stats(self, tenant: str | None) -> StatsView: ...

@@ -1,0 +1,56 @@
+"""Replays: what they need of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tocsin.model.delivery import Claim, NewDelivery
+from tocsin.model.event import Event
+from tocsin.model.ids import ReplayId
+from tocsin.model.noun import Noun
+from tocsin.model.replay import Replay, ReplayState
+from tocsin.ports.reading import ReplayQuery
+from tocsin.ports.writing import Fanned
+
+
+class Candidates(Noun, frozen=True, kw_only=True):
+    """Events that a replay may take, oldest first; everything up to and including position `end` was looked at."""
+
+    events: tuple[Event, ...]
+    end: int
+
+
+class Replays(Protocol):
+    """Replays and their lanes."""
+
+    async def span(self, since: int | None, until: int | None) -> tuple[int, int]:
+        """The positions accepted in `[since, until)` (ms): behind the first, up to and including the second, which is no
+        further than fan-out has read."""
+
+    async def add(self, replay: Replay) -> Replay:
+        """Store a new one: the store gives `number`."""
+
+    async def replay(self, replay_id: ReplayId, tenant: str | None) -> Replay | None:
+        """One, seen by a tenant (None: the operator), with its progress of the moment."""
+
+    async def replays(self, query: ReplayQuery) -> list[Replay]: ...
+
+    async def under_way(self) -> list[Replay]:
+        """Those that run or are paused."""
+
+    async def candidates(self, replay: Replay, after: int, limit: int) -> Candidates:
+        """Events behind position `after` that `only` allows; filters are not judged."""
+
+    async def pending(self, number: int) -> int:
+        """How many of its deliveries are unsettled."""
+
+    async def move(self, number: int, old: int, new: int, deliveries: Sequence[NewDelivery]) -> list[Fanned] | None:
+        """Insert deliveries and move the replay from position `old` to `new`, in one transaction; None when it does not run or
+        is not at `old`."""
+
+    async def change(self, replay: Replay, to: ReplayState, reason: str | None, now: int) -> bool:
+        """Change its state if it is still the one in `replay`; an end keeps its final numbers."""
+
+    async def cancel_pending(self, number: int, in_flight: frozenset[int], now: int) -> list[Claim] | None:
+        """Cancel some of what is pending; gives the deliveries that became ready by it, None when nothing was pending."""
