@@ -50,7 +50,7 @@ def test_the_page_shows_the_vectors():
     standard_vector = re.search(r"```text\nsecret .*?```", PAGE, re.DOTALL).group()
     fields = dict(re.split(r"\s+", line, maxsplit=1) for line in standard_vector.splitlines()[1:-1])
     signed = signer_of(standard(fields["secret"])).sign(
-        fields["webhook-id"], int(fields["webhook-timestamp"]), fields["body"].encode()
+        fields["webhook-id"], int(fields["webhook-timestamp"]), fields["body"].encode(), ()
     )
     assert signed == (("webhook-signature", fields["webhook-signature"]),)
     key, body, signature = re.search(r"^key +(\S+)\nbody +(\S+)\nsha256, hex +(\S+)$", PAGE, re.MULTILINE).groups()
