@@ -21,7 +21,7 @@ _JWT_ID_BYTES: Final = 16
 class Tokens:
     """Tokens by source. Nothing of them is stored: after a restart they are asked for again.
 
-    A token that a receiver refuses is dropped; the one fetched next is marked as second, so that it does not make a
+    A token that a receiver refuses has expired; the one that replaces it is marked as second, so that it does not make a
     delivery try again at once a second time, until some request has succeeded with it.
     """
 
@@ -31,7 +31,6 @@ class Tokens:
         self._entropy = entropy
         self._kept: dict[bytes, Token] = {}
         self._fetches: dict[bytes, asyncio.Task[Token | TransportFailure]] = {}
-        self._refused: set[bytes] = set()
 
     async def token(self, source: TokenSource) -> Token | TransportFailure:
         """A token that is good now, or why there is none. Whoever stops waiting does not stop the others."""
@@ -45,25 +44,16 @@ class Tokens:
         return await asyncio.shield(fetch)
 
     def follow(self, source: TokenSource, token: Token, exchange: Exchange) -> None:
-        """What a receiver made of a token: after a 401 it is not used again, after a success it is beyond doubt."""
+        """What a receiver made of a token: after a 401 it is not used again, after a success it is beyond doubt. Another one
+        that was fetched meanwhile is left alone."""
+        kept = self._kept.get(source.key)
+        if kept is None or kept.value != token.value:
+            return
         status = exchange.response.status if exchange.response is not None else 0
         if status == 401:
-            self._refuse(source, token)
-        elif token.is_second and 200 <= status < 300:
-            self._accept(source, token)
-
-    def _refuse(self, source: TokenSource, token: Token) -> None:
-        """Another one that was fetched meanwhile is kept."""
-        kept = self._kept.get(source.key)
-        if kept is not None and kept.value == token.value:
-            del self._kept[source.key]
-            self._refused.add(source.key)
-
-    def _accept(self, source: TokenSource, token: Token) -> None:
-        kept = self._kept.get(source.key)
-        if kept is not None and kept.value == token.value:
+            self._kept[source.key] = msgspec.structs.replace(kept, expires_at=0, is_second=True)
+        elif kept.is_second and 200 <= status < 300:
             self._kept[source.key] = msgspec.structs.replace(kept, is_second=False)
-            self._refused.discard(source.key)
 
     async def close(self) -> None:
         """End what is under way."""
@@ -76,7 +66,9 @@ class Tokens:
         try:
             request = token_request(source, self._now_ms(), self._entropy(_JWT_ID_BYTES).hex())
             exchange = await self._sender.send(request)
-            token = token_of(exchange, request, self._now_ms(), is_second=source.key in self._refused)
+            before = self._kept.get(source.key)
+            is_second = before is not None and before.is_second
+            token = token_of(exchange, request, self._now_ms(), is_second=is_second)
         except Exception as error:  # noqa: BLE001  # a delivery must neither hang nor end because of a fault here
             log.error("token.fault", error=type(error).__name__)
             token = TransportFailure(kind=ErrorKind.TOKEN, message="The token could not be asked for.", reason="fault")
@@ -89,7 +81,5 @@ class Tokens:
     def _keep(self, key: bytes, token: Token) -> None:
         self._kept.pop(key, None)
         if len(self._kept) >= MAX_KEPT:
-            oldest = next(iter(self._kept))
-            del self._kept[oldest]
-            self._refused.discard(oldest)
+            del self._kept[next(iter(self._kept))]
         self._kept[key] = token

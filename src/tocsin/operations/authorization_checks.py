@@ -53,20 +53,29 @@ def _oauth2_errors(oauth2: OAuth2Authorization, *, allow_http: bool) -> Iterator
     at = "/authorization"
     yield from said(lambda: target_of(oauth2.token_url, "", allow_http=allow_http), f"{at}/token_url")
     assertion, secret = oauth2.assertion, oauth2.client_secret
-    if assertion is None and secret is None:
+    texts = {"client_id": oauth2.client_id, "grant_type": oauth2.grant_type, "scope": oauth2.scope or ""}
+    if secret is not None:
+        texts["client_secret"] = secret.reveal()
+    elif assertion is None:
         yield FieldError(f"{at}/client_secret", "A client secret or an assertion is needed.")
-    for name in ("client_id", "grant_type"):
-        if _has_control(getattr(oauth2, name)):
+    for name, text in texts.items():
+        if _has_control(text):
             yield FieldError(f"{at}/{name}", "It must not contain control characters.")
-    if secret is not None and _has_control(secret.reveal()):
-        yield FieldError(f"{at}/client_secret", "It must not contain control characters.")
-    if oauth2.credentials_in == "header" and oauth2.basic_encoding == "raw" and ":" in oauth2.client_id:
-        yield FieldError(f"{at}/client_id", "A client id with a colon needs the encoding rfc6749.")
+    if secret is not None and oauth2.credentials_in == "header" and oauth2.basic_encoding == "raw":
+        yield from _raw_errors(oauth2.client_id, secret.reveal())
     for name in oauth2.parameters:
         if name in RESERVED_PARAMETERS:
             yield FieldError(f"{at}/parameters/{escaped(name)}", "This parameter is set by Tocsin.")
     if assertion is not None:
         yield from said(lambda: check_private_key(assertion.private_key.reveal()), f"{at}/assertion/private_key")
+
+
+def _raw_errors(client_id: str, secret: str) -> Iterator[FieldError]:
+    """Unencoded, a colon would end the id early, and servers differ in how they read anything beyond ASCII."""
+    if ":" in client_id or not client_id.isascii():
+        yield FieldError("/authorization/client_id", "A client id that is sent raw is ASCII without a colon.")
+    if not secret.isascii():
+        yield FieldError("/authorization/client_secret", "A client secret that is sent raw is ASCII.")
 
 
 def _has_control(text: str) -> bool:

@@ -73,14 +73,15 @@ class TestEvents:
         self, preparation: Preparation, delivery: Delivery, view: EventView
     ) -> tuple[OutboundRequest, Exchange, bool]:
         """The request, what came of it, and whether a 401 to its access token may be answered with a new one."""
-        source = preparation.token_source
+        source, began = preparation.token_source, self._now_ms()
         if source is None:
-            request = preparation.request(delivery, view, self._now_ms())
+            request = preparation.request(delivery, view, began)
             return request, await send(self._sender, request), False
         token = await self._tokens.token(source)
+        now = self._now_ms()
         if isinstance(token, TransportFailure):
-            return preparation.request(delivery, view, self._now_ms()), not_sent(token), False
-        request = preparation.request(delivery, view, self._now_ms(), token.value)
+            return preparation.request(delivery, view, now), not_sent(token, now - began), False
+        request = preparation.request(delivery, view, now, token)
         exchange = await send(self._sender, request)
         self._tokens.follow(source, token, exchange)
         return request, exchange, not token.is_second

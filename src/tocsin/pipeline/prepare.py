@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from tocsin.authorizing import authorization_headers
-from tocsin.authorizing.oauth2 import TokenSource, token_source
+from tocsin.authorizing.oauth2 import Token, TokenSource, token_source
 from tocsin.formats import Renderer, renderer_of
 from tocsin.model.authorization import OAuth2Authorization
 from tocsin.model.delivery import Delivery
@@ -70,7 +70,7 @@ class Preparation:
         )
         self._fixed = f"POST {self._target.path} HTTP/1.1\r\n{_lines((*start, *own, *authorization))}"
 
-    def request(self, delivery: Delivery, view: EventView, now: Millis, token: str | None = None) -> OutboundRequest:
+    def request(self, delivery: Delivery, view: EventView, now: Millis, token: Token | None = None) -> OutboundRequest:
         """The request of the delivery's next attempt, with the access token where the endpoint asks for one."""
         event = view.event
         number = delivery.attempts + 1
@@ -88,8 +88,8 @@ class Preparation:
         config = self.endpoint.config
         shown, hidden, bearer = self._shown, self._hidden, ""
         if token is not None:
-            bearer = f"Authorization: Bearer {token}\r\n"
-            shown, hidden = (*shown, ("Authorization", MASK)), (*spellings((token,)), *hidden)
+            bearer = f"Authorization: Bearer {token.value}\r\n"
+            shown, hidden = (*shown, ("Authorization", MASK)), (*token.hidden, *hidden)
         return OutboundRequest(
             target=self._target,
             url=config.url,

@@ -17,6 +17,6 @@ async def send(sender: Sender, request: OutboundRequest) -> Exchange:
         return not_sent(failure)
 
 
-def not_sent(failure: TransportFailure) -> Exchange:
-    """The exchange of a request that could not be sent at all."""
-    return Exchange(response=None, failure=failure, timings=Timings(total=0.0), address=None)
+def not_sent(failure: TransportFailure, total_ms: float = 0.0) -> Exchange:
+    """The exchange of a request that could not be sent at all, `total_ms` after its attempt began."""
+    return Exchange(response=None, failure=failure, timings=Timings(total=total_ms), address=None)

@@ -43,6 +43,11 @@ def without(hidden: tuple[bytes, ...], response: Response) -> Response:
     return msgspec.structs.replace(response, body=body, headers=headers)
 
 
+def masked(text: str, hidden: tuple[bytes, ...]) -> str:
+    """A decoded text with every hidden value masked."""
+    return _masked(text, tuple(value.decode() for value in hidden))
+
+
 def _masked(field: str, texts: tuple[str, ...]) -> str:
     for text in texts:
         field = field.replace(text, MASK)

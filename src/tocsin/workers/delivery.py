@@ -191,15 +191,17 @@ class DeliveryWorker:
     async def _deliver(self, lane: Lane, preparation: Preparation, claim: Claim, view: EventView) -> None:
         delivery = claim.delivery
         started_at = self._now_ms()
+        self._out.add(delivery.number)
         source = preparation.token_source
-        token = None if source is None else await self._tokens.token(source)
-        value = token.value if isinstance(token, Token) else None
-        request = self._prepared(preparation, delivery, view, self._now_ms(), value)
+        granted = None if source is None else await self._tokens.token(source)
+        token, failure = (None, granted) if isinstance(granted, TransportFailure) else (granted, None)
+        now = started_at if source is None else self._now_ms()
+        request = self._prepared(preparation, delivery, view, now, token)
         if isinstance(request, str):
+            self._out.discard(delivery.number)
             await self._give_back(lane, delivery.number, request)
             return
-        self._out.add(delivery.number)
-        exchange = not_sent(token) if isinstance(token, TransportFailure) else await send(self._sender, request)
+        exchange = await send(self._sender, request) if failure is None else not_sent(failure, now - started_at)
         lane.in_flight -= 1
         self._out.discard(delivery.number)
         settled = settlement_of(
@@ -211,9 +213,9 @@ class DeliveryWorker:
             now=self._now_ms(),
             jitter=self._jitter(),
             attempt_id=self._mint.attempt(),
-            may_refresh=isinstance(token, Token) and not token.is_second,
+            may_refresh=token is not None and not token.is_second,
         )
-        if source is not None and isinstance(token, Token):
+        if source is not None and token is not None:
             self._tokens.follow(source, token, exchange)
         self._metrics.attempts[settled.settlement.attempt.outcome].inc()
         self._follow(lane, preparation, settled)
@@ -222,7 +224,7 @@ class DeliveryWorker:
 
     @staticmethod
     def _prepared(
-        preparation: Preparation, delivery: Delivery, view: EventView, now: Millis, token: str | None
+        preparation: Preparation, delivery: Delivery, view: EventView, now: Millis, token: Token | None
     ) -> OutboundRequest | str:
         """The request, or why there is none: the format was changed since fan-out, or the event cannot be rendered."""
         try:
