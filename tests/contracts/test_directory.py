@@ -92,7 +92,7 @@ async def test_keys_are_kept_by_hash_and_revoked_by_their_tenant(store: SqliteSt
 async def test_a_standing_is_replaced_and_goes_with_its_endpoint(store: SqliteStore, mint: IdMint) -> None:
     added = await store.directory.add_endpoint(endpoint(mint))
     await store.directory.save(Standing(endpoint=1, failures=1))
-    paused = Standing(endpoint=1, paused_until=77, failing_since=5, failures=2, reason="503", gone=True)
+    paused = Standing(endpoint=1, paused_until=77, failing_since=5, failures=2, reason="503", stopped="gone")
     await store.directory.save(paused)
     assert await store.directory.load() == [paused]
     await store.directory.remove_endpoint(added, 1)

@@ -22,7 +22,7 @@ from tocsin.formats import renderer_of
 from tocsin.model.attempt import Settlement
 from tocsin.model.delivery import Claim, Delivery
 from tocsin.model.endpoint import Endpoint, EndpointConfig
-from tocsin.model.event import Event
+from tocsin.model.event import Event, order_keys
 from tocsin.model.event_view import EventView
 from tocsin.model.filter import Filter
 from tocsin.model.ids import IdMint
@@ -33,7 +33,7 @@ from tocsin.pipeline.fanout import CHUNK, fan_out
 from tocsin.pipeline.settle import Settle
 from tocsin.ports import BEGINNING, Cursor
 from tocsin.rules.matching import Interests
-from tocsin.workers.lanes import Budget, Lane
+from tocsin.workers.lanes import LIVE, Budget, Lane, Outlet
 from tocsin.workers.recent import Recent
 from tocsin.workers.rotation import Rotation
 
@@ -264,11 +264,19 @@ def a_claim(number: int) -> tuple[Claim, EventView]:
     return Claim(delivery=made, event=view.event), view
 
 
+def a_lane(budget: Budget, number: int = LIVE, outlet: Outlet | None = None) -> Lane:
+    outlet = outlet or Outlet(1, "acme", 4, is_ordered=False)
+    lane = outlet.lanes[number] = Lane(outlet, number, budget)
+    return lane
+
+
 def test_a_lane_holds_a_delivery_once_and_leaves_the_rest_to_the_store() -> None:
-    lane = Lane(1, "acme", Budget(total=2 * 2049), 4)
+    lane = a_lane(Budget(total=2 * 2049))
     assert [lane.offer(*a_claim(n)) for n in (1, 2, 1, 3)] == [True, True, True, False]
     assert (lane.is_spilled, lane.spills, len(lane.ready)) == (True, 1, 2)
-    assert lane.take()[0].delivery.number == 1
+    taken = lane.take()
+    assert taken is not None
+    assert taken[0].delivery.number == 1
     assert lane.offer(*a_claim(1)) is True
     assert len(lane.ready) == 1
     lane.settled(1)
@@ -277,7 +285,7 @@ def test_a_lane_holds_a_delivery_once_and_leaves_the_rest_to_the_store() -> None
 
 
 def test_what_a_refill_read_of_a_delivery_that_was_settled_meanwhile_is_not_sent_again() -> None:
-    lane = Lane(1, "acme", Budget(), 4)
+    lane = a_lane(Budget())
     lane.offer(*a_claim(1))
     lane.take()
     lane.is_refilling = True
@@ -292,7 +300,7 @@ def test_what_a_refill_read_of_a_delivery_that_was_settled_meanwhile_is_not_sent
 
 def test_turns_go_round_by_tenant_then_by_endpoint() -> None:
     rotation = Rotation()
-    lanes = {name: Lane(n, name[0], Budget(), 4) for n, name in enumerate(("a1", "a2", "a3", "b1"))}
+    lanes = {n: Outlet(i, n[0], 4, is_ordered=False) for i, n in enumerate(("a1", "a2", "a3", "b1"))}
     for lane in lanes.values():
         rotation.add(lane)
         rotation.add(lane)
@@ -303,3 +311,32 @@ def test_turns_go_round_by_tenant_then_by_endpoint() -> None:
         turns.append(names[id(lane)])
         rotation.add(lane)
     assert turns == ["a1", "b1", "a2", "b1", "a3", "b1", "a1", "b1"]
+
+
+def test_live_traffic_goes_first_and_each_fourth_turn_is_for_replays() -> None:
+    outlet = Outlet(1, "acme", 4, is_ordered=False)
+    live, first, second = (a_lane(Budget(), number, outlet) for number in (LIVE, 1, 2))
+    for number in range(40):
+        live.offer(*a_claim(number))
+    first.offer(*a_claim(100))
+    assert outlet.next_lane() is live
+    second.offer(*a_claim(200))
+    turns = [outlet.next_lane() for _ in range(12)]
+    assert turns.count(live) == 9
+    assert {lane.lane for lane in turns if lane is not None} == {LIVE, 1, 2}
+    first.is_held = True
+    assert first not in [outlet.next_lane() for _ in range(12)]
+    live.put_back(lambda _: True)
+    assert [outlet.next_lane() for _ in range(3)] == [second] * 3
+
+
+def test_one_delivery_of_a_subject_is_out_over_all_lanes() -> None:
+    outlet = Outlet(1, "acme", 4, is_ordered=True)
+    live, replay = a_lane(Budget(), LIVE, outlet), a_lane(Budget(), 1, outlet)
+    live.offer(*a_claim(1))
+    replay.offer(*a_claim(2))
+    taken = live.take()
+    assert taken is not None
+    assert replay.take() is None
+    live.settled(1, order_keys(taken[0].event))
+    assert replay.take() is not None

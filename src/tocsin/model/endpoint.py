@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from tocsin.model.authorization import Authorization, NoAuthorization
+from tocsin.model.circuit import Circuit
 from tocsin.model.filter import Filter
 from tocsin.model.ids import EndpointId
 from tocsin.model.noun import Noun
@@ -130,9 +131,13 @@ class EndpointConfig(Setting, frozen=True, kw_only=True):
     timeout_seconds: Annotated[float, Meta(gt=0, le=60)] = 15
     max_in_flight: Annotated[int, Meta(ge=1, le=1024)] = 32
     rate_limit: RateLimit | None = None
+    circuit: CircuitSetting = CircuitSetting()
     validation: Literal["off", "optional", "required"] = "off"
     tls: Tls | None = None
     proxy: UrlText | Proxy | None = None
+
+
+Stopped = Literal["gone", "failing"]
 
 
 class Endpoint(Noun, frozen=True, kw_only=True):
@@ -150,11 +155,13 @@ class Endpoint(Noun, frozen=True, kw_only=True):
 
 
 class Standing(Noun, frozen=True, kw_only=True):
-    """What the holder knows of an endpoint's health; times in ms. `gone` is set by a 410."""
+    """What the holder knows of an endpoint's health; times in ms. `stopped` says why nothing is sent until it is enabled
+    again: it answered 410 (`gone`), or only failed for too long (`failing`)."""
 
     endpoint: int
     paused_until: int | None = None
     failing_since: int | None = None
     failures: int = 0
     reason: str | None = None
-    gone: bool = False
+    stopped: Stopped | None = None
+    circuit: Circuit = Circuit()

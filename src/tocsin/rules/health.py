@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tocsin.model.endpoint import Standing
+from msgspec.structs import replace
+
+from tocsin.model.endpoint import CircuitSetting, Standing, Stopped
 from tocsin.model.ids import Millis
+from tocsin.rules.circuit import CLOSED, after_failure
 from tocsin.rules.outcome import Settled
 
 EndpointState = Literal["healthy", "failing", "paused", "disabled"]
 
-GONE = "gone"
 
-
-def standing_after(standing: Standing, settled: Settled, now: Millis) -> Standing:
+def standing_after(standing: Standing, settled: Settled, setting: CircuitSetting, now: Millis) -> Standing:
     """The standing after an attempt; the same object when nothing about it changed, so that nothing needs to be kept.
 
-    `gone` stays through a late success of another request that was under way: only enabling the endpoint ends it, by
+    `stopped` stays through a late success of another request that was under way: only enabling the endpoint ends it, by
     beginning with a new standing.
     """
     attempt = settled.settlement.attempt
@@ -24,36 +25,49 @@ def standing_after(standing: Standing, settled: Settled, now: Millis) -> Standin
     if attempt.outcome == "delivered":
         if standing.failures == 0 and standing.failing_since is None and paused_until == standing.paused_until:
             return standing
-        return Standing(
-            endpoint=standing.endpoint,
+        return replace(
+            standing,
             paused_until=paused_until,
-            reason=standing.reason if paused_until is not None or standing.gone else None,
-            gone=standing.gone,
+            failing_since=None,
+            failures=0,
+            reason=standing.reason if paused_until is not None or standing.stopped else None,
+            circuit=CLOSED,
         )
     if settled.settlement.at_once:
         return standing
     reason = attempt.error.message if attempt.error is not None else None
-    failures, failing_since = standing.failures, standing.failing_since
-    gone = standing.gone or settled.effect == "gone"
     if settled.effect == "pause":
-        paused_until = max(paused_until or 0, settled.resume_at or 0)
-    else:
-        failures += 1
-        failing_since = now if failing_since is None else failing_since
-    return Standing(
-        endpoint=standing.endpoint,
+        return replace(standing, paused_until=max(paused_until or 0, settled.resume_at or 0), reason=reason)
+    failing_since = now if standing.failing_since is None else standing.failing_since
+    stopped = standing.stopped or _stops(settled, setting, failing_since, now)
+    return replace(
+        standing,
         paused_until=paused_until,
         failing_since=failing_since,
-        failures=failures,
-        reason=GONE if gone else reason,
-        gone=gone,
+        failures=standing.failures + 1,
+        reason=stopped or reason,
+        stopped=stopped,
+        circuit=after_failure(standing.circuit, setting, settled.settlement.delivery, attempt.started_at, now),
+    )
+
+
+def _stops(settled: Settled, setting: CircuitSetting, failing_since: Millis, now: Millis) -> Stopped | None:
+    if settled.effect == "gone":
+        return "gone"
+    return "failing" if now - failing_since > setting.disable_after_seconds * 1000 else None
+
+
+def began_anew(standing: Standing) -> Standing:
+    """The standing of an endpoint that is enabled again: nothing of its past failures counts."""
+    return replace(
+        standing, paused_until=None, failing_since=None, failures=0, reason=None, stopped=None, circuit=CLOSED
     )
 
 
 def endpoint_state(enabled: bool, standing: Standing, now: Millis) -> tuple[EndpointState, str | None]:  # noqa: FBT001 (what the state is made of, in the order of precedence)
     """The state that people see, and why it is not `healthy`."""
     if not enabled:
-        return "disabled", GONE if standing.gone else None
+        return "disabled", standing.stopped
     if standing.paused_until is not None and standing.paused_until > now:
         return "paused", standing.reason
     if standing.failing_since is not None:

@@ -83,6 +83,11 @@ def _failed(failure: TransportFailure) -> ExchangeVerdict:
     )
 
 
+def shows_trouble(attempt: Attempt) -> bool:
+    """Whether a failed attempt says that the receiver has too much to do, or is not there: 5xx, or no answer at all."""
+    return attempt.response is None or attempt.response.status >= 500
+
+
 def settlement_of(  # noqa: PLR0917 (what is judged, then the circumstances, in the order of time)
     delivery: Delivery,
     config: EndpointConfig,

@@ -6,39 +6,44 @@ There is no task for an idle delivery: tasks exist for requests that are out, on
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from tocsin.authorizing.oauth2 import Token
 from tocsin.authorizing.tokens import Tokens
-from tocsin.errors import Conflict, StorageFull, StoreUnavailable
+from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.model.attempt import Settlement
 from tocsin.model.delivery import Claim, Delivery
-from tocsin.model.endpoint import Standing
+from tocsin.model.event import order_keys
 from tocsin.model.event_view import EventView
 from tocsin.model.exchange import OutboundRequest, TransportFailure
 from tocsin.model.ids import IdMint, Millis
+from tocsin.model.replay import Replay, ReplayState
 from tocsin.pipeline.fanout import Fan
 from tocsin.pipeline.prepare import Preparation
 from tocsin.pipeline.send import not_sent, send
 from tocsin.pipeline.settle import Settle
 from tocsin.ports import Fanned, Holder, Queue, Sender
-from tocsin.rules.health import standing_after
-from tocsin.rules.outcome import Settled, settlement_of
+from tocsin.rules.outcome import settlement_of
 from tocsin.telemetry import Metrics, log
 from tocsin.workers.endpoints import Endpoints
-from tocsin.workers.lanes import Lane
+from tocsin.workers.lanes import LIVE, Lane, Outlet
 from tocsin.workers.ready import RETRY_MS, Ready
+from tocsin.workers.standings import Standings
 
 SLOTS: Final = 512
 """Requests that may be out at once, over all endpoints."""
+SLOW_SLOTS: Final = SLOTS // 2
+"""Of these, how many all endpoints together may have that take over a second to answer."""
 CREDITS: Final = 2048
 """Deliveries that may be out or waiting to be settled: what a crash can send twice, at most."""
 _TICK_SECONDS: Final = 1.0
 
 
 class DeliveryWorker:
-    """Delivers to every endpoint of this process. `disable` is told the number of an endpoint that is gone (410)."""
+    """Delivers to every endpoint of this process. `disable` is told the number of an endpoint that is gone (410), or that
+    only failed for too long."""
 
     def __init__(
         self,
@@ -63,25 +68,25 @@ class DeliveryWorker:
         self._now_ms = now_ms
         self._jitter = jitter
         self._metrics = metrics
-        self._disable = disable
+        self._standings = Standings(endpoints, now_ms, disable)
         self._ready = Ready(queue, holder, endpoints, now_ms, self._open_slot)
         self._settle = Settle(queue, holder, self._settled)
         self._slots: set[asyncio.Task[None]] = set()
-        self._background: set[asyncio.Task[None]] = set()
         self._out: set[int] = set()
         self._unsettled = 0
+        self._keys: dict[int, tuple[str, ...]] = {}
+        self._slow_out = 0
+        self._slow_waiting: deque[Outlet] = deque()
         self._is_stopping = False
         endpoints.changed = self.endpoint_changed
 
     async def start(self) -> None:
         """Find what was pending when the process began: it comes back from the store."""
         for waiting in await self._queue.waiting(self._holder):
-            lane = self._ready.lane(waiting.endpoint)
+            lane = self._ready.lane(waiting.endpoint, waiting.lane)
             if lane is not None:
                 self._ready.wake_at(lane, waiting.due_at)
-        for number, standing in self._endpoints.standings.items():
-            if standing.gone and number in self._endpoints.prepared:
-                await self._stop_sending(number)
+        await self._standings.start()
 
     async def run(self) -> None:
         """The timer. It looks at the wall clock every second at least, so that a step of the clock is noticed."""
@@ -105,8 +110,9 @@ class DeliveryWorker:
         self._ready.news.set()
         if self._slots:
             await asyncio.wait(self._slots, timeout=limit_seconds)
-        for task in (*self._slots, *self._background):
+        for task in self._slots:
             task.cancel()
+        self._standings.close()
         if not self._settle.is_stalled:
             await self._settle.idle()
 
@@ -114,9 +120,31 @@ class DeliveryWorker:
         """Deliveries were created."""
         self._ready.pushed(fan, fanned)
 
-    def wake(self, endpoint: int) -> None:
+    def wake(self, endpoint: int, lane: int = LIVE) -> None:
         """Something became due for this endpoint that is only in the store."""
-        self._ready.wake(endpoint)
+        self._ready.wake(endpoint, lane)
+
+    def take(self, claims: Sequence[Claim]) -> None:
+        """Deliveries became ready because others ended."""
+        self._ready.take(claims)
+
+    def replay_changed(self, replay: Replay) -> None:
+        """A replay runs or is held; what waits in its lane stays in the store meanwhile."""
+        lane = self._ready.lane(replay.endpoint, replay.number)
+        if lane is None:
+            return
+        lane.is_held = replay.state is not ReplayState.RUNNING
+        if lane.is_held:
+            lane.put_back(lambda _: True)
+        self._ready.wake(replay.endpoint, replay.number)
+
+    def replay_ended(self, replay: Replay) -> None:
+        """Nothing more comes from its lane."""
+        self._ready.remove_lane(replay.endpoint, replay.number)
+
+    def all_in_flight(self) -> frozenset[int]:
+        """The numbers of all deliveries whose request is out."""
+        return frozenset(self._out)
 
     def is_stalled(self) -> bool:
         """Whether outcomes cannot be written at the moment."""
@@ -129,41 +157,40 @@ class DeliveryWorker:
     async def cancel(self, endpoint: int, delivery: int, reason: str) -> None:
         """Give up a pending delivery. It is kept from starting until that is stored; one that is out keeps its order keys
         until its exchange is over."""
-        lane = self._ready.lane(endpoint)
+        self._ready.lane(endpoint)
+        lanes = self._ready.lanes(endpoint)
         is_out = delivery in self._out
-        if lane is not None and not is_out:
+        for lane in () if is_out else lanes:
             lane.withheld.add(delivery)
             lane.put_back(lambda number: number == delivery)
         try:
             out = frozenset({delivery}) if is_out else frozenset[int]()
             self._ready.take(await self._queue.cancel((delivery,), out, reason, self._now_ms()))
         finally:
-            if lane is not None:
+            for lane in lanes:
                 lane.withheld.discard(delivery)
                 self._ready.list(lane)
 
     def endpoint_changed(self, number: int, before: Preparation | None) -> None:
         """An endpoint is new, changed or removed."""
-        lane = self._ready.lane(number)
-        if lane is None or number not in self._endpoints.prepared:
+        live = self._ready.lane(number)
+        if live is None or number not in self._endpoints.prepared:
             self._ready.remove(number)
             return
         config = self._endpoints.prepared[number].endpoint.config
+        outlet = live.outlet
+        outlet.is_ordered = config.ordering == "subject"
+        outlet.allowance.bounded(config.max_in_flight)
         if config.enabled:
             if before is not None and not before.endpoint.config.enabled:
-                self._begin_anew(number)
-            lane.allowance = max(1, min(lane.allowance, config.max_in_flight))
+                self._standings.begin_anew(number)
         else:
-            lane.put_back(lambda _: True)
-            lane.allowance = 1
-        lane.spill()
-        self._ready.list(lane)
-
-    def _begin_anew(self, number: int) -> None:
-        """An endpoint that is enabled again after a 410 has a clean standing."""
-        standing = self._endpoints.standings.get(number)
-        if standing is not None and standing.gone:
-            self._stand(Standing(endpoint=number))
+            outlet.allowance.restart()
+        for lane in self._ready.lanes(number):
+            if not config.enabled:
+                lane.put_back(lambda _: True)
+            lane.spill()
+            self._ready.list(lane)
 
     def _open_slot(self) -> None:
         if self._ready.rotation and len(self._slots) < SLOTS and self._has_credit():
@@ -177,16 +204,34 @@ class DeliveryWorker:
     async def _run_slot(self) -> None:
         """Send one delivery after another while there are some; each time it is the next endpoint's turn."""
         while self._ready.rotation and self._has_credit():
-            lane = self._ready.rotation.next()
-            if not lane.ready or lane.in_flight >= lane.allowance:
+            outlet = self._ready.rotation.next()
+            lane = outlet.next_lane() if outlet.has_room else None
+            if lane is None:
                 continue
-            preparation = self._endpoints.prepared.get(lane.endpoint)
+            preparation = self._endpoints.prepared.get(outlet.endpoint)
             if preparation is None or self._ready.is_paused(lane, self._now_ms()):
                 continue
-            claim, view = lane.take()
+            is_slow = outlet.allowance.is_slow
+            if is_slow and self._slow_out >= SLOW_SLOTS:
+                self._slow_waiting.append(outlet)
+                continue
+            taken = lane.take()
+            if taken is None:
+                continue
             self._unsettled += 1
-            self._ready.list(lane)
-            await self._deliver(lane, preparation, claim, view)
+            self._slow_out += is_slow
+            if outlet.is_ordered:
+                self._keys[taken[0].delivery.number] = order_keys(taken[0].event)
+            self._ready.list_all(outlet)
+            await self._deliver(lane, preparation, *taken)
+            if is_slow:
+                self._slow_ended()
+
+    def _slow_ended(self) -> None:
+        """A place for slow endpoints is free."""
+        self._slow_out -= 1
+        if self._slow_waiting:
+            self._ready.list_all(self._slow_waiting.popleft())
 
     async def _deliver(self, lane: Lane, preparation: Preparation, claim: Claim, view: EventView) -> None:
         delivery = claim.delivery
@@ -199,10 +244,10 @@ class DeliveryWorker:
         request = self._prepared(preparation, delivery, view, now, token)
         if isinstance(request, str):
             self._out.discard(delivery.number)
-            await self._give_back(lane, delivery.number, request)
+            await self._give_back(lane, claim, request)
             return
         exchange = await send(self._sender, request) if failure is None else not_sent(failure, now - started_at)
-        lane.in_flight -= 1
+        lane.outlet.in_flight -= 1
         self._out.discard(delivery.number)
         settled = settlement_of(
             delivery=delivery,
@@ -218,9 +263,9 @@ class DeliveryWorker:
         if source is not None and token is not None:
             self._tokens.follow(source, token, exchange)
         self._metrics.attempts[settled.settlement.attempt.outcome].inc()
-        self._follow(lane, preparation, settled)
+        self._standings.follow(lane.outlet, preparation.endpoint.config.circuit, settled)
         self._settle.add(settled.settlement)
-        self._ready.list(lane)
+        self._ready.list_all(lane.outlet)
 
     @staticmethod
     def _prepared(
@@ -235,66 +280,26 @@ class DeliveryWorker:
             return "the request could not be prepared"
         return "the endpoint's format cannot express the event"
 
-    async def _give_back(self, lane: Lane, delivery: int, reason: str) -> None:
+    async def _give_back(self, lane: Lane, claim: Claim, reason: str) -> None:
         """There is nothing to send."""
+        number = claim.delivery.number
         self._unsettled -= 1
-        lane.in_flight -= 1
+        lane.outlet.in_flight -= 1
         try:
-            await self.cancel(lane.endpoint, delivery, reason)
+            await self.cancel(lane.endpoint, number, reason)
         except (StoreUnavailable, StorageFull) as error:
             log.error("cancel.waits", problem=error.slug)
             self._ready.wake_at(lane, self._now_ms() + RETRY_MS)
-        lane.settled(delivery)
-
-    def _follow(self, lane: Lane, preparation: Preparation, settled: Settled) -> None:
-        """What an exchange means for the endpoint: its standing, and how many requests may be out."""
-        limit = preparation.endpoint.config.max_in_flight
-        if settled.settlement.attempt.outcome == "delivered":
-            if lane.allowance < limit:
-                lane.allowance += 1
-        elif settled.effect != "none":
-            lane.allowance = 1
-        before = self._endpoints.standings.get(lane.endpoint) or Standing(endpoint=lane.endpoint)
-        after = standing_after(before, settled, self._now_ms())
-        if after is before:
-            return
-        if after.paused_until != before.paused_until or after.failing_since != before.failing_since or after.gone:
-            self._stand(after)
-        else:
-            self._endpoints.standings[lane.endpoint] = after
-        if after.gone and not before.gone:
-            self._in_background(self._stop_sending(lane.endpoint))
-
-    async def _stop_sending(self, endpoint: int) -> None:
-        try:
-            await self._disable(endpoint)
-        except (StoreUnavailable, StorageFull, Conflict) as error:
-            log.error("endpoint.not_disabled", problem=error.slug)
-
-    def _stand(self, standing: Standing) -> None:
-        """How an endpoint stands from now on; it is stored as well."""
-        self._endpoints.standings[standing.endpoint] = standing
-        self._in_background(self._keep(standing))
-
-    async def _keep(self, standing: Standing) -> None:
-        try:
-            await self._endpoints.keep(standing)
-        except (StoreUnavailable, StorageFull) as error:
-            log.error("standing.not_kept", problem=error.slug)
+        lane.settled(number, self._keys.pop(number, ()))
 
     def _settled(self, settlements: Sequence[Settlement], ready: Sequence[Claim]) -> None:
         for settlement in settlements:
             self._unsettled -= 1
-            lane = self._ready.known_lane(settlement.endpoint)
+            lane = self._ready.known_lane(settlement.endpoint, settlement.lane)
             if lane is None:
                 continue
-            lane.settled(settlement.delivery)
+            lane.settled(settlement.delivery, self._keys.pop(settlement.delivery, ()))
             if not settlement.ends:
                 self._ready.wake_at(lane, settlement.due_at)
         self._ready.take(ready)
         self._open_slot()
-
-    def _in_background(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)

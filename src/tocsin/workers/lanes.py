@@ -7,19 +7,25 @@ was spilled). A delivery that is in the queue, in flight or not settled yet is *
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tocsin.model.delivery import Claim
+from tocsin.model.event import order_keys
 from tocsin.model.event_view import EventView
 from tocsin.model.ids import Millis
 from tocsin.ports import BEGINNING
+from tocsin.rules.allowance import Allowance
 
 READY_LIMIT: Final = 2048
 """Deliveries in the ready queue of one lane, at most."""
 BUDGET_BYTES: Final = 64 * 1024 * 1024
 """What all ready queues together may hold, at most; beyond it every lane spills."""
 _OVERHEAD_BYTES: Final = 2048
+LIVE: Final = 0
+"""The lane of live traffic; every other one is a replay's."""
+REPLAY_TURN: Final = 4
+_LOOK_PAST: Final = 64
 Taken = tuple[Claim, EventView]
 
 
@@ -32,43 +38,85 @@ class Budget:
         self.left = total
 
 
+class Outlet:
+    """An endpoint as the loop of delivery sees it: its lanes, and what they share. `keys_out` are the order keys of what is
+    out or not settled yet, over all lanes; only an ordered endpoint has some."""
+
+    __slots__ = (
+        "_turn",
+        "allowance",
+        "endpoint",
+        "in_flight",
+        "is_listed",
+        "is_ordered",
+        "keys_out",
+        "lanes",
+        "tenant",
+    )
+
+    def __init__(self, endpoint: int, tenant: str, ceiling: int, *, is_ordered: bool) -> None:
+        self.endpoint = endpoint
+        self.tenant = tenant
+        self.allowance = Allowance(ceiling)
+        self.is_ordered = is_ordered
+        self.in_flight = 0
+        self.is_listed = False
+        self.lanes: dict[int, Lane] = {}
+        self.keys_out: set[str] = set()
+        self._turn = 0
+
+    @property
+    def has_room(self) -> bool:
+        return self.in_flight < self.allowance.limit
+
+    def next_lane(self) -> Lane | None:
+        """The lane whose turn it is: live traffic, except that each fourth turn is for replays when there are some."""
+        live = self.lanes.get(LIVE)
+        if len(self.lanes) == 1 and live is not None:
+            return live if live.ready else None
+        self._turn += 1
+        replays = [lane for lane in self.lanes.values() if lane.ready and lane.lane != LIVE and not lane.is_held]
+        if live is not None and live.ready and (not replays or self._turn % REPLAY_TURN):
+            return live
+        return replays[self._turn // REPLAY_TURN % len(replays)] if replays else None
+
+
 class Lane:
     """One lane of an endpoint: its ready queue and what it holds.
 
     `spills` counts the deliveries that were left to the store; a refill that saw all of them ends the spill. `released` are
-    those settled while a refill reads: what it read of them is old; `read_to` is where the next refill goes on. `allowance` is how many requests may be out at once: it begins again at one after a pause and grows with each success.
+    those settled while a refill reads: what it read of them is old; `read_to` is where the next refill goes on. A lane that
+    `is_held` sends nothing: its replay is paused.
     """
 
     __slots__ = (
         "_budget",
-        "allowance",
         "endpoint",
         "held",
-        "in_flight",
-        "is_listed",
+        "is_held",
         "is_refilling",
         "is_spilled",
+        "lane",
+        "outlet",
         "read_to",
         "ready",
         "released",
         "spills",
-        "tenant",
         "wakes_at",
         "withheld",
     )
 
-    def __init__(self, endpoint: int, tenant: str, budget: Budget, allowance: int) -> None:
+    def __init__(self, outlet: Outlet, lane: int, budget: Budget) -> None:
         self._budget = budget
-        self.endpoint = endpoint
-        self.tenant = tenant
-        self.allowance = allowance
+        self.outlet = outlet
+        self.endpoint = outlet.endpoint
+        self.lane = lane
         self.ready: deque[Taken] = deque()
         self.held: set[int] = set()
-        self.in_flight = 0
         self.read_to = BEGINNING
         self.released: set[int] = set()
         self.withheld: set[int] = set()
-        self.is_listed = False
+        self.is_held = False
         self.is_refilling = False
         self.is_spilled = False
         self.spills = 0
@@ -93,16 +141,28 @@ class Lane:
         self.is_spilled = True
         self.spills += 1
 
-    def take(self) -> Taken:
-        """The next one, to be sent."""
+    def take(self) -> Taken | None:
+        """The next one, to be sent; None when each of the first few waits for one of the same subject that another lane has
+        out."""
+        outlet = self.outlet
+        if outlet.is_ordered:
+            for _ in range(min(len(self.ready), _LOOK_PAST)):
+                keys = order_keys(self.ready[0][0].event)
+                if outlet.keys_out.isdisjoint(keys):
+                    outlet.keys_out.update(keys)
+                    break
+                self.ready.rotate(-1)
+            else:
+                return None
         taken = self.ready.popleft()
         self._budget.left += _size(taken[0])
-        self.in_flight += 1
+        outlet.in_flight += 1
         return taken
 
-    def settled(self, number: int) -> None:
-        """The outcome is stored: the delivery is held no longer."""
+    def settled(self, number: int, keys: Sequence[str] = ()) -> None:
+        """The outcome is stored: the delivery is held no longer, nor are its keys."""
         self.held.discard(number)
+        self.outlet.keys_out.difference_update(keys)
         if self.is_refilling:
             self.released.add(number)
 

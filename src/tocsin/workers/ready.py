@@ -1,4 +1,4 @@
-"""What may be sent now, over all endpoints: lanes, whose turn it is, when a lane wakes, and the refill of spilled lanes."""
+"""What may be sent now, over all endpoints: their lanes, whose turn it is, when a lane wakes, and the refill of spilled lanes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tocsin.pipeline.fanout import Fan
 from tocsin.ports import BEGINNING, Fanned, Holder, Queue
 from tocsin.telemetry import log
 from tocsin.workers.endpoints import Endpoints
-from tocsin.workers.lanes import Budget, Lane
+from tocsin.workers.lanes import LIVE, Budget, Lane, Outlet
 from tocsin.workers.rotation import Rotation
 
 REFILL: Final = 384
 """Deliveries read for a lane at once."""
 RETRY_MS: Final = 500
 """When a lane looks again after the store could not be read."""
-_LIVE: Final = 0
 
 
 class Ready:
-    """Lanes by endpoint number. `rotation` holds those that can send now; `can_send` is called when one was added."""
+    """Endpoints by number, with their lanes. `rotation` holds those that can send now; `can_send` is called when one was
+    added."""
 
     def __init__(
         self,
@@ -42,34 +42,55 @@ class Ready:
         self._now_ms = now_ms
         self._can_send = can_send
         self._budget = Budget()
-        self._lanes: dict[int, Lane] = {}
-        self._due: list[tuple[Millis, int]] = []
+        self._outlets: dict[int, Outlet] = {}
+        self._due: list[tuple[Millis, int, int]] = []
         self._refills: set[asyncio.Task[None]] = set()
         self._is_stopping = False
         self.rotation = Rotation()
         self.news = asyncio.Event()
         """Set when the earliest time to wake a lane has changed."""
 
-    def lane(self, number: int) -> Lane | None:
-        """The lane of an endpoint; None when there is no such endpoint (any more)."""
-        lane = self._lanes.get(number)
-        if lane is None:
+    def lane(self, number: int, lane: int = LIVE) -> Lane | None:
+        """A lane of an endpoint; None when there is no such endpoint (any more)."""
+        outlet = self._outlets.get(number)
+        if outlet is None:
             preparation = self._endpoints.prepared.get(number)
             if preparation is None:
                 return None
             endpoint = preparation.endpoint
-            lane = self._lanes[number] = Lane(number, endpoint.tenant, self._budget, endpoint.config.max_in_flight)
-        return lane
+            outlet = self._outlets[number] = Outlet(
+                number,
+                endpoint.tenant,
+                endpoint.config.max_in_flight,
+                is_ordered=endpoint.config.ordering == "subject",
+            )
+        found = outlet.lanes.get(lane)
+        if found is None:
+            found = outlet.lanes[lane] = Lane(outlet, lane, self._budget)
+        return found
 
-    def known_lane(self, number: int) -> Lane | None:
-        """The lane of an endpoint, if it has one already."""
-        return self._lanes.get(number)
+    def known_lane(self, number: int, lane: int = LIVE) -> Lane | None:
+        """A lane of an endpoint, if it has it already."""
+        outlet = self._outlets.get(number)
+        return None if outlet is None else outlet.lanes.get(lane)
+
+    def lanes(self, number: int) -> list[Lane]:
+        """Every lane of an endpoint."""
+        outlet = self._outlets.get(number)
+        return [] if outlet is None else list(outlet.lanes.values())
 
     def remove(self, number: int) -> None:
         """The endpoint is no more."""
-        lane = self._lanes.pop(number, None)
-        if lane is not None:
+        for lane in self.lanes(number):
             lane.put_back(lambda _: True)
+        self._outlets.pop(number, None)
+
+    def remove_lane(self, number: int, lane: int) -> None:
+        """A replay is over."""
+        gone = self.known_lane(number, lane)
+        if gone is not None and lane != LIVE:
+            gone.put_back(lambda _: True)
+            del gone.outlet.lanes[lane]
 
     def stop(self) -> None:
         """Read nothing more from the store."""
@@ -80,7 +101,7 @@ class Ready:
     def pushed(self, fan: Fan, fanned: Sequence[Fanned]) -> None:
         """Deliveries were created: those that are ready go straight to their endpoint's queue while there is room."""
         for new, placed, view in zip(fan.deliveries, fanned, fan.views, strict=True):
-            lane = None if placed.blocked else self.lane(new.endpoint)
+            lane = None if placed.blocked else self.lane(new.endpoint, new.lane)
             if lane is None:
                 continue
             if lane.is_spilled:
@@ -101,7 +122,7 @@ class Ready:
         """Deliveries of ordered endpoints became ready."""
         now = self._now_ms()
         for claim in claims:
-            lane = self.lane(claim.delivery.endpoint)
+            lane = self.lane(claim.delivery.endpoint, claim.delivery.lane)
             if lane is None:
                 continue
             if lane.is_spilled or self.is_paused(lane, now):
@@ -110,55 +131,65 @@ class Ready:
                 lane.offer(claim, EventView(claim.event))
             self.list(lane)
 
-    def wake(self, number: int) -> None:
-        """Something became due for this endpoint that is only in the store."""
-        lane = self.lane(number)
-        if lane is not None:
-            lane.spill()
-            self.list(lane)
+    def wake(self, number: int, lane: int = LIVE) -> None:
+        """Something became due in this lane that is only in the store."""
+        found = self.lane(number, lane)
+        if found is not None:
+            found.spill()
+            self.list(found)
 
     def wake_at(self, lane: Lane, due_at: Millis) -> None:
         """One entry per lane: its earliest time. Later ones are found again by the refill."""
         if lane.wakes_at is None or due_at < lane.wakes_at:
             lane.wakes_at = due_at
-            heapq.heappush(self._due, (due_at, lane.endpoint))
-            if self._due[0] == (due_at, lane.endpoint):
+            entry = (due_at, lane.endpoint, lane.lane)
+            heapq.heappush(self._due, entry)
+            if self._due[0] == entry:
                 self.news.set()
 
     def wake_due(self, now: Millis) -> Millis | None:
         """Wake the lanes whose time has come; gives when the next one's will."""
         while self._due and self._due[0][0] <= now:
-            due_at, number = heapq.heappop(self._due)
-            lane = self._lanes.get(number)
+            due_at, number, lane_number = heapq.heappop(self._due)
+            lane = self.known_lane(number, lane_number)
             if lane is not None and lane.wakes_at == due_at:
                 lane.wakes_at = None
-                self.wake(number)
+                self.wake(number, lane_number)
         return self._due[0][0] if self._due else None
 
     def is_paused(self, lane: Lane, now: Millis) -> bool:
-        """Disabled, gone, or paused: then the lane wakes when the pause is over."""
+        """Disabled, stopped, held, or paused, by the receiver or an open circuit: then the lane wakes when that is over."""
+        if lane.is_held:
+            return True
         preparation = self._endpoints.prepared.get(lane.endpoint)
         if preparation is None or not preparation.endpoint.config.enabled:
             return True
         standing = self._endpoints.standings.get(lane.endpoint)
         if standing is None:
             return False
-        if standing.gone:
+        if standing.stopped:
             return True
-        if standing.paused_until is None or standing.paused_until <= now:
+        until = max(standing.paused_until or 0, standing.circuit.probe_at or 0)
+        if until <= now:
             return False
-        self.wake_at(lane, standing.paused_until)
+        self.wake_at(lane, until)
         return True
 
     def list(self, lane: Lane) -> None:
         """Put a lane in the rotation when it can send, and see to it that its queue is filled."""
         if lane.is_spilled and not lane.is_refilling and len(lane.ready) < REFILL // 3:
             self._refill(lane)
-        if lane.is_listed or not lane.ready or lane.in_flight >= lane.allowance:
+        outlet = lane.outlet
+        if outlet.is_listed or not lane.ready or not outlet.has_room:
             return
         if not self.is_paused(lane, self._now_ms()):
-            self.rotation.add(lane)
+            self.rotation.add(outlet)
             self._can_send()
+
+    def list_all(self, outlet: Outlet) -> None:
+        """The same for every lane of an endpoint."""
+        for lane in tuple(outlet.lanes.values()):
+            self.list(lane)
 
     def _refill(self, lane: Lane) -> None:
         if not self._is_stopping and not self.is_paused(lane, self._now_ms()):
@@ -173,13 +204,13 @@ class Ready:
         spills, after = lane.spills, lane.read_to
         limit = REFILL + (len(lane.held) if after == BEGINNING else 0)
         try:
-            page = await self._queue.due(self._holder, lane.endpoint, _LIVE, self._now_ms(), limit, after)
+            page = await self._queue.due(self._holder, lane.endpoint, lane.lane, self._now_ms(), limit, after)
         except (StoreUnavailable, StorageFull) as error:
             log.error("refill.waits", problem=error.slug)
             lane.refilled()
             self.wake_at(lane, self._now_ms() + RETRY_MS)
             return
-        if self._lanes.get(lane.endpoint) is not lane:
+        if self.known_lane(lane.endpoint, lane.lane) is not lane:
             return
         took_all = True
         for claim in page.claims:
@@ -190,7 +221,7 @@ class Ready:
             lane.is_spilled = False
         if page.next_due_at is not None:
             self.wake_at(lane, page.next_due_at)
-        if took_all or lane.ready or lane.in_flight:
+        if took_all or lane.ready or lane.outlet.in_flight:
             self.list(lane)
         else:
             self.wake_at(lane, self._now_ms() + RETRY_MS)

@@ -4,39 +4,39 @@ from __future__ import annotations
 
 from collections import deque
 
-from tocsin.workers.lanes import Lane
+from tocsin.workers.lanes import Outlet
 
 
 class Rotation:
-    """Lanes that have something to send and room to send it. A lane is in it at most once."""
+    """Endpoints that have something to send and room to send it. Each is in it at most once."""
 
     __slots__ = ("_by_tenant", "_tenants")
 
     def __init__(self) -> None:
         self._tenants: deque[str] = deque()
-        self._by_tenant: dict[str, deque[Lane]] = {}
+        self._by_tenant: dict[str, deque[Outlet]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._tenants)
 
-    def add(self, lane: Lane) -> None:
-        if lane.is_listed:
+    def add(self, outlet: Outlet) -> None:
+        if outlet.is_listed:
             return
-        lane.is_listed = True
-        lanes = self._by_tenant.get(lane.tenant)
-        if lanes is None:
-            lanes = self._by_tenant[lane.tenant] = deque()
-            self._tenants.append(lane.tenant)
-        lanes.append(lane)
+        outlet.is_listed = True
+        outlets = self._by_tenant.get(outlet.tenant)
+        if outlets is None:
+            outlets = self._by_tenant[outlet.tenant] = deque()
+            self._tenants.append(outlet.tenant)
+        outlets.append(outlet)
 
-    def next(self) -> Lane:
-        """Take the lane whose turn it is out; it is added again if it has more. IndexError when there is none."""
+    def next(self) -> Outlet:
+        """Take out the endpoint whose turn it is; it is added again if it has more. IndexError when there is none."""
         tenant = self._tenants.popleft()
-        lanes = self._by_tenant[tenant]
-        lane = lanes.popleft()
-        lane.is_listed = False
-        if lanes:
+        outlets = self._by_tenant[tenant]
+        outlet = outlets.popleft()
+        outlet.is_listed = False
+        if outlets:
             self._tenants.append(tenant)
         else:
             del self._by_tenant[tenant]
-        return lane
+        return outlet

@@ -106,7 +106,7 @@ def test_a_secret_is_a_text_or_what_was_read(value: object, pointer: str) -> Non
     ("change", "pointer"),
     [
         ({"rate_limit": {"requests": 0}}, "/rate_limit/requests"),
-        ({"circuit": {}}, "/circuit"),
+        ({"circuit": {"failures": 0}}, "/circuit/failures"),
         ({"authorization": {"kind": "ntlm"}}, "/authorization/kind"),
         ({"signing": {"kind": "jws"}}, "/signing/kind"),
         ({"signing": {"kind": "standard_webhooks", "algorithm": "rsa"}}, "/signing/algorithm"),

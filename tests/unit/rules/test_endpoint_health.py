@@ -5,17 +5,20 @@ from __future__ import annotations
 import pytest
 from tests.unit.rules.test_outcome import NOW, answered, delivery, failed, settled
 
-from tocsin.model.endpoint import Standing
+from tocsin.model.circuit import Circuit
+from tocsin.model.endpoint import CircuitSetting, Standing
 from tocsin.model.exchange import ErrorKind, Exchange
-from tocsin.rules.health import endpoint_state, standing_after
+from tocsin.rules.health import began_anew, endpoint_state, standing_after
 
 NEW = Standing(endpoint=3)
+SETTING = CircuitSetting(failures=3, deliveries=1, disable_after_seconds=60)
+ONE = Circuit(failures=1, deliveries=(11,))
 PAUSE = answered(429, ("Retry-After", "30"))
 
 
 def after(standing: Standing, *exchanges: Exchange, now: int = NOW) -> Standing:
     for exchange in exchanges:
-        standing = standing_after(standing, settled(exchange), now)
+        standing = standing_after(standing, settled(exchange), SETTING, now)
     return standing
 
 
@@ -26,9 +29,11 @@ def test_a_success_of_a_healthy_endpoint_changes_nothing() -> None:
 
 def test_failures_are_counted_until_a_success() -> None:
     once = after(NEW, answered(500))
-    assert once == Standing(endpoint=3, failures=1, failing_since=NOW, reason="The receiver answered 500.")
+    reason = "The receiver answered 500."
+    assert once == Standing(endpoint=3, failures=1, failing_since=NOW, reason=reason, circuit=ONE)
     thrice = after(once, answered(415), failed(ErrorKind.TIMEOUT, "Too slow."), now=NOW + 9)
-    assert thrice == Standing(endpoint=3, failures=3, failing_since=NOW, reason="Too slow.")
+    opened = Circuit(failures=3, deliveries=(11,), opened_at=NOW + 9, probe_at=NOW + 5009, openings=1)
+    assert thrice == Standing(endpoint=3, failures=3, failing_since=NOW, reason="Too slow.", circuit=opened)
     assert endpoint_state(True, thrice, NOW) == ("failing", "Too slow.")
     assert after(thrice, answered(200)) == NEW
 
@@ -63,7 +68,7 @@ def test_failing_shows_again_when_a_pause_is_over() -> None:
 
 def test_a_410_stays_the_reason_even_if_another_request_still_succeeds() -> None:
     gone = after(NEW, answered(410))
-    assert (gone.gone, gone.reason) == (True, "gone")
+    assert (gone.stopped, gone.reason) == ("gone", "gone")
     assert endpoint_state(False, after(gone, answered(200)), NOW) == ("disabled", "gone")
     assert endpoint_state(False, after(gone, answered(500)), NOW) == ("disabled", "gone")
 
@@ -77,4 +82,18 @@ def test_disabled_is_exactly_not_enabled(standing: Standing) -> None:
 
 def test_a_dead_delivery_counts_as_a_failure() -> None:
     given_up = settled(answered(500), delivery(step=8))
-    assert standing_after(NEW, given_up, NOW).failures == 1
+    assert standing_after(NEW, given_up, SETTING, NOW).failures == 1
+
+
+def test_an_endpoint_that_only_fails_for_too_long_is_stopped() -> None:
+    failing = after(NEW, answered(500))
+    assert after(failing, answered(500), now=NOW + 60_000).stopped is None
+    stopped = after(failing, answered(500), now=NOW + 60_001)
+    assert (stopped.stopped, endpoint_state(False, stopped, NOW)) == ("failing", ("disabled", "failing"))
+    between = after(after(failing, answered(200)), answered(500), now=NOW + 60_001)
+    assert between.stopped is None
+
+
+def test_enabling_begins_anew() -> None:
+    stopped = after(NEW, answered(500), PAUSE, answered(410))
+    assert began_anew(stopped) == NEW

@@ -1,0 +1,171 @@
+"""The loop of replays: past events become deliveries in the replay's own lane, a few hundred ahead of what was sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from tocsin.errors import StorageFull, StoreUnavailable
+from tocsin.model.delivery import NewDelivery
+from tocsin.model.event import order_keys
+from tocsin.model.ids import IdMint, Millis
+from tocsin.model.replay import Replay, ReplayState
+from tocsin.operations.endpoint_codec import with_fields
+from tocsin.operations.replays import at_all_times, chosen
+from tocsin.ports import Replays
+from tocsin.telemetry import log
+from tocsin.workers.delivery import DeliveryWorker
+from tocsin.workers.endpoints import Endpoints
+
+AHEAD: Final = 1024
+"""Unsettled deliveries of a replay, at most: the rest waits in the log."""
+_STEP: Final = 256
+_LOOK_SECONDS: Final = 0.2
+_AHEAD_SECONDS: Final = 2.0
+_WAIT_SECONDS: Final = 1.0
+
+
+class ReplayWorker:
+    """Moves every running replay on, one step each in turn. What it knows is in the store: after a crash it goes on where the
+    last step ended."""
+
+    def __init__(
+        self,
+        *,
+        store: Replays,
+        endpoints: Endpoints,
+        delivery: DeliveryWorker,
+        mint: IdMint,
+        now_ms: Callable[[], Millis],
+    ) -> None:
+        self._store = store
+        self._endpoints = endpoints
+        self._delivery = delivery
+        self._mint = mint
+        self._now_ms = now_ms
+        self._replays: dict[int, Replay] = {}
+        self._paid_until: dict[int, float] = {}
+        self._news = asyncio.Event()
+        self._is_stopping = False
+
+    async def start(self) -> None:
+        """Find what was under way when the process began."""
+        for replay in await self._store.under_way():
+            self._replays[replay.number] = replay
+            self._delivery.replay_changed(replay)
+
+    def changed(self, replay: Replay) -> None:
+        """A replay is new, goes on, pauses or is cancelled."""
+        self._replays[replay.number] = replay
+        self._delivery.replay_changed(replay)
+        self._news.set()
+
+    def stop(self) -> None:
+        self._is_stopping = True
+        self._news.set()
+
+    async def run(self) -> None:
+        while not self._is_stopping:
+            self._news.clear()
+            moved = False
+            for replay in tuple(self._replays.values()):
+                try:
+                    moved |= await self._advance(replay)
+                except (StoreUnavailable, StorageFull) as error:
+                    log.error("replay.waits", replay=replay.id, problem=error.slug)
+            if not moved and not self._is_stopping:
+                wait = _LOOK_SECONDS if self._has_running() else _WAIT_SECONDS
+                try:
+                    async with asyncio.timeout(wait):
+                        await self._news.wait()
+                except TimeoutError:
+                    continue
+
+    def _has_running(self) -> bool:
+        return any(replay.state is not ReplayState.PAUSED for replay in self._replays.values())
+
+    async def _advance(self, replay: Replay) -> bool:
+        """One step; gives whether there was something to do."""
+        if replay.state is ReplayState.CANCELLED:
+            return await self._cancel(replay)
+        if replay.state is not ReplayState.RUNNING:
+            return False
+        preparation = self._endpoints.prepared.get(replay.endpoint)
+        if preparation is None:
+            await self._end(replay, ReplayState.FAILED, "the endpoint was deleted")
+            return True
+        pending = await self._store.pending(replay.number)
+        if replay.position >= replay.last:
+            if not pending:
+                await self._end(replay, ReplayState.FINISHED, None)
+            return not pending
+        room = min(AHEAD - pending, _STEP, self._paid(replay))
+        if room < 1 or pending > AHEAD - _STEP:
+            return False
+        taken, end = await chosen(self._store, replay, at_all_times(preparation.endpoint), room)
+        now = self._now_ms()
+        is_ordered = preparation.endpoint.config.ordering == "subject"
+        deliveries = [
+            NewDelivery(
+                id=self._mint.delivery(),
+                tenant=replay.tenant,
+                endpoint=replay.endpoint,
+                position=view.event.position,
+                created_at=now,
+                lane=replay.number,
+                keys=order_keys(view.event) if is_ordered else (),
+                due_at=self._due(replay, now),
+            )
+            for view in taken
+        ]
+        if await self._store.move(replay.number, replay.position, end, deliveries) is None:
+            return await self._look_again(replay)
+        if self._replays.get(replay.number) is replay:
+            self._replays[replay.number] = with_fields(replay, position=end, made=replay.made + len(deliveries))
+        if deliveries:
+            self._delivery.wake(replay.endpoint, replay.number)
+        return True
+
+    def _paid(self, replay: Replay) -> int:
+        """How many deliveries the replay's rate lets be made now: those that fall due within the next seconds."""
+        if replay.rate_per_second is None:
+            return _STEP
+        now = self._now_ms()
+        paid_until = max(self._paid_until.get(replay.number, 0.0), now)
+        return max(0, int((now + _AHEAD_SECONDS * 1000 - paid_until) / 1000 * replay.rate_per_second))
+
+    def _due(self, replay: Replay, now: Millis) -> Millis:
+        """When the next delivery is due: evenly spaced where there is a rate."""
+        if replay.rate_per_second is None:
+            return now
+        at = max(self._paid_until.get(replay.number, 0.0), now)
+        self._paid_until[replay.number] = at + 1000 / replay.rate_per_second
+        return int(at)
+
+    async def _look_again(self, replay: Replay) -> bool:
+        """Somebody else changed it: what counts is in the store."""
+        stored = await self._store.replay(replay.id, replay.tenant)
+        if stored is None or stored.is_over:
+            self._forget(replay)
+        else:
+            self._replays[replay.number] = stored
+        return True
+
+    async def _cancel(self, replay: Replay) -> bool:
+        ready = await self._store.cancel_pending(replay.number, self._delivery.all_in_flight(), self._now_ms())
+        if ready is None:
+            self._forget(replay)
+        else:
+            self._delivery.take(ready)
+        return True
+
+    async def _end(self, replay: Replay, state: ReplayState, reason: str | None) -> None:
+        await self._store.change(replay, state, reason, self._now_ms())
+        self._forget(replay)
+        log.info("replay.ended", replay=replay.id, state=state.value)
+
+    def _forget(self, replay: Replay) -> None:
+        self._replays.pop(replay.number, None)
+        self._paid_until.pop(replay.number, None)
+        self._delivery.replay_ended(replay)
