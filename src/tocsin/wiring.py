@@ -38,6 +38,7 @@ from tocsin.operations.deliveries import Deliveries
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.endpoints import Endpoints as EndpointOperations
 from tocsin.operations.preview import Previews
+from tocsin.operations.replays import Replays
 from tocsin.operations.test_event import TestEvents
 from tocsin.pipeline.accept import Accept
 from tocsin.pipeline.prepare import pool_of, token_pool_of
@@ -47,6 +48,7 @@ from tocsin.telemetry import Metrics, log, set_up_logs
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.fanout import FanoutWorker
+from tocsin.workers.replay import ReplayWorker
 from tocsin.workers.supervisor import Supervisor
 
 PARTITION: Final = 0
@@ -144,7 +146,10 @@ async def _serve(
         on_change=follow,
     )
     loops = await _loops(store, sender, Tokens(sender, now_ms, os.urandom), endpoints, mint, operations)
-    supervisor = Supervisor(accept=loops.accept, fanout=loops.fanout, delivery=loops.delivery, keys=keys, stop=stop)
+    replay = ReplayWorker(store=store.replays, endpoints=endpoints, delivery=loops.delivery, mint=mint, now_ms=now_ms)
+    supervisor = Supervisor(
+        accept=loops.accept, fanout=loops.fanout, delivery=loops.delivery, replay=replay, keys=keys, stop=stop
+    )
     services = Services(
         accept=loops.accept,
         answers=IdempotentAnswers(store.answers, box, now_ms),
@@ -162,6 +167,7 @@ async def _serve(
         ),
         test_sending=TestEvents(sender, loops.tokens, mint, now_ms),
         previews=Previews(store.views, codec, allow_http=settings.allow_http),
+        replays=Replays(store.replays, endpoints=operations, follower=replay, mint=mint, now_ms=now_ms),
         views=store.views,
         in_flight=loops.delivery.in_flight,
         standing=endpoints.standing,

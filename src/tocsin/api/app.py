@@ -15,6 +15,7 @@ from tocsin.api.job_routes import JOB_ROUTES
 from tocsin.api.key_routes import KEY_ROUTES
 from tocsin.api.openapi import openapi_document
 from tocsin.api.preview_routes import PREVIEW_ROUTES
+from tocsin.api.replay_routes import REPLAY_ROUTES
 from tocsin.api.router import Router
 from tocsin.api.routing import Asked, Reply, answer, caller_of
 from tocsin.api.services import Services
@@ -26,6 +27,7 @@ API_ROUTES: Final = (
     *ENDPOINT_ROUTES,
     *PREVIEW_ROUTES,
     *DELIVERY_ROUTES,
+    *REPLAY_ROUTES,
     *EVENT_ROUTES,
     *JOB_ROUTES,
     *KEY_ROUTES,

@@ -14,6 +14,7 @@ from tocsin.operations.deliveries import Deliveries
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.endpoints import Endpoints
 from tocsin.operations.preview import Previews
+from tocsin.operations.replays import Replays
 from tocsin.operations.test_event import TestEvents
 from tocsin.ports import Views
 
@@ -30,6 +31,7 @@ class Services(Noun, frozen=True, kw_only=True):
     deliveries: Deliveries
     test_sending: TestEvents
     previews: Previews
+    replays: Replays
     views: Views
     in_flight: Callable[[int], bool]
     standing: Callable[[int], Standing | None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from tocsin.errors import Conflict, InvalidRequest, NotFound
@@ -16,6 +16,7 @@ from tocsin.model.noun import Noun
 from tocsin.model.replay import REPLAY_TRANSITIONS, Only, Replay, ReplayState, ReplayStep
 from tocsin.operations.endpoint_codec import with_fields
 from tocsin.operations.endpoints import Endpoints
+from tocsin.ports import ReplayQuery
 from tocsin.ports import Replays as ReplayStore
 from tocsin.rules.replaying import takes
 
@@ -82,6 +83,10 @@ class Replays:
         if replay is None:
             raise NotFound
         return replay
+
+    async def list(self, query: ReplayQuery) -> Sequence[Replay]:
+        """A page of them, newest first."""
+        return await self._store.replays(query)
 
     async def take(self, step: ReplayStep, replay_id: ReplayId, tenant: str | None) -> Replay:
         """Pause, resume or cancel. A replay that is there already stays so. Raises NotFound, Conflict."""

@@ -19,6 +19,7 @@ from tocsin.model.endpoint import Endpoint
 from tocsin.model.event_view import EventView
 from tocsin.model.exchange import USER_AGENT, HeaderPairs, OutboundRequest, Target
 from tocsin.model.ids import EndpointId, Millis, plain_uuid
+from tocsin.model.replay import Replay
 from tocsin.model.signing import NoSigning
 from tocsin.rules.redaction import MASK, spellings
 from tocsin.rules.urls import target_of
@@ -70,21 +71,32 @@ class Preparation:
         )
         self._fixed = f"POST {self._target.path} HTTP/1.1\r\n{_lines((*start, *own, *authorization))}"
 
-    def request(self, delivery: Delivery, view: EventView, now: Millis, token: Token | None = None) -> OutboundRequest:
-        """The request of the delivery's next attempt, with the access token where the endpoint asks for one."""
+    def request(
+        self,
+        delivery: Delivery,
+        view: EventView,
+        now: Millis,
+        token: Token | None = None,
+        replay: Replay | None = None,
+    ) -> OutboundRequest:
+        """The request of the delivery's next attempt, with the access token where the endpoint asks for one, and the replay
+        that the delivery belongs to."""
         event = view.event
         number = delivery.attempts + 1
         timestamp = now // 1000
+        webhook_id = delivery.id if replay is not None and replay.new_webhook_ids else event.id
         rendered = self.renderer.render(view)
         headers: HeaderPairs = (
             ("Content-Type", self._content_type or rendered.content_type),
             *rendered.headers,
-            ("webhook-id", event.id),
+            ("webhook-id", webhook_id),
             ("webhook-timestamp", str(timestamp)),
             ("webhook-attempt", str(number)),
             ("traceparent", _traceparent(view, delivery, number)),
         )
-        headers += self._signer.sign(event.id, timestamp, rendered.body, headers)
+        if replay is not None:
+            headers += (("webhook-replay", replay.id),)
+        headers += self._signer.sign(webhook_id, timestamp, rendered.body, headers)
         config = self.endpoint.config
         shown, hidden, bearer = self._shown, self._hidden, ""
         if token is not None:

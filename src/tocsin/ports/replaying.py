@@ -37,7 +37,7 @@ class Replays(Protocol):
     async def replays(self, query: ReplayQuery) -> list[Replay]: ...
 
     async def under_way(self) -> list[Replay]:
-        """Those that run or are paused."""
+        """Those that run, are paused, or were cancelled and still have something to cancel."""
 
     async def candidates(self, replay: Replay, after: int, limit: int) -> Candidates:
         """Events behind position `after` that `only` allows; filters are not judged."""
@@ -53,4 +53,5 @@ class Replays(Protocol):
         """Change its state if it is still the one in `replay`; an end keeps its final numbers."""
 
     async def cancel_pending(self, number: int, in_flight: frozenset[int], now: int) -> list[Claim] | None:
-        """Cancel some of what is pending; gives the deliveries that became ready by it, None when nothing was pending."""
+        """Cancel some of what is pending; gives the deliveries that became ready by it, None when nothing was
+        pending: then its final numbers are kept."""

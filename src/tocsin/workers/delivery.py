@@ -74,6 +74,7 @@ class DeliveryWorker:
         self._slots: set[asyncio.Task[None]] = set()
         self._out: set[int] = set()
         self._unsettled = 0
+        self._replays: dict[int, Replay] = {}
         self._keys: dict[int, tuple[str, ...]] = {}
         self._slow_out = 0
         self._slow_waiting: deque[Outlet] = deque()
@@ -133,6 +134,7 @@ class DeliveryWorker:
         lane = self._ready.lane(replay.endpoint, replay.number)
         if lane is None:
             return
+        self._replays[replay.number] = replay
         lane.is_held = replay.state is not ReplayState.RUNNING
         if lane.is_held:
             lane.put_back(lambda _: True)
@@ -141,6 +143,7 @@ class DeliveryWorker:
     def replay_ended(self, replay: Replay) -> None:
         """Nothing more comes from its lane."""
         self._ready.remove_lane(replay.endpoint, replay.number)
+        self._replays.pop(replay.number, None)
 
     def all_in_flight(self) -> frozenset[int]:
         """The numbers of all deliveries whose request is out."""
@@ -241,7 +244,7 @@ class DeliveryWorker:
         granted = None if source is None else await self._tokens.token(source)
         token, failure = (None, granted) if isinstance(granted, TransportFailure) else (granted, None)
         now = started_at if source is None else self._now_ms()
-        request = self._prepared(preparation, delivery, view, now, token)
+        request = self._prepared(preparation, delivery, view, now, token, self._replays.get(lane.lane))
         if isinstance(request, str):
             self._out.discard(delivery.number)
             await self._give_back(lane, claim, request)
@@ -269,12 +272,17 @@ class DeliveryWorker:
 
     @staticmethod
     def _prepared(
-        preparation: Preparation, delivery: Delivery, view: EventView, now: Millis, token: Token | None
+        preparation: Preparation,
+        delivery: Delivery,
+        view: EventView,
+        now: Millis,
+        token: Token | None,
+        replay: Replay | None,
     ) -> OutboundRequest | str:
         """The request, or why there is none: the format was changed since fan-out, or the event cannot be rendered."""
         try:
             if preparation.renderer.expresses(view):
-                return preparation.request(delivery, view, now, token)
+                return preparation.request(delivery, view, now, token, replay)
         except Exception as error:  # noqa: BLE001  # one event must neither hang nor stop the others
             log.error("prepare.fault", delivery=delivery.id, exc_info=error)
             return "the request could not be prepared"

@@ -146,7 +146,7 @@ class ReplayWorker:
     async def _look_again(self, replay: Replay) -> bool:
         """Somebody else changed it: what counts is in the store."""
         stored = await self._store.replay(replay.id, replay.tenant)
-        if stored is None or stored.is_over:
+        if stored is None or stored.finished_at is not None:
             self._forget(replay)
         else:
             self._replays[replay.number] = stored

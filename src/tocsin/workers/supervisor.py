@@ -11,6 +11,7 @@ from tocsin.pipeline.accept import Accept
 from tocsin.telemetry import log
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.fanout import FanoutWorker
+from tocsin.workers.replay import ReplayWorker
 
 DRAIN_SECONDS: Final = 5.0
 """How long requests that are out may take to finish when the server stops."""
@@ -26,20 +27,27 @@ class Supervisor:
         accept: Accept,
         fanout: FanoutWorker,
         delivery: DeliveryWorker,
+        replay: ReplayWorker,
         keys: ApiKeys,
         stop: asyncio.Event,
     ) -> None:
         self._accept = accept
         self._fanout = fanout
         self._delivery = delivery
+        self._replay = replay
         self._keys = keys
         self._stop = stop
         self._loops: list[asyncio.Task[None]] = []
         self._flushing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
+        await self._replay.start()
         await self._delivery.start()
-        self._loops = [self._watched(self._fanout.run(), "fanout"), self._watched(self._delivery.run(), "delivery")]
+        self._loops = [
+            self._watched(self._fanout.run(), "fanout"),
+            self._watched(self._delivery.run(), "delivery"),
+            self._watched(self._replay.run(), "replay"),
+        ]
         self._flushing = asyncio.create_task(self._flush(), name="keys")
 
     def problems(self) -> list[str]:
@@ -55,6 +63,7 @@ class Supervisor:
         """No new submissions arrive any more. What was taken is answered, what is out may finish, outcomes are written."""
         await self._accept.idle()
         self._fanout.stop()
+        self._replay.stop()
         await self._delivery.stop(DRAIN_SECONDS)
         ended = await asyncio.gather(*self._loops, return_exceptions=True)
         if self._flushing is not None:

@@ -115,7 +115,7 @@ class SqliteReplays:
         return await self._writer.run(Rank.REST, transaction, is_in)
 
     async def change(self, replay: Replay, to: ReplayState, reason: str | None, now: Millis) -> bool:
-        is_over = to not in {ReplayState.RUNNING, ReplayState.PAUSED}
+        is_over = to in {ReplayState.FINISHED, ReplayState.FAILED}
 
         def transaction(connection: apsw.Connection) -> bool:
             if not write(connection, "change_replay", (to, reason, replay.number, replay.state)):

@@ -23,7 +23,7 @@ CREATE TABLE replay (
     finished_at INTEGER
 ) STRICT;
 CREATE INDEX replay_by_tenant ON replay (tenant, number);
-CREATE INDEX replay_under_way ON replay (state, number) WHERE state IN ('running', 'paused');
+CREATE INDEX replay_under_way ON replay (number) WHERE finished_at IS NULL;
 
 -- One delivery for each event of a replay; and its progress.
 CREATE UNIQUE INDEX delivery_of_replay ON delivery (lane, position) WHERE lane > 0;

@@ -10,6 +10,6 @@ WHERE r.number > 0
     AND r.id = :id --? id
     AND r.endpoint = (SELECT number FROM endpoint WHERE id = :endpoint) --? endpoint
     AND r.state = :state --? state
-    AND r.state IN ('running', 'paused') --? under_way
+    AND r.finished_at IS NULL --? under_way
 ORDER BY r.number DESC
 LIMIT :limit --? limit

@@ -1,0 +1,228 @@
+"""Replays over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from tocsin.api.auth import ADMINS, READERS
+from tocsin.api.decoding import millis
+from tocsin.api.endpoint_routes import nothing_in
+from tocsin.api.paging import LIST, TENANT, page_fields, page_reply
+from tocsin.api.routing import Parameter, Reply, Request, Route
+from tocsin.api.shapes import time_or_none
+from tocsin.errors import Conflict, InvalidRequest, NotFound
+from tocsin.model.filter import Filter
+from tocsin.model.ids import EndpointId, ReplayId
+from tocsin.model.noun import Noun
+from tocsin.model.replay import Only, Replay, ReplayState, ReplayStep
+from tocsin.model.times import to_text
+from tocsin.operations.pointers import invalid_field, said
+from tocsin.operations.replays import ReplayRequest
+from tocsin.ports import ReplayQuery
+from tocsin.rules.where import check_where
+
+
+class NewReplay(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be replayed to which endpoint: what was accepted in `[since, until)` and matches the endpoint's filters,
+    and one of these if there are any."""
+
+    endpoint_id: str
+    since: str | None = None
+    until: str | None = None
+    filters: Annotated[tuple[Filter, ...], Meta(max_length=100)] = ()
+    only: Only = "all"
+    rate_per_second: Annotated[float, Meta(gt=0, le=100_000)] | None = None
+    new_webhook_ids: bool = False
+    tenant: str | None = None
+
+
+class ReplayShown(Noun, frozen=True, kw_only=True):
+    """A replay. `total`: how many events it takes; `done` were delivered, `failed` given up on; the rest is to come."""
+
+    id: str
+    tenant: str
+    endpoint_id: str
+    state: Literal["running", "paused", "finished", "cancelled", "failed"]
+    reason: str | None
+    since: str | None
+    until: str | None
+    filters: tuple[Filter, ...]
+    only: Only
+    rate_per_second: float | None
+    new_webhook_ids: bool
+    total: int
+    done: int
+    failed: int
+    created_at: str
+    finished_at: str | None
+
+
+class Total(Noun, frozen=True, kw_only=True):
+    """What a replay would take."""
+
+    total: int
+
+
+def shown(replay: Replay) -> ReplayShown:
+    """A replay as the API shows it."""
+    return ReplayShown(
+        id=replay.id,
+        tenant=replay.tenant,
+        endpoint_id=replay.endpoint_id,
+        state=replay.state.value,
+        reason=replay.reason,
+        since=time_or_none(replay.since),
+        until=time_or_none(replay.until),
+        filters=replay.filters,
+        only=replay.only,
+        rate_per_second=replay.rate_per_second,
+        new_webhook_ids=replay.new_webhook_ids,
+        total=replay.total,
+        done=replay.done,
+        failed=replay.failed,
+        created_at=to_text(replay.created_at),
+        finished_at=time_or_none(replay.finished_at),
+    )
+
+
+def _reply(replay: Replay, status: int = 200) -> Reply:
+    return Reply(status=status, body=msgspec.json.encode(shown(replay)))
+
+
+async def _create(request: Request) -> Reply:
+    try:
+        asked = msgspec.convert(request.document(), NewReplay)
+    except msgspec.ValidationError as error:
+        raise invalid_field(error) from error
+    errors = [
+        error
+        for index, condition in enumerate(asked.filters)
+        if (where := condition.where) is not None
+        for error in said(lambda: check_where(where), f"/filters/{index}/where")
+    ]
+    if errors:
+        raise InvalidRequest(errors[0].detail, errors=tuple(errors))
+    wanted = ReplayRequest(
+        endpoint_id=EndpointId(asked.endpoint_id),
+        since=millis(asked.since, "/since"),
+        until=millis(asked.until, "/until"),
+        filters=asked.filters,
+        only=asked.only,
+        rate_per_second=asked.rate_per_second,
+        new_webhook_ids=asked.new_webhook_ids,
+    )
+    tenant = request.tenant_read() if asked.tenant is None else request.tenant_written(asked.tenant)
+    replays = request.services.replays
+    if request.query.get("dry_run") == "true":
+        return Reply(body=msgspec.json.encode(Total(total=await replays.count(wanted, tenant))))
+    return _reply(await replays.create(wanted, tenant), 202)
+
+
+async def _list(request: Request) -> Reply:
+    page, endpoint, state = page_fields(request.query), request.query.get("endpoint"), request.query.get("state")
+    asked = ReplayQuery(
+        tenant=request.tenant_read(),
+        endpoint=None if endpoint is None else EndpointId(endpoint),
+        state=None if state is None else ReplayState(state),
+        **page,
+    )
+    rows = await request.services.replays.list(asked)
+    return page_reply(rows, page, lambda row: row.number, shown)
+
+
+def _replay_id(request: Request) -> ReplayId:
+    return ReplayId(request.parts["replay_id"])
+
+
+async def _get(request: Request) -> Reply:
+    return _reply(await request.services.replays.get(_replay_id(request), request.tenant_read()))
+
+
+async def _pause(request: Request) -> Reply:
+    return await _taken(request, ReplayStep.PAUSE)
+
+
+async def _resume(request: Request) -> Reply:
+    return await _taken(request, ReplayStep.RESUME)
+
+
+async def _cancel(request: Request) -> Reply:
+    return await _taken(request, ReplayStep.CANCEL)
+
+
+async def _taken(request: Request, step: ReplayStep) -> Reply:
+    nothing_in(request)
+    return _reply(await request.services.replays.take(step, _replay_id(request), request.tenant_read()))
+
+
+_ONE: Final = "/v1/replays/{replay_id}"
+
+REPLAY_ROUTES: Final = (
+    Route(
+        method="POST",
+        path="/v1/replays",
+        name="create_replay",
+        summary="Replay past events to an endpoint; with `dry_run=true` only count them (200).",
+        answer=_create,
+        roles=ADMINS,
+        parameters=(
+            TENANT,
+            Parameter(
+                name="dry_run",
+                meaning="`true`: answer only how many events there are, and change nothing.",
+                kind="boolean",
+                values=("true", "false"),
+            ),
+        ),
+        takes=NewReplay,
+        gives=ReplayShown,
+        status=202,
+        problems=(NotFound, Conflict),
+    ),
+    Route(
+        method="GET",
+        path="/v1/replays",
+        name="list_replays",
+        summary="Replays, newest first.",
+        answer=_list,
+        roles=READERS,
+        parameters=(
+            *LIST,
+            Parameter(name="endpoint", meaning="Id of the endpoint."),
+            Parameter(name="state", meaning="Only those in this state.", values=tuple(ReplayState)),
+        ),
+        gives=list[ReplayShown],
+    ),
+    Route(
+        method="GET",
+        path=_ONE,
+        name="get_replay",
+        summary="One replay with its progress.",
+        answer=_get,
+        roles=READERS,
+        parameters=(TENANT,),
+        gives=ReplayShown,
+        problems=(NotFound,),
+    ),
+    *(
+        Route(
+            method="POST",
+            path=f"{_ONE}/{step}",
+            name=f"{step}_replay",
+            summary=summary,
+            answer=answer,
+            roles=ADMINS,
+            parameters=(TENANT,),
+            gives=ReplayShown,
+            problems=(NotFound, Conflict),
+        )
+        for step, summary, answer in (
+            ("pause", "Hold a replay: nothing more of it is sent until it is resumed.", _pause),
+            ("resume", "Go on with a paused replay.", _resume),
+            ("cancel", "End a replay: what was not sent yet is cancelled.", _cancel),
+        )
+    ),
+)
