@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 from standardwebhooks import Webhook
 from tests.kit.server import OPERATOR_KEY
+from tests.kit.waiting import until
 
 from tocsin.cli.main import main
 from tocsin.receiver import Receiver, StandardWebhooks
@@ -138,6 +139,28 @@ def test_nobody_there_is_exit_code_3():
     done = tocsin("endpoints", "list", "--url", f"http://127.0.0.1:{port}")
     assert done.returncode == 3
     assert done.stderr.startswith(f"tocsin: http://127.0.0.1:{port} cannot be reached")
+
+
+async def test_a_replay_is_started_counted_and_followed(shared_server):
+    async with Receiver() as receiver:
+
+        async def call(*arguments):
+            return await asyncio.to_thread(told, *arguments, server=shared_server, tenant="replaying")
+
+        for number in (1, 2, 3):
+            await call("emit", "order.paid", "--subject", str(number), "--data", json.dumps({"n": number}))
+        identifier = (await call("endpoints", "add", "late", receiver.url))["id"]
+        missing = ("replay", "start", identifier, "--only", "missing")
+        counted = (*missing, "--where", "data.n > 1", "--dry-run")
+        await until(lambda: told(*counted, server=shared_server, tenant="replaying") == {"total": 2})
+        replay = await call(*missing, "--rate", "100")
+        assert (replay["state"], replay["total"], replay["done"]) == ("finished", 3, 3)
+        assert [one["id"] for one in (await call("replay", "list"))["items"]] == [replay["id"]]
+        assert {arrival.headers["webhook-replay"] for arrival in receiver.arrivals} == {replay["id"]}
+        shown = await asyncio.to_thread(tocsin, "replay", "show", replay["id"], server=shared_server)
+        assert "finished" in shown.stdout
+        refused = await asyncio.to_thread(tocsin, "replay", "pause", replay["id"], server=shared_server)
+        assert refused.returncode == 4
 
 
 async def test_endpoints_and_deliveries(shared_server):
