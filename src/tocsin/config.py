@@ -53,6 +53,12 @@ SETTINGS: Final = (
     ),
     Setting(name="allow_http", default="false", meaning="Whether endpoints may have http URLs."),
     Setting(
+        name="proxy",
+        default="",
+        meaning="Forward proxy for all outgoing requests: `http://[user:password@]host:port` or `socks5://...`.",
+        is_secret=True,
+    ),
+    Setting(
         name="bootstrap_key",
         default="",
         meaning="Operator key to create at first start (visible ASCII, 16 characters or more); else one is made and printed.",
@@ -60,7 +66,7 @@ SETTINGS: Final = (
     ),
     Setting(name="log_level", default="info", meaning="`debug`, `info`, `warning` or `error`."),
 )
-NOT_YET: Final = ("TOCSIN_NATS", "TOCSIN_PROXY")
+NOT_YET: Final = ("TOCSIN_NATS",)
 """Settings of the contract that this version does not have; it does not start with one of them set."""
 
 
@@ -80,6 +86,7 @@ class Settings(Noun, frozen=True, kw_only=True):
     master_key: Secret | None
     allow_networks: str
     allow_http: bool
+    proxy: Secret | None
     bootstrap_key: Secret | None
     log_level: str
     values: dict[str, Value]
@@ -106,6 +113,7 @@ def load_settings(
         master_key=Secret(values["master_key"].text) if values["master_key"].text else None,
         allow_networks=values["allow_networks"].text,
         allow_http=_checked(values, "allow_http", _boolean),
+        proxy=Secret(values["proxy"].text) if values["proxy"].text else None,
         bootstrap_key=_checked(values, "bootstrap_key", _bootstrap_key),
         log_level=_checked(values, "log_level", _log_level),
         values=values,

@@ -9,7 +9,6 @@ import os
 import random
 import signal
 import socket
-import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ import uvloop
 from tocsin.adapters.crypto.secret_box import AesSecretBox, master_key_beside, master_key_from
 from tocsin.adapters.http.resolver import Resolver
 from tocsin.adapters.http.sender import HttpSender
+from tocsin.adapters.http.tls import client_context
 from tocsin.adapters.sqlite.store import SqliteStore, prepare_file
 from tocsin.api.app import make_app
 from tocsin.api.services import Services
@@ -44,6 +44,7 @@ from tocsin.pipeline.accept import Accept
 from tocsin.pipeline.prepare import pool_of, token_pool_of
 from tocsin.rules.accepting import Deciding, needs_of
 from tocsin.rules.egress import EgressPolicy, parse_networks
+from tocsin.rules.proxies import operators_proxy
 from tocsin.telemetry import Metrics, log, set_up_logs
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.endpoints import Endpoints
@@ -81,9 +82,12 @@ def make_sender(settings: Settings) -> HttpSender:
         networks = parse_networks(settings.allow_networks)
     except ValueError as error:
         raise Misconfigured(f"TOCSIN_ALLOW_NETWORKS: {error}.") from error
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return HttpSender(EgressPolicy(allow_networks=networks, allow_http=settings.allow_http), Resolver(), context)
+    policy = EgressPolicy(allow_networks=networks, allow_http=settings.allow_http)
+    try:
+        proxy = operators_proxy(settings.proxy.reveal()) if settings.proxy else None
+    except ValueError as error:
+        raise Misconfigured(f"TOCSIN_PROXY: {error}") from None
+    return HttpSender(policy, Resolver(), client_context(), proxy=proxy)
 
 
 def migrate(settings: Settings) -> None:

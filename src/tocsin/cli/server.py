@@ -32,6 +32,8 @@ class SettingFlags:
     """Networks (CIDR, comma separated) that may be reached beside the public internet."""
     allow_http: Annotated[bool | None, Parameter(group=_SETTINGS)] = None
     """Whether endpoints may have http URLs."""
+    proxy: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """Forward proxy for all outgoing requests; with a password better given in the environment."""
     bootstrap_key: Annotated[str | None, Parameter(group=_SETTINGS)] = None
     """Operator key to create at first start; better given in the environment."""
     log_level: Annotated[str | None, Parameter(group=_SETTINGS)] = None
@@ -46,6 +48,7 @@ class SettingFlags:
             "master_key": self.master_key,
             "allow_networks": self.allow_networks,
             "allow_http": allow_http,
+            "proxy": self.proxy,
             "bootstrap_key": self.bootstrap_key,
             "log_level": self.log_level,
         }

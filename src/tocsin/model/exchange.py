@@ -23,14 +23,13 @@ class ClientTls(Noun, frozen=True, kw_only=True):
 
 
 class ProxyTarget(Noun, frozen=True, kw_only=True):
-    """A forward proxy. `is_operators`: its own address is not judged, as the operator chose it; a tenant's is."""
+    """A forward proxy: where it is, and who we are to it."""
 
     kind: Literal["http", "socks5"]
     host: str
     port: int
     username: str | None = None
     password: Secret | None = None
-    is_operators: bool = False
 
 
 class Target(Noun, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ from tocsin.rules.urls import target_of
 from tocsin.rules.where import check_where
 
 
-def check_config(config: EndpointConfig, *, allow_http: bool) -> None:
+def check_config(config: EndpointConfig, *, allow_http: bool, allow_proxy: bool = True) -> None:
     """Raises InvalidRequest with every field that is wrong."""
     errors = (
         *said(lambda: target_of(config.url, "", allow_http=allow_http), "/url"),
@@ -31,7 +31,7 @@ def check_config(config: EndpointConfig, *, allow_http: bool) -> None:
         *_header_errors(config),
         *authorization_errors(config, allow_http=allow_http),
         *signing_errors(config),
-        *network_errors(config),
+        *network_errors(config, allow_proxy=allow_proxy),
     )
     if errors:
         raise InvalidRequest(errors[0].detail, errors=errors)

@@ -15,12 +15,13 @@ from tocsin.authorizing.oauth2 import Token, TokenSource, token_source
 from tocsin.formats import Renderer, renderer_of
 from tocsin.model.authorization import OAuth2Authorization
 from tocsin.model.delivery import Delivery
-from tocsin.model.endpoint import Endpoint
+from tocsin.model.endpoint import Endpoint, Tls
 from tocsin.model.event_view import EventView
-from tocsin.model.exchange import USER_AGENT, HeaderPairs, OutboundRequest, Target
+from tocsin.model.exchange import USER_AGENT, ClientTls, HeaderPairs, OutboundRequest, Target
 from tocsin.model.ids import EndpointId, Millis, plain_uuid
 from tocsin.model.replay import Replay
 from tocsin.model.signing import NoSigning
+from tocsin.rules.proxies import endpoint_proxy
 from tocsin.rules.redaction import MASK, spellings
 from tocsin.rules.urls import target_of
 from tocsin.signing import signer_of
@@ -49,7 +50,12 @@ class Preparation:
         self.endpoint = endpoint
         self.renderer: Renderer = renderer_of(config)
         # Whether plain http may be used is judged when sending: the operator may have changed his mind since.
-        self._target = target_of(config.url, pool_of(endpoint.id, endpoint.revision), allow_http=True)
+        self._target = msgspec.structs.replace(
+            target_of(config.url, pool_of(endpoint.id, endpoint.revision), allow_http=True),
+            tenant=endpoint.tenant,
+            tls=_own_tls(config.tls),
+            proxy=endpoint_proxy(config.proxy),
+        )
         self.token_source = _token_source(endpoint, self._target)
         self._signer = signer_of(config.signing or NoSigning())
         own = tuple((row.name, row.value.reveal()) for row in config.headers if row.name.lower() != "content-type")
@@ -111,6 +117,12 @@ class Preparation:
             timeout_seconds=config.timeout_seconds,
             hidden=hidden,
         )
+
+
+def _own_tls(tls: Tls | None) -> ClientTls | None:
+    if tls is None or tls == Tls():
+        return None
+    return ClientTls(ca=tls.ca_pem, certificate=tls.client_cert_pem, key=tls.client_key_pem)
 
 
 def _token_source(endpoint: Endpoint, target: Target) -> TokenSource | None:

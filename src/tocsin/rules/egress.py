@@ -43,6 +43,7 @@ _BLOCKED_V4: tuple[tuple[IPv4Network, str], ...] = tuple(
         ("240.0.0.0/4", "reserved"),
     )
 )
+_MAPPED = IPv6Network("::ffff:0:0/96")
 _PUBLIC_V6 = IPv6Network("2000::/3")
 _BLOCKED_V6: tuple[tuple[IPv6Network, str], ...] = tuple(
     (IPv6Network(network), reason)
@@ -73,7 +74,7 @@ def blocked_reason(policy: EgressPolicy, address: str) -> str | None:
     if isinstance(given, IPv6Address) and given.scope_id is not None:
         return "scoped"
     judged = _unwrapped(given)
-    if any(given in network or judged in network for network in policy.allow_networks):
+    if any(judged in network for network in policy.allow_networks):
         return None
     if isinstance(judged, IPv4Address):
         return next((reason for network, reason in _BLOCKED_V4 if judged in network), None)
@@ -82,8 +83,9 @@ def blocked_reason(policy: EgressPolicy, address: str) -> str | None:
 
 
 def parse_networks(text: str) -> tuple[IpNetwork, ...]:
-    """Networks in CIDR notation (a lone address is a network of one), separated by commas or spaces. Raises ValueError
-    naming the first that is wrong, also when bits are set behind the prefix."""
+    """Networks in CIDR notation (a lone address is a network of one), separated by commas or spaces. A network of mapped
+    addresses is the IPv4 network inside it. Raises ValueError naming the first that is wrong, also when bits are set behind
+    the prefix."""
     return tuple(_parse_network(part) for part in text.replace(",", " ").split())
 
 
@@ -94,11 +96,15 @@ def _parse_network(text: str) -> IpNetwork:
         raise ValueError(f"{text!r} is not a network in CIDR notation: {error}") from None
     if isinstance(network, IPv6Network) and "%" in text:
         raise ValueError(f"{text!r} is not a network in CIDR notation: it has a scope")
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+        inside = int(network.network_address) & 0xFFFF_FFFF
+        return IPv4Network((inside, network.prefixlen - _MAPPED.prefixlen))
     return network
 
 
 def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """An IPv4-mapped IPv6 address (::ffff:a.b.c.d) reaches the IPv4 address inside it."""
+    """An IPv4-mapped IPv6 address (::ffff:a.b.c.d) is another spelling of the IPv4 address inside it: only rules for that one
+    hold for it. Addresses of translators and tunnels (NAT64, 6to4, Teredo) are not the same place, and stay what they are."""
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address

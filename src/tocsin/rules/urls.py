@@ -29,18 +29,11 @@ _PORT = re.compile(r"[1-9][0-9]{0,4}")
 def target_of(url: str, pool: str, *, allow_http: bool) -> Target:
     """The parts of `url`, for connections shared within `pool`. Raises ValueError saying what is wrong with it; the text
     repeats nothing of the URL."""
-    if len(url) > MAX_URL_LENGTH:
-        raise ValueError(f"The URL must not be longer than {MAX_URL_LENGTH} characters.")
-    if any(character <= " " or character == "\x7f" for character in url):
-        raise ValueError("The URL must not contain spaces or control characters.")
-    if "\\" in url:
-        raise ValueError("The URL must not contain a backslash.")
-    if "#" in url:
-        raise ValueError("The URL must not have a fragment.")
+    check_characters(url)
     scheme_text, separator, rest = url.partition("://")
     scheme = _scheme(scheme_text if separator else "", allow_http=allow_http)
     end = next((index for index, character in enumerate(rest) if character in "/?"), len(rest))
-    host, port = _host_and_port(rest[:end], _DEFAULT_PORTS[scheme])
+    host, port = host_and_port(rest[:end], _DEFAULT_PORTS[scheme])
     shown = f"[{host}]" if ":" in host else host
     return Target(
         scheme=scheme,
@@ -50,6 +43,33 @@ def target_of(url: str, pool: str, *, allow_http: bool) -> Target:
         path=_path(rest[end:]),
         pool=pool,
     )
+
+
+def check_characters(url: str) -> None:
+    """Raises ValueError when the URL is too long, or has characters that parsers of URLs understand differently."""
+    if len(url) > MAX_URL_LENGTH:
+        raise ValueError(f"The URL must not be longer than {MAX_URL_LENGTH} characters.")
+    if any(character <= " " or character == "\x7f" for character in url):
+        raise ValueError("The URL must not contain spaces or control characters.")
+    if "\\" in url:
+        raise ValueError("The URL must not contain a backslash.")
+    if "#" in url:
+        raise ValueError("The URL must not have a fragment.")
+
+
+def host_and_port(authority: str, default_port: int) -> tuple[str, int]:
+    """Of a URL's authority: the host in ASCII without brackets, and the port. Raises ValueError."""
+    if "@" in authority:
+        raise ValueError("The URL must not contain a user name or password; use the endpoint's authorization.")
+    if authority.startswith("["):
+        literal, bracket, port_text = authority[1:].partition("]")
+        if not bracket:
+            raise ValueError("The IPv6 address in the URL has no closing bracket.")
+        host = _ipv6(literal)
+    else:
+        name, colon, port_text = authority.partition(":")
+        host, port_text = _host(name), colon + port_text
+    return host, _port(port_text, default_port)
 
 
 def _scheme(text: str, *, allow_http: bool) -> Literal["http", "https"]:
@@ -71,20 +91,6 @@ def _path(text: str) -> str:
     if _BAD_PERCENT.search(path):
         raise ValueError("A percent sign in the URL must be followed by two hexadecimal digits.")
     return path
-
-
-def _host_and_port(authority: str, default_port: int) -> tuple[str, int]:
-    if "@" in authority:
-        raise ValueError("The URL must not contain a user name or password; use the endpoint's authorization.")
-    if authority.startswith("["):
-        literal, bracket, port_text = authority[1:].partition("]")
-        if not bracket:
-            raise ValueError("The IPv6 address in the URL has no closing bracket.")
-        host = _ipv6(literal)
-    else:
-        name, colon, port_text = authority.partition(":")
-        host, port_text = _host(name), colon + port_text
-    return host, _port(port_text, default_port)
 
 
 def _port(text: str, default_port: int) -> int:

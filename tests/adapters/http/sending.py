@@ -7,12 +7,15 @@ import ssl
 from collections.abc import Callable
 from functools import cache
 
+import msgspec
+
 from tocsin.adapters.http.limits import SenderLimits
 from tocsin.adapters.http.resolver import Resolver
 from tocsin.adapters.http.sender import HttpSender
 from tocsin.adapters.http.tls import client_context
 from tocsin.model.exchange import Exchange, OutboundRequest
 from tocsin.rules.egress import EgressPolicy, parse_networks
+from tocsin.rules.proxies import operators_proxy
 from tocsin.rules.urls import target_of
 
 
@@ -22,9 +25,16 @@ def system_context() -> ssl.SSLContext:
 
 
 def request_to(
-    url: str, *, body: bytes = b"{}", timeout_seconds: float = 15, pool: str = "end_1@1", headers: str = ""
+    url: str,
+    *,
+    body: bytes = b"{}",
+    timeout_seconds: float = 15,
+    pool: str = "end_1@1",
+    headers: str = "",
+    **of_endpoint: object,
 ) -> OutboundRequest:
-    target = target_of(url, pool, allow_http=True)
+    """`of_endpoint`: tenant, tls and proxy of the target."""
+    target = msgspec.structs.replace(target_of(url, pool, allow_http=True), **of_endpoint)
     head = f"POST {target.path} HTTP/1.1\r\nHost: {target.authority}\r\nAccept-Encoding: identity\r\n{headers}"
     return OutboundRequest(
         target=target, url=url, head=head.encode("ascii"), body=body, shown=(), timeout_seconds=timeout_seconds
@@ -43,6 +53,7 @@ class Sending:
         lookup_seconds: float = 5.0,
         context: ssl.SSLContext | None = None,
         limits: SenderLimits | None = None,
+        proxy: str | None = None,
     ) -> None:
         self.resolver = Resolver(nameservers, limit_seconds=lookup_seconds)
         self.sender = HttpSender(
@@ -50,6 +61,7 @@ class Sending:
             self.resolver,
             context or system_context(),
             limits or SenderLimits(),
+            proxy=operators_proxy(proxy) if proxy else None,
         )
 
     async def send(self, url: str, **settings: object) -> Exchange:

@@ -97,12 +97,12 @@ async def test_names_that_lead_nowhere(sending):
             for name in ("unknown", "empty", "silent", "a" * 63)
         ]  # fmt: skip
     assert texts == [
-        TransportFailure(kind=ErrorKind.DNS, message=text)
-        for text in (
-            "The host name does not exist.",
-            "The host name has no address.",
-            "The host name could not be resolved in time.",
-            "The host name does not exist.",
+        TransportFailure(kind=ErrorKind.DNS, message=text, reason=reason)
+        for reason, text in (
+            ("no_such_name", "The host name does not exist."),
+            ("no_address", "The host name has no address."),
+            ("timeout", "The host name could not be resolved in time."),
+            ("no_such_name", "The host name does not exist."),
         )
     ]
 
@@ -110,7 +110,7 @@ async def test_names_that_lead_nowhere(sending):
 async def test_the_deadline_counts_the_look_up(sending):
     async with NameServer({"silent.test": []}) as server:
         exchange = await sending(nameservers=(server.address,)).send("http://silent.test/", timeout_seconds=0.2)
-    assert exchange.failure.kind is ErrorKind.TIMEOUT
+    assert (exchange.failure.kind, exchange.failure.reason) == (ErrorKind.TIMEOUT, "resolve")
     assert exchange.timings.total >= 199
     assert exchange.address is None
 
@@ -161,7 +161,7 @@ async def test_how_long_answers_are_kept(ttl, kept):
         before = loop.time()
         await resolver.resolve("a.test")
         after = loop.time()
-        assert before + kept <= resolver._cached["a.test"][1] <= after + kept
+        assert before + kept <= resolver._cached["", "a.test"][1] <= after + kept
         await resolver.close()
 
 

@@ -346,6 +346,8 @@ async def test_nobody_listens(sending):
     async with Receiver(never) as receiver:
         port = receiver.port
     exchange = await sending().send(f"http://127.0.0.1:{port}/")
-    assert exchange.failure == TransportFailure(kind=ErrorKind.CONNECT, message="The connection was refused.")
+    assert exchange.failure == TransportFailure(
+        kind=ErrorKind.CONNECT, message="The connection was refused.", reason="refused"
+    )
     assert exchange.address == "127.0.0.1"
     assert exchange.timings.connect is None

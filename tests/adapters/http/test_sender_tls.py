@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 import trustme
+from tests.kit.certificates import self_signed
 from tests.kit.names import NameServer
 from tests.kit.receivers import OK, Receiver, answer, failing_handshake, refuse_to_read
 
@@ -43,8 +44,8 @@ def server_context(certificate: trustme.LeafCert) -> ssl.SSLContext:
     return made
 
 
-def tls(message: str) -> TransportFailure:
-    return TransportFailure(kind=ErrorKind.TLS, message=message)
+def tls(reason: str, message: str) -> TransportFailure:
+    return TransportFailure(kind=ErrorKind.TLS, message=message, reason=reason)
 
 
 async def test_a_handshake_serves_many_requests(sending, authority, context, names):
@@ -70,7 +71,7 @@ async def test_an_address_is_checked_too(sending, authority, context):
         assert (await one.send(receiver.url)).response.status == 200
     async with Receiver(answer(200), tls=server_context(authority.issue_cert("127.0.0.2"))) as receiver:
         exchange = await one.send(receiver.url)
-        assert exchange.failure == tls("The receiver's certificate is for another address.")
+        assert exchange.failure == tls("wrong_host", "The receiver's certificate is for another address.")
 
 
 async def test_large_bodies(sending, authority, context, names):
@@ -85,25 +86,32 @@ async def test_large_bodies(sending, authority, context, names):
 
 
 @pytest.mark.parametrize(
-    ("issue", "text"),
+    ("issue", "reason", "text"),
     [
-        (lambda ca: ca.issue_cert("other.test"), "The receiver's certificate is for another host name."),
+        (lambda ca: ca.issue_cert("other.test"), "wrong_host", "The receiver's certificate is for another host name."),
         (
             lambda ca: ca.issue_cert(NAME, not_after=datetime(2020, 1, 1, tzinfo=UTC)),
+            "certificate_expired",
             "The receiver's certificate has expired.",
         ),
         (
             lambda ca: ca.issue_cert(NAME, not_before=datetime(2090, 1, 1, tzinfo=UTC)),
+            "certificate_not_yet_valid",
             "The receiver's certificate is not valid yet.",
         ),
-        (lambda _: trustme.CA().issue_cert(NAME), "The receiver's certificate comes from an unknown issuer."),
+        (
+            lambda _: trustme.CA().issue_cert(NAME),
+            "unknown_issuer",
+            "The receiver's certificate comes from an unknown issuer.",
+        ),
+        (lambda _: self_signed(NAME), "self_signed", "The receiver's certificate is self-signed."),
     ],
 )
-async def test_certificates_that_are_not_accepted(sending, authority, context, names, issue, text):
+async def test_certificates_that_are_not_accepted(sending, authority, context, names, issue, reason, text):
     one = sending(context=context, nameservers=(names.address,))
     async with Receiver(answer(200), tls=server_context(issue(authority))) as receiver:
         exchange = await one.send(receiver.url_of(NAME))
-        assert exchange.failure == tls(text)
+        assert exchange.failure == tls(reason, text)
         assert exchange.response is None
         assert exchange.address == "127.0.0.1"
         assert receiver.requests == []
@@ -119,7 +127,7 @@ async def test_old_tls_is_refused(sending, authority, context, names):
     one = sending(context=context, nameservers=(names.address,))
     async with Receiver(failing_handshake(old)) as receiver:
         exchange = await one.send(receiver.url_of(NAME).replace("http:", "https:"))
-        assert exchange.failure == tls("The receiver speaks no TLS version from 1.2 on.")
+        assert exchange.failure == tls("tls_version", "The receiver speaks no TLS version from 1.2 on.")
 
 
 async def test_a_receiver_that_asks_for_a_client_certificate(sending, authority, context, names):
@@ -129,7 +137,7 @@ async def test_a_receiver_that_asks_for_a_client_certificate(sending, authority,
     one = sending(context=context, nameservers=(names.address,))
     async with Receiver(failing_handshake(strict)) as receiver:
         exchange = await one.send(receiver.url_of(NAME).replace("http:", "https:"))
-        assert exchange.failure == tls("The receiver asks for a client certificate.")
+        assert exchange.failure == tls("client_certificate_required", "The receiver asks for a client certificate.")
 
 
 async def test_plain_http_where_tls_was_expected(sending, context, names):
@@ -140,7 +148,7 @@ async def test_plain_http_where_tls_was_expected(sending, context, names):
     one = sending(context=context, nameservers=(names.address,))
     async with Receiver(behave) as receiver:
         exchange = await one.send(receiver.url_of(NAME).replace("http:", "https:"))
-        assert exchange.failure == tls("The receiver does not speak TLS at this port.")
+        assert exchange.failure == tls("not_tls", "The receiver does not speak TLS at this port.")
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
@@ -152,14 +160,14 @@ async def test_closed_in_the_handshake(sending, context, names, how):
     one = sending(context=context, nameservers=(names.address,))
     async with Receiver(behave) as receiver:
         exchange = await one.send(receiver.url_of(NAME).replace("http:", "https:"))
-        assert exchange.failure == tls("The connection was closed during the TLS handshake.")
+        assert exchange.failure == tls("closed", "The connection was closed during the TLS handshake.")
 
 
 async def test_a_handshake_that_hangs_ends_with_the_deadline(sending, context, names):
     one = sending(context=context, nameservers=(names.address,))
     async with Receiver(refuse_to_read) as receiver:
         exchange = await one.send(receiver.url_of(NAME).replace("http:", "https:"), timeout_seconds=0.2)
-        assert exchange.failure.kind is ErrorKind.TIMEOUT
+        assert (exchange.failure.kind, exchange.failure.reason) == (ErrorKind.TIMEOUT, "tls")
         assert exchange.timings.total >= 199
 
 

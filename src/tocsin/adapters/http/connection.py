@@ -14,8 +14,8 @@ from time import perf_counter_ns
 from typing import Protocol, cast
 
 from tocsin.adapters.http.answer import AnswerReader
+from tocsin.adapters.http.failures import tls_failure
 from tocsin.adapters.http.limits import SenderLimits
-from tocsin.adapters.http.tls import tls_failure
 from tocsin.model.exchange import ErrorKind, Exchange, OutboundRequest, Timings, TransportFailure
 from tocsin.model.noun import Noun
 

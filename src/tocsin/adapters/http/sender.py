@@ -9,13 +9,16 @@ import asyncio
 import ssl
 from functools import partial
 from time import perf_counter_ns
+from typing import NamedTuple
 
 from tocsin.adapters.http.connection import NO_PHASES, Connection, Phases, milliseconds
-from tocsin.adapters.http.dialing import dial
+from tocsin.adapters.http.dialing import Hop, Progress, dial
 from tocsin.adapters.http.limits import SenderLimits
 from tocsin.adapters.http.pool import Pools
 from tocsin.adapters.http.resolver import Resolution, Resolver
-from tocsin.model.exchange import ErrorKind, Exchange, OutboundRequest, Target, Timings, TransportFailure
+from tocsin.adapters.http.tls import TlsContexts
+from tocsin.adapters.http.tunnel import proxy_failure
+from tocsin.model.exchange import ErrorKind, Exchange, OutboundRequest, ProxyTarget, Target, Timings, TransportFailure
 from tocsin.rules.egress import EgressPolicy, blocked_reason
 from tocsin.telemetry import log
 
@@ -24,21 +27,24 @@ BLOCKED = TransportFailure(kind=ErrorKind.BLOCKED, message="The address is not a
 _HTTP_BLOCKED = TransportFailure(kind=ErrorKind.BLOCKED, message="Plain HTTP is not allowed.")
 _CLOSED = TransportFailure(kind=ErrorKind.CONNECT, message="Tocsin is shutting down.")
 _BAD_HEAD = TransportFailure(kind=ErrorKind.PROTOCOL, message="The request is malformed; it was not sent.")
+_TWO_PROXIES = proxy_failure(
+    "not_permitted", "Everything goes through the operator's proxy; remove the endpoint's own."
+)
+_ANOTHER_ADDRESS_MAY_DO = frozenset({"receiver_unreachable", "refused"})
 
 
-class _Progress:
-    """What is known of an exchange before there is a connection."""
+class _Route(NamedTuple):
+    """Where a connection may lead, by which way, with which TLS (None: none)."""
 
-    __slots__ = ("address", "resolve")
-
-    def __init__(self) -> None:
-        self.address: str | None = None
-        self.resolve: float | None = None
+    addresses: tuple[str, ...]
+    via: Hop | None
+    context: ssl.SSLContext | None
 
 
 class HttpSender:
     """The port `Sender` over HTTP/1.1. Belongs to the event loop in which it was made; a changed egress policy needs a new
-    sender. `context` comes from `tls.client_context`."""
+    sender. `context` comes from `tls.client_context`. `proxy` is the operator's: its own address is not judged, and no
+    endpoint may have another."""
 
     def __init__(
         self,
@@ -46,10 +52,13 @@ class HttpSender:
         resolver: Resolver,
         context: ssl.SSLContext,
         limits: SenderLimits = SenderLimits(),  # noqa: B008 (frozen)
+        *,
+        proxy: ProxyTarget | None = None,
     ) -> None:
         self._policy = policy
         self._resolver = resolver
-        self._context = context
+        self._contexts = TlsContexts(context)
+        self._proxy = proxy
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._pools = Pools(self._loop, limits)
@@ -87,6 +96,7 @@ class HttpSender:
                 break
             await asyncio.sleep(0)
         await self._resolver.close()
+        await self._contexts.close()
 
     @property
     def connection_counts(self) -> tuple[int, int]:
@@ -95,13 +105,12 @@ class HttpSender:
 
     async def _open(self, request: OutboundRequest, started: int) -> tuple[Connection, Phases] | Exchange:
         """A new connection, within what is left of the deadline."""
-        progress = _Progress()
+        progress = Progress()
         try:
             async with asyncio.timeout(request.timeout_seconds):
                 opened = await self._open_at_any(request, started, progress)
         except TimeoutError:
-            text = f"There was no connection within {request.timeout_seconds:g} s."
-            opened = TransportFailure(kind=ErrorKind.TIMEOUT, message=text)
+            opened = progress.late(request.timeout_seconds)
         if isinstance(opened, TransportFailure):
             return _failed(opened, started, progress)
         connection, _ = opened
@@ -113,44 +122,77 @@ class HttpSender:
         return opened
 
     async def _open_at_any(
-        self, request: OutboundRequest, started: int, progress: _Progress
+        self, request: OutboundRequest, started: int, progress: Progress
     ) -> tuple[Connection, Phases] | TransportFailure:
         target = request.target
-        if self._is_closed:
-            return _CLOSED
-        if target.scheme == "http" and not self._policy.allow_http:
-            return _HTTP_BLOCKED
-        resolution = await self._resolve(target, started, progress)
-        if resolution.problem is not None:
-            return TransportFailure(kind=ErrorKind.DNS, message=resolution.problem)
-        addresses = self._allowed(target, resolution)
+        route = await self._route(target, started, progress)
+        if isinstance(route, TransportFailure):
+            return route
         failure = BLOCKED
-        for tried, address in enumerate(addresses):
-            progress.address = address
+        for tried, address in enumerate(route.addresses):
             left = request.timeout_seconds - (perf_counter_ns() - started) / 1e9
             opened = await dial(
-                address,
                 target,
                 partial(Connection, self._loop, self._pools, target.pool, address, self._limits),
-                context=self._context if target.scheme == "https" else None,
-                limit_seconds=left / (len(addresses) - tried),
-                resolve=progress.resolve,
+                address=address,
+                via=route.via,
+                context=route.context,
+                limit_seconds=left / (len(route.addresses) - tried),
+                progress=progress,
             )
             if not isinstance(opened, TransportFailure):
                 return opened
             failure = opened
             if failure.kind is ErrorKind.TLS:
                 break
+            if failure.kind is ErrorKind.PROXY and failure.reason not in _ANOTHER_ADDRESS_MAY_DO:
+                break
         return failure
 
-    async def _resolve(self, target: Target, started: int, progress: _Progress) -> Resolution:
-        if ":" in target.host or target.host.rpartition(".")[2].isdigit():
-            return Resolution(addresses=(target.host,))
-        resolution = await self._resolver.resolve(target.host)
-        progress.resolve = milliseconds(perf_counter_ns() - started)
-        return resolution
+    async def _route(self, target: Target, started: int, progress: Progress) -> _Route | TransportFailure:
+        if self._is_closed:
+            return _CLOSED
+        if target.scheme == "http" and not self._policy.allow_http:
+            return _HTTP_BLOCKED
+        resolution = await self._resolve(target.host, target.tenant)
+        if not _is_address(target.host):
+            progress.resolve = milliseconds(perf_counter_ns() - started)
+        if resolution.problem is not None:
+            return TransportFailure(kind=ErrorKind.DNS, message=resolution.problem, reason=resolution.reason)
+        addresses = self._allowed(target.host, resolution, target.pool)
+        if not addresses:
+            return BLOCKED
+        via = await self._way(target)
+        if isinstance(via, TransportFailure):
+            return via
+        context = await self._contexts.context(target.tls) if target.scheme == "https" else None
+        if isinstance(context, TransportFailure):
+            return context
+        return _Route(addresses, via, context)
 
-    def _allowed(self, target: Target, resolution: Resolution) -> list[str]:
+    async def _way(self, target: Target) -> Hop | TransportFailure | None:
+        """Through the operator's proxy, through the endpoint's, or straight. An endpoint's proxy is judged like any other
+        address that a tenant chose; the operator's is the operator's choice."""
+        own = target.proxy
+        if self._proxy is not None:
+            return _TWO_PROXIES if own is not None else await self._hop(self._proxy, tenant="", judged_for=None)
+        return await self._hop(own, tenant=target.tenant, judged_for=target.pool) if own is not None else None
+
+    async def _hop(self, proxy: ProxyTarget, *, tenant: str, judged_for: str | None) -> Hop | TransportFailure:
+        resolution = await self._resolve(proxy.host, tenant)
+        if resolution.problem is not None:
+            return proxy_failure("unreachable", f"The proxy cannot be found: {resolution.problem}")
+        addresses = resolution.addresses[: self._limits.max_addresses]
+        if judged_for is not None:
+            addresses = self._allowed(proxy.host, resolution, judged_for)
+        return Hop(proxy=proxy, addresses=addresses) if addresses else BLOCKED
+
+    async def _resolve(self, host: str, tenant: str) -> Resolution:
+        if _is_address(host):
+            return Resolution(addresses=(host,))
+        return await self._resolver.resolve(host, tenant)
+
+    def _allowed(self, host: str, resolution: Resolution, pool: str) -> tuple[str, ...]:
         """The addresses that may be dialled; the operator's log says why the others may not."""
         allowed: list[str] = []
         for address in resolution.addresses:
@@ -158,17 +200,27 @@ class HttpSender:
             if reason is None:
                 allowed.append(address)
             else:
-                log.info("address blocked", host=target.host, address=address, reason=reason, pool=target.pool)
-        return allowed[: self._limits.max_addresses]
+                log.info("address blocked", host=host, address=address, reason=reason, pool=pool)
+        return tuple(allowed[: self._limits.max_addresses])
+
+
+def _is_address(host: str) -> bool:
+    return ":" in host or host.rpartition(".")[2].isdigit()
 
 
 def _is_sound(head: bytes) -> bool:
     """A last look before the wire: header values are checked where they are configured and where they are rendered, but a
-    blank line inside the head would be a second request."""
-    return head.endswith(b"\r\n") and b"\r\n\r\n" not in head and b"\n\n" not in head
+    blank line or a bare CR, LF or NUL inside the head could be a second request to somebody on the way."""
+    lines = head.count(b"\r\n")
+    return (
+        head.endswith(b"\r\n")
+        and head.count(b"\n") == lines == head.count(b"\r")
+        and b"\r\n\r\n" not in head
+        and b"\0" not in head
+    )
 
 
-def _failed(failure: TransportFailure, started: int, progress: _Progress | None = None) -> Exchange:
+def _failed(failure: TransportFailure, started: int, progress: Progress | None = None) -> Exchange:
     return Exchange(
         response=None,
         failure=failure,
