@@ -112,6 +112,28 @@ def test_a_status_that_was_read_decides_although_the_rest_was_too_large(
     assert (verdict.outcome, verdict.error.kind if verdict.error else None) == (outcome, kind)
 
 
+@pytest.mark.parametrize(
+    ("status", "may_refresh", "at_once", "expected"),
+    [
+        (401, True, 0, (1, 3, NOW)),
+        (401, True, 1, (0, 4, NOW + 600_000)),
+        (401, False, 0, (0, 4, NOW + 600_000)),
+        (403, True, 0, (0, 4, NOW + 600_000)),
+        (500, True, 0, (0, 4, NOW + 600_000)),
+    ],
+)
+def test_a_401_to_an_access_token_is_tried_again_at_once_and_uses_no_step(
+    status: int, may_refresh: bool, at_once: int, expected: tuple[int, int, int]
+) -> None:
+    config = EndpointConfig(name="a", url="https://a.example/hook")
+    of, exchange = delivery(step=3, attempts=4, at_once=at_once), answered(status)
+    attempt_id = AttemptId("att_1")
+    found = settlement_of(of, config, exchange, request(), NOW, NOW, 0.5, attempt_id, may_refresh=may_refresh)
+    settlement = found.settlement
+    assert (settlement.at_once, settlement.schedule_step, settlement.due_at) == expected
+    assert (settlement.step_taken, found.effect) == (Step.RETRY, "none")
+
+
 def test_a_success_ends_the_delivery() -> None:
     settlement = settled(answered(204), delivery(step=3, attempts=4)).settlement
     assert (settlement.delivery, settlement.endpoint, settlement.lane) == (11, 3, 2)
