@@ -32,6 +32,7 @@ from tocsin.errors import Misconfigured, NotFound
 from tocsin.model.endpoint import Endpoint
 from tocsin.model.ids import IdMint, Millis
 from tocsin.model.noun import Noun
+from tocsin.model.submission import Accepted, Submission
 from tocsin.operations.answers import IdempotentAnswers
 from tocsin.operations.api_keys import ApiKeys
 from tocsin.operations.deliveries import Deliveries
@@ -49,7 +50,9 @@ from tocsin.telemetry import Metrics, log, set_up_logs
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.fanout import FanoutWorker
+from tocsin.workers.notices import NoticeWorker
 from tocsin.workers.replay import ReplayWorker
+from tocsin.workers.standings import Standings
 from tocsin.workers.supervisor import Supervisor
 
 PARTITION: Final = 0
@@ -150,9 +153,22 @@ async def _serve(
         on_change=follow,
     )
     loops = await _loops(store, sender, Tokens(sender, now_ms, os.urandom), endpoints, mint, operations)
-    replay = ReplayWorker(store=store.replays, endpoints=endpoints, delivery=loops.delivery, mint=mint, now_ms=now_ms)
+    replay = ReplayWorker(
+        store=store.replays,
+        endpoints=endpoints,
+        delivery=loops.delivery,
+        notices=loops.notices,
+        mint=mint,
+        now_ms=now_ms,
+    )
     supervisor = Supervisor(
-        accept=loops.accept, fanout=loops.fanout, delivery=loops.delivery, replay=replay, keys=keys, stop=stop
+        accept=loops.accept,
+        fanout=loops.fanout,
+        delivery=loops.delivery,
+        replay=replay,
+        notices=loops.notices,
+        keys=keys,
+        stop=stop,
     )
     services = Services(
         accept=loops.accept,
@@ -195,6 +211,7 @@ class _Loops(Noun, frozen=True, kw_only=True):
     fanout: FanoutWorker
     delivery: DeliveryWorker
     tokens: Tokens
+    notices: NoticeWorker
     metrics: Metrics
 
 
@@ -216,6 +233,10 @@ async def _loops(
             with contextlib.suppress(NotFound):
                 await operations.switch(gone.endpoint.id, None, enabled=False)
 
+    async def tell(submission: Submission) -> Accepted:
+        return await accept(submission)
+
+    notices = NoticeWorker(tell, now_ms)
     delivery = DeliveryWorker(
         queue=store.queue,
         holder=holder,
@@ -226,7 +247,7 @@ async def _loops(
         now_ms=now_ms,
         jitter=random.random,
         metrics=metrics,
-        disable=disable,
+        standings=Standings(endpoints, now_ms, disable, notices),
     )
     fanout = FanoutWorker(
         reader=store.log,
@@ -241,7 +262,7 @@ async def _loops(
         pushed=delivery.pushed,
     )
     accept = Accept(store.log, needs_of, Deciding(mint), fanout.committed)
-    return _Loops(accept=accept, fanout=fanout, delivery=delivery, tokens=tokens, metrics=metrics)
+    return _Loops(accept=accept, fanout=fanout, delivery=delivery, tokens=tokens, notices=notices, metrics=metrics)
 
 
 def _master_key(settings: Settings) -> bytes:

@@ -8,6 +8,7 @@ from tocsin.errors import TocsinError
 from tocsin.model.event import CloudContext, Event, NewEvent
 from tocsin.model.ids import EventId
 from tocsin.model.job import JobRow, Report
+from tocsin.model.notice import Notices
 from tocsin.model.noun import Noun
 from tocsin.model.record import Change, DataVersion
 
@@ -64,7 +65,7 @@ class Submission(Noun, frozen=True, kw_only=True):
     tenant: str
     received_at: int
     size: int = 0
-    body: Reports | Changes | DataVersions | CloudEvents
+    body: Reports | Changes | DataVersions | CloudEvents | Notices
     idempotency: IdempotencyKey | None = None
 
 

@@ -15,6 +15,7 @@ from tocsin.errors import InvalidRequest, TocsinError, VersionConflict
 from tocsin.model.event import OWN_SUBJECT_TYPES, NewEvent
 from tocsin.model.ids import EventId, IdMint, Millis
 from tocsin.model.job import JobRow, Report
+from tocsin.model.notice import Notices
 from tocsin.model.noun import Noun
 from tocsin.model.record import Change, DataVersionData
 from tocsin.model.submission import (
@@ -33,6 +34,8 @@ from tocsin.rules.job_reports import Told, told_by
 from tocsin.rules.record_expansion import expand, missing_role
 
 _ACCEPTED: Final = 202
+NOTICE_SOURCE: Final = "\0tocsin"
+"""What Tocsin's own notices are recognised by; no CloudEvent can have such a source."""
 _HIGHEST_VERSION: Final = 2**63 - 1
 _encode = msgspec.json.Encoder().encode
 
@@ -98,6 +101,8 @@ def needs_of(submission: Submission) -> Needs:
             return Needs(versions=tuple(given), counter=True)
         case CloudEvents(items=events):
             return Needs(seen=tuple({seen_hash(item.context.source, item.context.id): None for item in events}))
+        case Notices(items=notices):
+            return Needs(seen=tuple(seen_hash(NOTICE_SOURCE, item.once) for item in notices))
         case DataVersions():
             return Needs()
 
@@ -120,6 +125,8 @@ class Deciding:
                 return self._on_cloud_events(body, submission, facts)
             case DataVersions() as body:
                 return self._on_data_versions(body, submission)
+            case Notices() as body:
+                return self._on_notices(body, submission, facts)
 
     def _on_reports(self, body: Reports, submission: Submission, facts: Facts) -> Verdict:
         """Each report stands alone and sees what those before it did."""
@@ -238,6 +245,29 @@ class Deciding:
             events.append(event)
             answers.append(DataVersionAnswer(data_category_id=category, data_version=version, event_ids=(event.id,)))
         return _accepted(answers, events)
+
+    def _on_notices(self, body: Notices, submission: Submission, facts: Facts) -> Verdict:
+        events: list[NewEvent] = []
+        seen: list[tuple[bytes, EventId]] = []
+        for item in body.items:
+            digest = seen_hash(NOTICE_SOURCE, item.once)
+            if digest in facts.seen:
+                continue
+            subject_type, _, verb = item.type.partition(".")
+            event = NewEvent(
+                id=self._mint.event(),
+                tenant=submission.tenant,
+                type=item.type,
+                subject_type=subject_type,
+                subject_id=item.about,
+                verb=verb,
+                time=item.time,
+                data=item.data,
+            )
+            facts.seen[digest] = event.id
+            seen.append((digest, event.id))
+            events.append(event)
+        return _accepted([], events, seen=tuple(seen))
 
 
 def _told(report: Report, facts: Facts, received_at: Millis) -> Told | TocsinError:

@@ -14,6 +14,7 @@ from fnmatch import translate
 from functools import lru_cache
 from typing import NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from tocsin.model.endpoint import Endpoint
@@ -43,10 +44,22 @@ def wants(endpoint: Endpoint, view: EventView) -> bool:
     if event.position <= endpoint.active_from:
         return False
     if event.subject_type in OPERATIONAL_SUBJECT_TYPES:
-        if event.subject_id == endpoint.id:
+        if concerned(event) == endpoint.id:
             return False
         return any(names_operational(condition, event) and matches(condition, view) for condition in config.filters)
     return not config.filters or any(matches(condition, view) for condition in config.filters)
+
+
+class _Concerned(msgspec.Struct):
+    endpoint_id: str | None = None
+
+
+_decode_concerned = msgspec.json.Decoder(_Concerned).decode
+
+
+def concerned(event: Event) -> str | None:
+    """The endpoint that an operational event is about: it is not told of itself."""
+    return _decode_concerned(event.data).endpoint_id or event.subject_id
 
 
 def names_operational(condition: Filter, event: Event) -> bool:
@@ -244,11 +257,12 @@ class Interests:
         position = event.position
         is_operational = event.subject_type in OPERATIONAL_SUBJECT_TYPES
         everything = () if is_operational else shelf.everything()
+        about = concerned(event) if is_operational else None
         wanting = {endpoint.number: endpoint for endpoint in everything if position > endpoint.active_from}
         for endpoint, condition, rest in shelf.candidates(event):
             if endpoint.number in wanting or position <= endpoint.active_from:
                 continue
-            if is_operational and (event.subject_id == endpoint.id or not names_operational(condition, event)):
+            if is_operational and (about == endpoint.id or not names_operational(condition, event)):
                 continue
             if rest is None or matches(rest, view):
                 wanting[endpoint.number] = endpoint

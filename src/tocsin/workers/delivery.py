@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tocsin.authorizing.oauth2 import Token
@@ -42,8 +42,7 @@ _TICK_SECONDS: Final = 1.0
 
 
 class DeliveryWorker:
-    """Delivers to every endpoint of this process. `disable` is told the number of an endpoint that is gone (410), or that
-    only failed for too long."""
+    """Delivers to every endpoint of this process."""
 
     def __init__(
         self,
@@ -57,7 +56,7 @@ class DeliveryWorker:
         now_ms: Callable[[], Millis],
         jitter: Callable[[], float],
         metrics: Metrics,
-        disable: Callable[[int], Awaitable[None]],
+        standings: Standings,
     ) -> None:
         self._queue = queue
         self._holder = holder
@@ -68,7 +67,7 @@ class DeliveryWorker:
         self._now_ms = now_ms
         self._jitter = jitter
         self._metrics = metrics
-        self._standings = Standings(endpoints, now_ms, disable)
+        self._standings = standings
         self._ready = Ready(queue, holder, endpoints, now_ms, self._open_slot)
         self._settle = Settle(queue, holder, self._settled)
         self._slots: set[asyncio.Task[None]] = set()
@@ -266,7 +265,7 @@ class DeliveryWorker:
         if source is not None and token is not None:
             self._tokens.follow(source, token, exchange)
         self._metrics.attempts[settled.settlement.attempt.outcome].inc()
-        self._standings.follow(lane.outlet, preparation.endpoint.config.circuit, settled)
+        self._standings.follow(lane.outlet, preparation.endpoint, claim, settled)
         self._settle.add(settled.settlement)
         self._ready.list_all(lane.outlet)
 

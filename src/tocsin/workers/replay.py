@@ -17,6 +17,7 @@ from tocsin.ports import Replays
 from tocsin.telemetry import log
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.endpoints import Endpoints
+from tocsin.workers.notices import NoticeWorker
 
 AHEAD: Final = 1024
 """Unsettled deliveries of a replay, at most: the rest waits in the log."""
@@ -36,12 +37,14 @@ class ReplayWorker:
         store: Replays,
         endpoints: Endpoints,
         delivery: DeliveryWorker,
+        notices: NoticeWorker,
         mint: IdMint,
         now_ms: Callable[[], Millis],
     ) -> None:
         self._store = store
         self._endpoints = endpoints
         self._delivery = delivery
+        self._notices = notices
         self._mint = mint
         self._now_ms = now_ms
         self._replays: dict[int, Replay] = {}
@@ -155,15 +158,20 @@ class ReplayWorker:
     async def _cancel(self, replay: Replay) -> bool:
         ready = await self._store.cancel_pending(replay.number, self._delivery.all_in_flight(), self._now_ms())
         if ready is None:
-            self._forget(replay)
+            await self._over(replay)
         else:
             self._delivery.take(ready)
         return True
 
     async def _end(self, replay: Replay, state: ReplayState, reason: str | None) -> None:
         await self._store.change(replay, state, reason, self._now_ms())
+        await self._over(replay)
+
+    async def _over(self, replay: Replay) -> None:
         self._forget(replay)
-        log.info("replay.ended", replay=replay.id, state=state.value)
+        ended = await self._store.replay(replay.id, replay.tenant)
+        if ended is not None:
+            self._notices.replay_ended(ended)
 
     def _forget(self, replay: Replay) -> None:
         self._replays.pop(replay.number, None)

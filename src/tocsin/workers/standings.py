@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 
 from tocsin.errors import Conflict, StorageFull, StoreUnavailable
-from tocsin.model.endpoint import CircuitSetting, Standing
+from tocsin.model.delivery import Claim, Step
+from tocsin.model.endpoint import Endpoint, Standing
+from tocsin.model.event import OPERATIONAL_SUBJECT_TYPES
 from tocsin.model.ids import Millis
 from tocsin.rules.health import began_anew, standing_after
 from tocsin.rules.outcome import Settled, shows_trouble
 from tocsin.telemetry import log
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.lanes import Outlet
+from tocsin.workers.notices import Died, NoticeWorker
 
 
 class Standings:
@@ -20,9 +23,14 @@ class Standings:
     for too long."""
 
     def __init__(
-        self, endpoints: Endpoints, now_ms: Callable[[], Millis], disable: Callable[[int], Awaitable[None]]
+        self,
+        endpoints: Endpoints,
+        now_ms: Callable[[], Millis],
+        disable: Callable[[int], Awaitable[None]],
+        notices: NoticeWorker,
     ) -> None:
         self._endpoints = endpoints
+        self._notices = notices
         self._now_ms = now_ms
         self._disable = disable
         self._background: set[asyncio.Task[None]] = set()
@@ -37,8 +45,11 @@ class Standings:
         for task in self._background:
             task.cancel()
 
-    def follow(self, outlet: Outlet, setting: CircuitSetting, settled: Settled) -> None:
+    def follow(self, outlet: Outlet, endpoint: Endpoint, claim: Claim, settled: Settled) -> None:
         """What an exchange means for the endpoint: its standing, and how many requests may be out."""
+        is_told = claim.event.subject_type not in OPERATIONAL_SUBJECT_TYPES
+        if is_told and settled.settlement.step_taken is Step.GIVE_UP:
+            self._notices.died(endpoint, Died(delivery_id=claim.delivery.id, reason=settled.settlement.reason))
         now, attempt = self._now_ms(), settled.settlement.attempt
         if attempt.outcome == "delivered":
             outlet.allowance.succeeded(attempt.timings.total)
@@ -47,7 +58,7 @@ class Standings:
         elif shows_trouble(attempt):
             outlet.allowance.failed(attempt.started_at, now, attempt.timings.total)
         before = self._endpoints.standings.get(outlet.endpoint) or Standing(endpoint=outlet.endpoint)
-        after = standing_after(before, settled, setting, now)
+        after = standing_after(before, settled, endpoint.config.circuit, now)
         if after is before:
             return
         if after.circuit.opened_at != before.circuit.opened_at and after.circuit.opened_at is not None:
@@ -56,8 +67,22 @@ class Standings:
             self._stand(after)
         else:
             self._endpoints.standings[outlet.endpoint] = after
+        if is_told:
+            self._tell(endpoint, before, after)
         if after.stopped and not before.stopped:
             self._in_background(self._stop_sending(outlet.endpoint))
+
+    def _tell(self, endpoint: Endpoint, before: Standing, after: Standing) -> None:
+        """Operational events about what an attempt changed."""
+        was_held = before.paused_until is not None or before.circuit.opened_at is not None
+        if after.stopped and not before.stopped:
+            self._notices.endpoint_changed("endpoint.disabled", endpoint, after, after.stopped)
+        elif (after.circuit.opened_at is not None and before.circuit.opened_at is None) or (
+            after.paused_until is not None and before.paused_until is None
+        ):
+            self._notices.endpoint_changed("endpoint.paused", endpoint, after, after.reason)
+        elif after.failing_since is None and not after.reason and (was_held or before.circuit.openings):
+            self._notices.endpoint_changed("endpoint.recovered", endpoint, None, None)
 
     def begin_anew(self, number: int) -> None:
         """An endpoint that is enabled again has a clean standing."""

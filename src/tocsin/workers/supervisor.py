@@ -11,6 +11,7 @@ from tocsin.pipeline.accept import Accept
 from tocsin.telemetry import log
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.fanout import FanoutWorker
+from tocsin.workers.notices import NoticeWorker
 from tocsin.workers.replay import ReplayWorker
 
 DRAIN_SECONDS: Final = 5.0
@@ -28,6 +29,7 @@ class Supervisor:
         fanout: FanoutWorker,
         delivery: DeliveryWorker,
         replay: ReplayWorker,
+        notices: NoticeWorker,
         keys: ApiKeys,
         stop: asyncio.Event,
     ) -> None:
@@ -35,6 +37,7 @@ class Supervisor:
         self._fanout = fanout
         self._delivery = delivery
         self._replay = replay
+        self._notices = notices
         self._keys = keys
         self._stop = stop
         self._loops: list[asyncio.Task[None]] = []
@@ -47,6 +50,7 @@ class Supervisor:
             self._watched(self._fanout.run(), "fanout"),
             self._watched(self._delivery.run(), "delivery"),
             self._watched(self._replay.run(), "replay"),
+            self._watched(self._notices.run(), "notices"),
         ]
         self._flushing = asyncio.create_task(self._flush(), name="keys")
 
@@ -65,6 +69,7 @@ class Supervisor:
         self._fanout.stop()
         self._replay.stop()
         await self._delivery.stop(DRAIN_SECONDS)
+        self._notices.stop()
         ended = await asyncio.gather(*self._loops, return_exceptions=True)
         if self._flushing is not None:
             self._flushing.cancel()
