@@ -26,13 +26,14 @@ class Verifier(Protocol):
 class StandardWebhooks:
     """Standard Webhooks 1.0.0, scheme `v1`: HMAC-SHA256 over `{id}.{timestamp}.{body}`.
 
-    Takes one secret or several (`whsec_` and base64): while a secret is being rotated, any of them will do.
+    Takes one secret or several (`whsec_` and base64): while a secret is being rotated, any of them will do. Not for `v1a`
+    (`whsk_`, `whpk_`): Ed25519 is not in the standard library.
     """
 
     __slots__ = ("_keys", "_tolerance")
 
     def __init__(self, secrets: str | Iterable[str], *, tolerance_seconds: float = TOLERANCE_SECONDS) -> None:
-        """Raises ValueError for a secret that is not `whsec_` and base64."""
+        """Raises ValueError for a secret that is not base64, with or without `whsec_`."""
         given = (secrets,) if isinstance(secrets, str) else tuple(secrets)
         if not given:
             raise ValueError("at least one secret is needed")
@@ -51,7 +52,7 @@ class StandardWebhooks:
         signed = b"%s.%s.%s" % (webhook_id.encode("utf-8", "replace"), timestamp.encode(), body)
         given = [text[3:].encode("utf-8", "replace") for text in signatures.split(" ") if text.startswith("v1,")]
         if not given:
-            raise NotVerified("webhook-signature has no v1 signature")
+            raise NotVerified("webhook-signature has no v1 signature (v1a, Ed25519, is not supported here)")
         matched = False
         for key in self._keys:
             expected = base64.b64encode(hmac.digest(key, signed, "sha256"))
@@ -62,7 +63,10 @@ class StandardWebhooks:
 
 
 class Hmac:
-    """One header with the HMAC of the raw body, as Visier, GitHub and others sign."""
+    """One header with the HMAC of the raw body, as Visier, GitHub and others sign.
+
+    Takes one key or several. While a key is being rotated, the old one signs in `<header>-previous`, which is looked at too.
+    """
 
     __slots__ = ("_algorithm", "_encoding", "_header", "_keys", "_prefix")
 
@@ -87,12 +91,14 @@ class Hmac:
         self._prefix = prefix
 
     def verify(self, headers: Mapping[str, str], body: bytes, now: float | None = None) -> None:  # noqa: ARG002 (no clock in this scheme)
-        given = _required(headers, self._header).encode("utf-8", "replace")
+        texts = (_required(headers, self._header), headers.get(f"{self._header}-previous", ""))
+        given = [text.encode("utf-8", "replace") for text in texts]
         matched = False
         for key in self._keys:
             digest = hmac.digest(key, body, self._algorithm)
             text = digest.hex().encode() if self._encoding == "hex" else base64.b64encode(digest)
-            matched |= hmac.compare_digest(given, self._prefix.encode() + text)
+            for signature in given:
+                matched |= hmac.compare_digest(signature, self._prefix.encode() + text)
         if not matched:
             raise NotVerified(f"{self._header} does not match: other key, or the body was changed")
 
