@@ -15,12 +15,14 @@ from tocsin.api.shapes import AttemptShown, attempt_shown, time_or_none
 from tocsin.errors import Conflict, InvalidRequest, MalformedJson, NotFound
 from tocsin.model.endpoint import Endpoint, EndpointConfig, Standing
 from tocsin.model.ids import EndpointId
-from tocsin.model.signing import HmacSigning
+from tocsin.model.signing import HmacSigning, NoSigning, Seconds
 from tocsin.model.times import to_text
+from tocsin.operations.endpoint_codec import MAX_SECRET_LENGTH
 from tocsin.operations.endpoints import Changed, without_read_only
 from tocsin.operations.pointers import invalid_field
 from tocsin.ports import EndpointQuery
 from tocsin.rules.health import endpoint_state
+from tocsin.signing import secret_of
 
 
 class EndpointShown(EndpointConfig, frozen=True, kw_only=True):
@@ -44,6 +46,22 @@ class TestRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Which sample to send; without a type, one that the format expresses."""
 
     event_type: Annotated[str, Meta(min_length=1, max_length=512)] | None = None
+
+
+class RotateSecret(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A new signing secret: this one, or one that is generated. The old one signs as well for `overlap_seconds`, by default
+    those of the endpoint's signing; 0 ends every old secret at once."""
+
+    secret: Annotated[str, Meta(min_length=1, max_length=MAX_SECRET_LENGTH)] | None = None
+    overlap_seconds: Seconds | None = None
+
+
+class SecretRotated(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The secret that signs now, shown this once; `public_key` belongs to it where the algorithm is Ed25519."""
+
+    secret: str
+    old_valid_until: str | None
+    public_key: str | None = None
 
 
 def shown(services: Services, endpoint: Endpoint) -> dict[str, object]:
@@ -144,6 +162,27 @@ async def _test(request: Request) -> Reply:
     return Reply(body=msgspec.json.encode(attempt_shown(attempt)))
 
 
+async def _rotate(request: Request) -> Reply:
+    services = request.services
+    try:
+        asked = msgspec.convert(request.document(), RotateSecret)
+    except msgspec.ValidationError as error:
+        raise invalid_field(error) from error
+    changed = await services.endpoints.rotate(
+        _endpoint_id(request), request.tenant_read(), secret=asked.secret, overlap_seconds=asked.overlap_seconds
+    )
+    signing = changed.endpoint.config.signing
+    assert not isinstance(signing, NoSigning | None)
+    secret = secret_of(signing)
+    assert secret is not None
+    answer = SecretRotated(
+        secret=secret.reveal(),
+        old_valid_until=None if signing.previous is None else signing.previous.valid_until,
+        public_key=None if isinstance(signing, HmacSigning) else signing.public_key,
+    )
+    return Reply(body=msgspec.json.encode(answer))
+
+
 _ONE: Final = "/v1/endpoints/{endpoint_id}"
 
 ENDPOINT_ROUTES: Final = (
@@ -214,6 +253,18 @@ ENDPOINT_ROUTES: Final = (
         takes=TestRequest,
         gives=AttemptShown,
         problems=(NotFound,),
+    ),
+    Route(
+        method="POST",
+        path=f"{_ONE}/rotate-secret",
+        name="rotate_secret",
+        summary="Replace the signing secret and show the new one this once. For a while requests carry the signatures of both.",
+        answer=_rotate,
+        roles=ADMINS,
+        parameters=(TENANT,),
+        takes=RotateSecret,
+        gives=SecretRotated,
+        problems=(NotFound, Conflict),
     ),
     Route(
         method="POST",

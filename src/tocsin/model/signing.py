@@ -62,4 +62,5 @@ class HttpMessageSigning(Setting, frozen=True, kw_only=True, tag_field="kind", t
     previous: PreviousSecret | None = None
 
 
-Signing = NoSigning | StandardWebhooksSigning | HmacSigning | HttpMessageSigning
+KeyedSigning = StandardWebhooksSigning | HmacSigning | HttpMessageSigning
+Signing = NoSigning | KeyedSigning

@@ -21,6 +21,7 @@ from tocsin.operations.signing_checks import signing_errors
 from tocsin.rules.header_fields import check_header, is_field_value
 from tocsin.rules.urls import target_of
 from tocsin.rules.where import check_where
+from tocsin.signing import signature_headers
 
 
 def check_config(config: EndpointConfig, *, allow_http: bool, allow_proxy: bool = True) -> None:
@@ -69,5 +70,6 @@ def _own_header_names(config: EndpointConfig) -> dict[str, str]:
         case BasicAuthorization() | BearerAuthorization() | OAuth2Authorization():
             taken["authorization"] = "An Authorization header is allowed only with the authorization kind none."
     if isinstance(config.signing, HmacSigning):
-        taken[config.signing.header.lower()] = "This header is set by the endpoint's signing."
+        for name in signature_headers(config.signing):
+            taken[name.lower()] = "This header is set by the endpoint's signing."
     return taken

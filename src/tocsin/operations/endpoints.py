@@ -1,4 +1,4 @@
-"""What people do to endpoints: create, change, enable, disable, delete."""
+"""What people do to endpoints: create, change, enable, disable, rotate the secret, delete."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from tocsin.errors import Conflict, InvalidRequest, NotFound
 from tocsin.model.endpoint import Endpoint, EndpointConfig
 from tocsin.model.ids import EndpointId, IdMint
 from tocsin.model.noun import Noun
-from tocsin.model.signing import HmacSigning, StandardWebhooksSigning
 from tocsin.operations.endpoint_checks import check_config
 from tocsin.operations.endpoint_codec import EndpointCodec, with_fields
 from tocsin.operations.merge_patch import merge_patched
+from tocsin.operations.signing_secrets import SigningSecrets
 from tocsin.ports import Directory, StoredEndpoint
-from tocsin.signing import default_signing, generated_secret
+from tocsin.signing import default_signing
 
 TRIES = 5
 """How often a change is tried again when somebody else changed the endpoint in between."""
@@ -30,7 +30,7 @@ class Endpoints:
     """Changes of endpoints. `on_change` is awaited after each one is stored and before it is answered, so that fan-out and
     delivery have seen it. `entropy` gives n random bytes."""
 
-    __slots__ = ("_allow_http", "_codec", "_directory", "_entropy", "_mint", "_now_ms", "_on_change")
+    __slots__ = ("_allow_http", "_codec", "_directory", "_mint", "_now_ms", "_on_change", "_secrets")
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Endpoints:
         self._codec = codec
         self._mint = mint
         self._now_ms = now_ms
-        self._entropy = entropy
+        self._secrets = SigningSecrets(entropy, codec.named)
         self._allow_http = allow_http
         self._on_change = on_change
 
@@ -83,6 +83,18 @@ class Endpoints:
     async def switch(self, endpoint_id: EndpointId, tenant: str | None, *, enabled: bool) -> Changed:
         """Enable or disable. Raises NotFound, Conflict."""
         return await self._change(endpoint_id, tenant, lambda config: with_fields(config, enabled=enabled))
+
+    async def rotate(
+        self, endpoint_id: EndpointId, tenant: str | None, *, secret: str | None, overlap_seconds: float | None
+    ) -> Changed:
+        """Replace the secret that signs, by a generated one if none is given; the old one signs as well for the overlap (None:
+        as set). Raises NotFound, Conflict, InvalidRequest."""
+
+        def rotated(config: EndpointConfig) -> EndpointConfig:
+            signing = self._secrets.rotated(config.signing, secret, overlap_seconds, self._now_ms())
+            return with_fields(config, signing=signing)
+
+        return await self._change(endpoint_id, tenant, rotated)
 
     async def delete(self, endpoint_id: EndpointId, tenant: str | None) -> None:
         """Delete it: its secrets are erased, what is pending for it is cancelled. Raises NotFound."""
@@ -122,26 +134,10 @@ class Endpoints:
 
     def _complete(self, config: EndpointConfig) -> tuple[EndpointConfig, str | None]:
         """With its signing filled in, and checked. Gives the secret that had to be generated for it."""
-        signing = config.signing or default_signing(config.format)
-        generated = None
-        match signing:
-            case StandardWebhooksSigning(secret=None):
-                generated = generated_secret(self._entropy(32))
-                signing = with_fields(signing, secret=self._codec.named(generated))
-            case HmacSigning(key=None):
-                generated = _hmac_key(signing, self._entropy(32))
-                signing = with_fields(signing, key=self._codec.named(generated))
-            case _:
-                pass
+        signing, generated = self._secrets.completed(config.signing or default_signing(config.format), self._now_ms())
         config = with_fields(config, signing=signing)
         check_config(config, allow_http=self._allow_http)
         return config, generated
-
-
-def _hmac_key(signing: HmacSigning, entropy: bytes) -> str:
-    """A key that reads the same in both encodings of keys: base64 alphabet only, whole groups."""
-    secret = generated_secret(entropy).removeprefix("whsec_")
-    return secret if signing.key_encoding == "base64" else secret.rstrip("=")
 
 
 READ_ONLY = ("id", "tenant", "created_at", "state", "state_reason", "paused_until")

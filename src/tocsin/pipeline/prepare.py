@@ -57,7 +57,7 @@ class Preparation:
             proxy=endpoint_proxy(config.proxy),
         )
         self.token_source = _token_source(endpoint, self._target)
-        self._signer = signer_of(config.signing or NoSigning())
+        self._signer = signer_of(config.signing or NoSigning(), self._target)
         own = tuple((row.name, row.value.reveal()) for row in config.headers if row.name.lower() != "content-type")
         self._content_type = next(
             (row.value.reveal() for row in config.headers if row.name.lower() == "content-type"), None
