@@ -52,9 +52,8 @@ class Peer:
     async def request(self) -> Request:
         """The next request, whole. Raises EOFError when the sender closed instead."""
         head = await self.head()
-        length = next(
-            int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")
-        )
+        lengths = (line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+        length = int(next(lengths, 0))
         request = Request(head, await self._reader.readexactly(length))
         self.receiver.requests.append(request)
         self.receiver.changed.set()
