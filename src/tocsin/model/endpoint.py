@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from tocsin.model.authorization import Authorization, NoAuthorization
 from tocsin.model.circuit import Circuit
+from tocsin.model.consent import Consent
 from tocsin.model.filter import Filter
 from tocsin.model.ids import EndpointId
 from tocsin.model.noun import Noun
@@ -156,7 +157,8 @@ class Endpoint(Noun, frozen=True, kw_only=True):
 
 class Standing(Noun, frozen=True, kw_only=True):
     """What the holder knows of an endpoint's health; times in ms. `stopped` says why nothing is sent until it is enabled
-    again: it answered 410 (`gone`), or only failed for too long (`failing`)."""
+    again: it answered 410 (`gone`), or only failed for too long (`failing`). `consent` None: its receiver need not be
+    asked."""
 
     endpoint: int
     paused_until: int | None = None
@@ -165,3 +167,4 @@ class Standing(Noun, frozen=True, kw_only=True):
     reason: str | None = None
     stopped: Stopped | None = None
     circuit: Circuit = Circuit()
+    consent: Consent | None = None
