@@ -163,6 +163,32 @@ async def test_a_replay_is_started_counted_and_followed(shared_server):
         assert refused.returncode == 4
 
 
+def test_a_signing_secret_is_replaced(shared_server):
+    added = told(
+        "endpoints", "add", "signed", "http://127.0.0.1:9/", "--sign", "http_message_signature", server=shared_server
+    )
+    identifier = added["id"]
+    rotated = told("endpoints", "rotate-secret", identifier, "--overlap", "3600", server=shared_server)
+    assert rotated["secret"] not in {added["signing"]["secret"], None}
+    shown = told("endpoints", "show", identifier, server=shared_server)
+    assert shown["signing"]["previous"]["valid_until"] == rotated["old_valid_until"]
+    done = tocsin(
+        "endpoints",
+        "rotate-secret",
+        identifier,
+        "--secret",
+        "-",
+        "--overlap",
+        "0",
+        server=shared_server,
+        stdin=added["signing"]["secret"],
+    )
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[0].split() == ["secret", added["signing"]["secret"]]
+    assert done.stdout.endswith("Give it to the receiver now. The old one signs no longer.\n")
+    told("endpoints", "remove", identifier, server=shared_server)
+
+
 async def test_endpoints_and_deliveries(shared_server):
     async with Receiver() as receiver:
 

@@ -8,14 +8,25 @@ from typing import Annotated, Literal
 
 from cyclopts import Group, Parameter
 
-from tocsin.cli.inputs import Usage, json_argument, json_object, pairs, resources
+from tocsin.cli.access_flags import AccessFlags
+from tocsin.cli.inputs import (
+    Usage,
+    duration,
+    json_argument,
+    json_object,
+    login,
+    pairs,
+    resources,
+    secret_argument,
+    settings,
+    text_file,
+)
 
 _WHAT = Group("What it gets", sort_key=1)
 _HOW = Group("How it gets it", sort_key=2)
-_ACCESS = Group("Authorization and signing", sort_key=3)
 _WHAT_MANY = Parameter(group=_WHAT, negative=())
-_ACCESS_MANY = Parameter(group=_ACCESS, negative=())
 Texts = Annotated[list[str] | None, _WHAT_MANY]
+_NO_ACCESS = AccessFlags()
 Format = Literal["cloudevents", "standard_webhooks", "tamr", "lytics", "telmai", "visier"]
 
 
@@ -59,21 +70,24 @@ class EndpointFlags:
     header: Annotated[list[str] | None, Parameter(group=_HOW, negative=())] = None
     """name=value, sent with every request; may be repeated."""
     secret_header: Annotated[list[str] | None, Parameter(group=_HOW, negative=())] = None
-    """name=value as above, the value never shown again."""
-    basic: Annotated[str | None, Parameter(group=_ACCESS)] = None
-    """username:password for HTTP basic authorization."""
-    bearer: Annotated[str | None, Parameter(group=_ACCESS)] = None
-    """Bearer token."""
-    header_key: Annotated[str | None, Parameter(group=_ACCESS)] = None
-    """header=value, an API key at the receiver."""
-    sign: Annotated[Literal["none", "standard_webhooks", "hmac"] | None, Parameter(group=_ACCESS)] = None
-    """How requests are signed; Standard Webhooks, when not given (Visier's header for `visier`)."""
-    sign_setting: Annotated[list[str] | None, _ACCESS_MANY] = None
-    """key=value of the signing, like `header=x-signature`, `encoding=base64`; may be repeated."""
-    secret: Annotated[str | None, Parameter(group=_ACCESS)] = None
-    """The signing secret or key; made and shown once, when not given."""
+    """name=value as above, the value never shown again; also name=@file, name=env:NAME."""
+    rate_limit: Annotated[str | None, Parameter(group=_HOW)] = None
+    """How many requests at most: `100` a second, or `100/1m`."""
+    validation: Annotated[Literal["off", "optional", "required"] | None, Parameter(group=_HOW)] = None
+    """Whether the receiver is asked for its consent before anything is sent (CloudEvents webhooks)."""
+    tls_ca: Annotated[str | None, Parameter(group=_HOW)] = None
+    """File of the certificates (PEM) that are trusted instead of the system's."""
+    tls_cert: Annotated[str | None, Parameter(group=_HOW)] = None
+    """File of the client's certificate with its chain (PEM); goes with --tls-key."""
+    tls_key: Annotated[str | None, Parameter(group=_HOW)] = None
+    """File of the client's private key (PEM), never shown again."""
+    proxy: Annotated[str | None, Parameter(group=_HOW)] = None
+    """Forward proxy: `http://host:port` or `socks5://host:port`."""
+    proxy_login: Annotated[str | None, Parameter(group=_HOW)] = None
+    """username:password for the proxy."""
     json: Annotated[str | None, Parameter(group=_HOW, allow_leading_hyphen=True)] = None
     """Settings as JSON, @file or -; options are laid over it."""
+    access: AccessFlags = _NO_ACCESS
 
     def document(self) -> dict[str, object]:
         """The settings that were named, as the API takes them."""
@@ -82,7 +96,9 @@ class EndpointFlags:
         if filters is not None:
             found["filters"] = filters
         if self.format is not None or self.format_setting:
-            found["format"] = self._kind("format", self.format, self.format_setting)
+            if self.format is None:
+                raise Usage("--format-setting goes with --format")
+            found["format"] = {"kind": self.format} | settings(self.format_setting, "--format-setting")
         if self.retry is not None:
             found["retry"] = {"schedule_seconds": _seconds(self.retry)}
         headers = _headers(self.header, sensitive=False) + _headers(self.secret_header, sensitive=True)
@@ -91,10 +107,13 @@ class EndpointFlags:
             "timeout_seconds": self.request_timeout,
             "max_in_flight": self.max_in_flight,
             "headers": headers or None,
-            "authorization": self._authorization(),
-            "signing": self._signing(),
+            "rate_limit": _rate_limit(self.rate_limit),
+            "validation": self.validation,
+            "tls": self._tls(),
+            "proxy": self._proxy(),
         }
-        return found | {name: value for name, value in plain.items() if value is not None}
+        found |= {name: value for name, value in plain.items() if value is not None}
+        return found | self.access.document(is_visier=self.format == "visier")
 
     def _filters(self) -> list[object] | None:
         condition: dict[str, object] = {
@@ -117,49 +136,38 @@ class EndpointFlags:
             return None
         return [named, *further] if named else further
 
-    def _authorization(self) -> dict[str, object] | None:
-        given = [text for text in (self.basic, self.bearer, self.header_key) if text is not None]
-        if len(given) > 1:
-            raise Usage("--basic, --bearer and --header-key exclude one another")
-        if self.basic is not None:
-            username, colon, password = self.basic.partition(":")
-            if not colon:
-                raise Usage("--basic must be written username:password")
-            return {"kind": "basic", "username": username, "password": password}
-        if self.bearer is not None:
-            return {"kind": "bearer", "token": self.bearer}
-        if self.header_key is not None:
-            (name, value), *_ = pairs([self.header_key], "--header-key").items()
-            return {"kind": "api_key", "header": name, "value": value}
-        return None
+    def _tls(self) -> dict[str, object] | None:
+        files = (
+            ("ca_pem", "--tls-ca", self.tls_ca),
+            ("client_cert_pem", "--tls-cert", self.tls_cert),
+            ("client_key_pem", "--tls-key", self.tls_key),
+        )
+        return {name: text_file(path, option) for name, option, path in files if path is not None} or None
 
-    def _signing(self) -> dict[str, object] | None:
-        if self.sign is None and not self.sign_setting and self.secret is None:
-            return None
-        kind = self.sign or ("hmac" if self.format == "visier" else "standard_webhooks")
-        signing = self._kind("sign", kind, self.sign_setting)
-        if kind == "hmac" and self.format == "visier":
-            signing.setdefault("header", "x-visier-signature")
-        if self.secret is not None:
-            signing["key" if kind == "hmac" else "secret"] = self.secret
-        return signing
-
-    @staticmethod
-    def _kind(what: str, kind: str | None, settings: list[str] | None) -> dict[str, object]:
-        if kind is None:
-            raise Usage(f"--{what}-setting goes with --{what}")
-        named = pairs(settings, f"--{what}-setting")
-        return {"kind": kind} | {key: int(text) if _is_number(key, text) else text for key, text in named.items()}
-
-
-def _is_number(key: str, text: str) -> bool:
-    """`priority` is the one setting of a format that is a number; others may be digits and are text all the same."""
-    return key == "priority" and text.isascii() and text.isdigit()
+    def _proxy(self) -> str | dict[str, object] | None:
+        if self.proxy_login is None:
+            return self.proxy
+        if self.proxy is None:
+            raise Usage("--proxy-login goes with --proxy")
+        username, password = login(self.proxy_login, "--proxy-login")
+        return {"url": self.proxy, "username": username, "password": password}
 
 
 def _headers(texts: list[str] | None, *, sensitive: bool) -> list[dict[str, object]]:
     option = "--secret-header" if sensitive else "--header"
-    return [{"name": name, "value": value, "sensitive": sensitive} for name, value in pairs(texts, option).items()]
+    return [
+        {"name": name, "value": secret_argument(value, option) if sensitive else value, "sensitive": sensitive}
+        for name, value in pairs(texts, option).items()
+    ]
+
+
+def _rate_limit(text: str | None) -> dict[str, object] | None:
+    if text is None:
+        return None
+    requests, slash, per = text.partition("/")
+    if not (requests.isascii() and requests.isdigit()):
+        raise Usage("--rate-limit must be written like 100 or 100/1m")
+    return {"requests": int(requests), "per_seconds": duration(per, "--rate-limit") if slash else 1}
 
 
 def _seconds(text: str) -> list[float]:

@@ -1,4 +1,4 @@
-"""`endpoints ...`: list, show, add, update, remove, enable, disable, test."""
+"""`endpoints ...`: list, show, add, update, remove, enable, disable, test, rotate-secret."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from tocsin.cli.attempts import print_attempt
 from tocsin.cli.connection import HERE, Connection
 from tocsin.cli.endpoint_flags import EndpointFlags
-from tocsin.cli.inputs import Usage
+from tocsin.cli.inputs import Usage, secret_argument
 from tocsin.cli.lists import Document, items, one, part, text
 from tocsin.cli.output import console, print_json, print_listing, print_table, visible
 from tocsin.cli.reporting import Flag
@@ -67,7 +67,7 @@ def add(
 ) -> int:
     """Add an endpoint. Without a filter it gets everything but operational events.
 
-    `tocsin endpoints add crm https://crm.example.com/hooks --event-type 'record.*' --format tamr --basic crm:s3cret`
+    `tocsin endpoints add crm https://crm.example.com/hooks --event-type 'record.*' --format tamr --basic crm:env:CRM_PASSWORD`
 
     :param name: A name for people.
     :param url: Where requests go.
@@ -146,6 +146,36 @@ def send_sample(
     return 0 if attempt.get("outcome") == "delivered" else 1
 
 
+@app.command
+def rotate_secret(
+    endpoint_id: str,
+    /,
+    *,
+    overlap: float | None = None,
+    secret: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    connection: Connection = HERE,
+) -> int:
+    """Replace an endpoint's signing secret and show the new one this once. The old one signs as well for a while.
+
+    :param endpoint_id: The endpoint's id.
+    :param overlap: For how many seconds; a day, when neither this nor the endpoint says otherwise. 0 ends the old secret now.
+    :param secret: The new secret, also as @file, env:NAME or - (asked for); made, when not given.
+    """
+    body: dict[str, object] = {} if overlap is None else {"overlap_seconds": overlap}
+    if secret is not None:
+        body["secret"] = secret_argument(secret, "--secret")
+    answer = one(connection.request("POST", f"/v1/endpoints/{endpoint_id}/rotate-secret", body))
+    if connection.is_json:
+        print_json(answer)
+        return 0
+    print_listing(answer.items())
+    until = answer.get("old_valid_until")
+    end = "The old one signs no longer." if until is None else f"The old one signs as well until {visible(str(until))}."
+    console().print(f"\n{_SHOWN_ONCE} {end}", style="bold yellow")
+    return 0
+
+
+_SHOWN_ONCE = "The signing secret is shown this once. Give it to the receiver now."
 _MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -158,7 +188,7 @@ def _show(connection: Connection, endpoint: Document) -> int:
         (name, value if isinstance(value, (str, bool)) else _compact(value)) for name, value in endpoint.items()
     )
     if isinstance(secret, str):
-        console().print("\nThe signing secret is shown this once. Give it to the receiver now.", style="bold yellow")
+        console().print(f"\n{_SHOWN_ONCE}", style="bold yellow")
     return 0
 
 

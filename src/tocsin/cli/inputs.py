@@ -1,14 +1,19 @@
-"""Reading what was typed: JSON given as text, as `@file` or on standard input; `key=value`; `kind:id:name`."""
+"""Reading what was typed: JSON as text, `@file` or standard input; secrets out of the command line; `key=value`; `kind:id`."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping
+from getpass import getpass
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+
+_NUMBERS = {"priority", "overlap_seconds", "ttl_seconds"}
+"""Others may be digits and are text all the same: `account_id`."""
 
 JsonText = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 """An option that takes JSON, @file or -."""
@@ -34,6 +39,48 @@ def json_argument(text: str, what: str) -> object:
     except ValueError as error:
         raise Usage(f"{what} is not JSON: {error}") from None
     return value
+
+
+def secret_argument(text: str, what: str) -> str:
+    """A secret as typed, or better where others cannot see it: in the file after `@`, in the environment variable after
+    `env:`, or for `-` asked for (a line of standard input where there is no terminal)."""
+    if text == "-":
+        found = getpass(f"{what}: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    elif text.startswith("@"):
+        found = text_file(text[1:], what).rstrip("\r\n")
+    elif text.startswith("env:"):
+        found = os.environ.get(text.removeprefix("env:"), "")
+    else:
+        return text
+    if not found:
+        raise Usage(f"{what}: there is nothing in {text}")
+    return found
+
+
+def text_file(path: str, what: str) -> str:
+    """What is in a file."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise Usage(f"{what}: {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise Usage(f"{what}: {path} is not a text") from None
+
+
+def login(text: str, what: str) -> tuple[str, str]:
+    """User name and password, of `username:password`; the password as `secret_argument` reads it."""
+    username, colon, password = text.partition(":")
+    if not colon:
+        raise Usage(f"{what} must be written username:password")
+    return username, secret_argument(password, what)
+
+
+def settings(texts: Iterable[str] | None, what: str) -> dict[str, object]:
+    """`key=value` each, of a setting whose fields are named on the page about it; those that are numbers are known."""
+    return {
+        key: int(text) if key in _NUMBERS and text.isascii() and text.isdigit() else text
+        for key, text in pairs(texts, what).items()
+    }
 
 
 def json_object(text: str, what: str) -> dict[str, object]:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tocsin.cli.inputs import Usage, duration, json_argument, json_object, pairs, resources, values
+from tocsin.cli.inputs import Usage, duration, json_argument, json_object, pairs, resources, secret_argument, values
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,29 @@ def test_pairs_need_a_key_and_an_equals_sign(call, text):
 def test_resources_need_kind_and_id(text):
     with pytest.raises(Usage, match=r"^--resource must be written"):
         resources([text])
+
+
+def test_a_secret_is_typed_or_elsewhere(tmp_path, monkeypatch):
+    (tmp_path / "s").write_text("in a file\r\n")
+    monkeypatch.setenv("SECRET_OF_TEST", "in the environment")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("on standard input\nmore\n"))
+    assert secret_argument("plain: -@", "--secret") == "plain: -@"
+    assert secret_argument(f"@{tmp_path / 's'}", "--secret") == "in a file"
+    assert secret_argument("env:SECRET_OF_TEST", "--secret") == "in the environment"
+    assert secret_argument("-", "--secret") == "on standard input"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("env:", "there is nothing in env:"),
+        ("@/nowhere", "/nowhere cannot be read"),
+        ("@{here}", ".* is not a text"),
+        ("-", "there is nothing in -"),
+    ],
+)
+def test_a_secret_that_is_not_there(tmp_path, monkeypatch, text, complaint):
+    (tmp_path / "s").write_bytes(b"\xff")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    with pytest.raises(Usage, match=f"^--secret: {complaint}"):
+        secret_argument(text.format(here=tmp_path / "s"), "--secret")
