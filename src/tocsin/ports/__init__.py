@@ -20,6 +20,7 @@ from tocsin.ports.reading import (
     Views,
 )
 from tocsin.ports.replaying import Candidates, Replays
+from tocsin.ports.templates import Cause, NoValue, Templates
 from tocsin.ports.writing import (
     BEGINNING,
     Answers,
@@ -42,6 +43,7 @@ __all__ = [
     "BEGINNING",
     "Answers",
     "Candidates",
+    "Cause",
     "Cursor",
     "DeliveryQuery",
     "DeliveryView",
@@ -55,6 +57,7 @@ __all__ = [
     "JobView",
     "KeyQuery",
     "Log",
+    "NoValue",
     "Page",
     "Place",
     "Queue",
@@ -65,6 +68,7 @@ __all__ = [
     "StandingStore",
     "StatsView",
     "StoredEndpoint",
+    "Templates",
     "Views",
     "Waiting",
 ]

@@ -1,0 +1,1 @@
+"""Programs of the template format, evaluated by jq in processes that can be killed."""
