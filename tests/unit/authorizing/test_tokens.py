@@ -223,4 +223,4 @@ async def test_a_server_that_gives_no_answer(tokens: Tokens, behaviour: Behaviou
         found = await tokens.token(source)
     assert isinstance(found, TransportFailure)
     assert found.message.startswith(message)
-    assert (found.kind, found.reason) == (ErrorKind.TOKEN, "connect" if behaviour is None else "timeout")
+    assert (found.kind, found.reason) == (ErrorKind.TOKEN, "refused" if behaviour is None else "timeout")
