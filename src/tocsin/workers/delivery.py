@@ -183,6 +183,7 @@ class DeliveryWorker:
         outlet = live.outlet
         outlet.is_ordered = config.ordering == "subject"
         outlet.allowance.bounded(config.max_in_flight)
+        self._ready.paced_anew(number)
         if config.enabled:
             if before is not None and not before.endpoint.config.enabled:
                 self._standings.begin_anew(number)
@@ -211,7 +212,7 @@ class DeliveryWorker:
             if lane is None:
                 continue
             preparation = self._endpoints.prepared.get(outlet.endpoint)
-            if preparation is None or self._ready.is_paused(lane, self._now_ms()):
+            if preparation is None or not self._ready.may_send(lane, self._now_ms()):
                 continue
             is_slow = outlet.allowance.is_slow
             if is_slow and self._slow_out >= SLOW_SLOTS:
@@ -220,6 +221,8 @@ class DeliveryWorker:
             taken = lane.take()
             if taken is None:
                 continue
+            if outlet.pace is not None:
+                outlet.pace.sent()
             self._unsettled += 1
             self._slow_out += is_slow
             if outlet.is_ordered:
@@ -243,6 +246,9 @@ class DeliveryWorker:
         granted = None if source is None else await self._tokens.token(source)
         token, failure = (None, granted) if isinstance(granted, TransportFailure) else (granted, None)
         now = started_at if source is None else self._now_ms()
+        if lane.outlet.pace is not None and now > started_at:
+            await self._ready.turn_again(lane.outlet.pace)
+            now = self._now_ms()
         request = self._prepared(preparation, delivery, view, now, token, self._replays.get(lane.lane))
         if isinstance(request, str):
             self._out.discard(delivery.number)

@@ -16,6 +16,7 @@ from tocsin.model.event_view import EventView
 from tocsin.model.ids import Millis
 from tocsin.ports import BEGINNING
 from tocsin.rules.allowance import Allowance
+from tocsin.rules.rates import Pace
 
 READY_LIMIT: Final = 2048
 """Deliveries in the ready queue of one lane, at most."""
@@ -40,7 +41,8 @@ class Budget:
 
 class Outlet:
     """An endpoint as the loop of delivery sees it: its lanes, and what they share. `keys_out` are the order keys of what is
-    out or not settled yet, over all lanes; only an ordered endpoint has some."""
+    out or not settled yet, over all lanes; only an ordered endpoint has some. `pace` None: as fast as the allowance lets
+    them; `paced_until` is when it lets the next request go."""
 
     __slots__ = (
         "_turn",
@@ -51,6 +53,8 @@ class Outlet:
         "is_ordered",
         "keys_out",
         "lanes",
+        "pace",
+        "paced_until",
         "tenant",
     )
 
@@ -63,6 +67,8 @@ class Outlet:
         self.is_listed = False
         self.lanes: dict[int, Lane] = {}
         self.keys_out: set[str] = set()
+        self.pace: Pace | None = None
+        self.paced_until: Millis | None = None
         self._turn = 0
 
     @property

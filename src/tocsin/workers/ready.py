@@ -12,7 +12,10 @@ from tocsin.model.delivery import Claim, Delivery
 from tocsin.model.event_view import EventView
 from tocsin.model.ids import Millis
 from tocsin.pipeline.fanout import Fan
+from tocsin.pipeline.prepare import Preparation
 from tocsin.ports import BEGINNING, Fanned, Holder, Queue
+from tocsin.rules.consent import rates_for
+from tocsin.rules.rates import Pace
 from tocsin.telemetry import log
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.lanes import LIVE, Budget, Lane, Outlet
@@ -22,6 +25,8 @@ REFILL: Final = 384
 """Deliveries read for a lane at once."""
 RETRY_MS: Final = 500
 """When a lane looks again after the store could not be read."""
+_PACE: Final = -1
+"""In place of a lane: the time is when the endpoint's pace lets the next request go."""
 
 
 class Ready:
@@ -64,10 +69,25 @@ class Ready:
                 endpoint.config.max_in_flight,
                 is_ordered=endpoint.config.ordering == "subject",
             )
+            self._pace(outlet, preparation)
         found = outlet.lanes.get(lane)
         if found is None:
             found = outlet.lanes[lane] = Lane(outlet, lane, self._budget)
         return found
+
+    def paced_anew(self, number: int) -> None:
+        """The limits of an endpoint may have changed."""
+        outlet, preparation = self._outlets.get(number), self._endpoints.prepared.get(number)
+        if outlet is not None and preparation is not None:
+            self._pace(outlet, preparation)
+
+    def _pace(self, outlet: Outlet, preparation: Preparation) -> None:
+        standing = self._endpoints.standings.get(outlet.endpoint)
+        limits = rates_for(preparation.endpoint.config.rate_limit, standing.consent if standing is not None else None)
+        if not limits:
+            outlet.pace = None
+        elif outlet.pace is None or outlet.pace.limits != limits:
+            outlet.pace = Pace(limits, self._now_ms())
 
     def known_lane(self, number: int, lane: int = LIVE) -> Lane | None:
         """A lane of an endpoint, if it has it already."""
@@ -142,20 +162,51 @@ class Ready:
         """One entry per lane: its earliest time. Later ones are found again by the refill."""
         if lane.wakes_at is None or due_at < lane.wakes_at:
             lane.wakes_at = due_at
-            entry = (due_at, lane.endpoint, lane.lane)
-            heapq.heappush(self._due, entry)
-            if self._due[0] == entry:
-                self.news.set()
+            self._wake_at(due_at, lane.endpoint, lane.lane)
+
+    def _wake_at(self, *entry: *tuple[Millis, int, int]) -> None:
+        heapq.heappush(self._due, entry)
+        if self._due[0] == entry:
+            self.news.set()
 
     def wake_due(self, now: Millis) -> Millis | None:
         """Wake the lanes whose time has come; gives when the next one's will."""
         while self._due and self._due[0][0] <= now:
             due_at, number, lane_number = heapq.heappop(self._due)
+            if lane_number == _PACE:
+                self._let_go(number, due_at)
+                continue
             lane = self.known_lane(number, lane_number)
             if lane is not None and lane.wakes_at == due_at:
                 lane.wakes_at = None
                 self.wake(number, lane_number)
         return self._due[0][0] if self._due else None
+
+    def may_send(self, lane: Lane, now: Millis) -> bool:
+        """Neither paused nor too early for the endpoint's pace; when it is, the endpoint is looked at again in time."""
+        if self.is_paused(lane, now):
+            return False
+        outlet = lane.outlet
+        if outlet.pace is None:
+            return True
+        wait = outlet.pace.wait_ms(now)
+        if wait and (outlet.paced_until is None or now + wait < outlet.paced_until):
+            outlet.paced_until = now + wait
+            self._wake_at(now + wait, outlet.endpoint, _PACE)
+        return wait == 0
+
+    async def turn_again(self, pace: Pace) -> None:
+        """A request that was held up on its way out, with others behind it, must not go together with them."""
+        pace.not_sent()
+        while wait := pace.wait_ms(self._now_ms()):  # noqa: ASYNC110  # the pace knows when, nobody tells
+            await asyncio.sleep(wait / 1000)
+        pace.sent()
+
+    def _let_go(self, number: int, at: Millis) -> None:
+        outlet = self._outlets.get(number)
+        if outlet is not None and outlet.paced_until == at:
+            outlet.paced_until = None
+            self.list_all(outlet)
 
     def is_paused(self, lane: Lane, now: Millis) -> bool:
         """Disabled, stopped, held, or paused, by the receiver or an open circuit: then the lane wakes when that is over."""
@@ -182,7 +233,7 @@ class Ready:
         outlet = lane.outlet
         if outlet.is_listed or not lane.ready or not outlet.has_room:
             return
-        if not self.is_paused(lane, self._now_ms()):
+        if self.may_send(lane, self._now_ms()):
             self.rotation.add(outlet)
             self._can_send()
 

@@ -1,0 +1,88 @@
+"""Limits on the rate, measured at a real receiver: no window of a limit sees more than the limit, and everything arrives."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+
+from tests.kit.server import Server
+from tests.kit.waiting import until
+from tests.pipeline.test_delivery import deliveries, emit, in_state
+
+from tocsin.receiver import Receiver
+from tocsin.receiver.arrival import Arrival
+
+HARDLY_EVER = {"requests": 1, "per_seconds": 3600}
+
+
+def most_in(arrivals: Sequence[Arrival], seconds: float) -> int:
+    """The most that arrived in any window of this length."""
+    times = sorted(arrival.at for arrival in arrivals)
+    most, first = 0, 0
+    for last, moment in enumerate(times):
+        while moment - times[first] >= seconds:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+async def test_no_second_sees_more_than_the_limit_and_order_is_kept(server: Server) -> None:
+    ids = [f"e{n}" for n in range(200)]
+    async with Receiver() as apart, Receiver() as in_order:
+        limit = {"requests": 50, "per_seconds": 1}
+        server.endpoint(apart.url, rate_limit=limit)
+        server.endpoint(in_order.url, rate_limit=limit, ordering="subject")
+        await asyncio.to_thread(emit, server, *ids)
+        for receiver in (apart, in_order):
+            await receiver.wait_for_count(len(ids), seconds=30)
+            assert most_in(receiver.arrivals, 1) <= 50
+        assert {json.loads(a.body)["id"] for a in apart.arrivals} == set(ids)
+        assert [json.loads(a.body)["id"] for a in in_order.arrivals] == ids
+        await until(in_state(server, "pending", 0))
+        assert {d["attempt_count"] for d in deliveries(server, limit="400")} == {1}
+
+
+async def test_attempts_after_a_failure_keep_the_limit_too(server: Server) -> None:
+    async with Receiver(fail=6, status=500) as receiver:
+        server.endpoint(
+            receiver.url, rate_limit={"requests": 20, "per_seconds": 1}, retry={"schedule_seconds": [0, 0, 0]}
+        )
+        await asyncio.to_thread(emit, server, *(f"e{n}" for n in range(24)), subject=None)
+        await receiver.wait_for_count(30)
+        assert most_in(receiver.arrivals, 1) <= 20
+        await until(in_state(server, "delivered", 24))
+
+
+async def test_a_changed_limit_takes_effect_and_waiting_uses_no_step(server: Server) -> None:
+    async with Receiver() as receiver, Receiver() as other:
+        slow = server.endpoint(receiver.url, rate_limit=HARDLY_EVER, retry={"schedule_seconds": []})
+        server.endpoint(other.url)
+        await asyncio.to_thread(emit, server, "a", "b")
+        await other.wait_for_count(2)
+        assert (receiver.total, [d["attempt_count"] for d in deliveries(server, endpoint=slow["id"])]) == (0, [0, 0])
+        server.call("PATCH", f"/v1/endpoints/{slow['id']}", {"rate_limit": {"requests": 600, "per_seconds": 1}})
+        await receiver.wait_for_count(2)
+        server.call("PATCH", f"/v1/endpoints/{slow['id']}", {"rate_limit": HARDLY_EVER})
+        await asyncio.to_thread(emit, server, "c")
+        await other.wait_for_count(3)
+        assert receiver.total == 2
+        server.call("PATCH", f"/v1/endpoints/{slow['id']}", {"rate_limit": None})
+        await receiver.wait_for_count(3)
+        await until(in_state(server, "delivered", 6))
+
+
+async def test_after_a_start_the_limit_begins_anew(server: Server) -> None:
+    async with Receiver() as receiver, Receiver() as other:
+        slow = server.endpoint(receiver.url, rate_limit={"requests": 600})
+        server.endpoint(other.url)
+        await asyncio.to_thread(emit, server, "a")
+        await receiver.wait_for_count(1)
+        server.call("PATCH", f"/v1/endpoints/{slow['id']}", {"rate_limit": HARDLY_EVER})
+        await asyncio.to_thread(server.stop)
+        server.start()
+        await asyncio.to_thread(emit, server, "b")
+        await other.wait_for_count(2)
+        assert receiver.total == 1
+        server.call("PATCH", f"/v1/endpoints/{slow['id']}", {"rate_limit": None})
+        await receiver.wait_for_count(2)
