@@ -31,13 +31,14 @@ def request_to(
     timeout_seconds: float = 15,
     pool: str = "end_1@1",
     headers: str = "",
+    head: bytes | None = None,
     **of_endpoint: object,
 ) -> OutboundRequest:
     """`of_endpoint`: tenant, tls and proxy of the target."""
     target = msgspec.structs.replace(target_of(url, pool, allow_http=True), **of_endpoint)
-    head = f"POST {target.path} HTTP/1.1\r\nHost: {target.authority}\r\nAccept-Encoding: identity\r\n{headers}"
+    usual = f"POST {target.path} HTTP/1.1\r\nHost: {target.authority}\r\nAccept-Encoding: identity\r\n{headers}"
     return OutboundRequest(
-        target=target, url=url, head=head.encode("ascii"), body=body, shown=(), timeout_seconds=timeout_seconds
+        target=target, url=url, head=head or usual.encode("ascii"), body=body, shown=(), timeout_seconds=timeout_seconds
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.adapters.http.sending import yields
 from tests.kit.names import NameServer
 from tests.kit.receivers import Receiver, answer
 
@@ -24,8 +25,10 @@ async def test_nothing_private_by_default(sending, host):
 
 
 async def test_a_name_that_leads_inside(sending):
-    inside = [("127.0.0.1",), ("10.0.0.1", "127.0.0.1"), ("::1", "127.0.0.1"), ("169.254.169.254",), ("fe80::1",)]
+    inside = [("127.0.0.1",), ("10.0.0.1", "127.0.0.1"), ("::1", "127.0.0.1"), ("169.254.169.254",), ("fe80::1",),
+              ("::ffff:127.0.0.1",), ("64:ff9b::7f00:1",), ("2002:7f00:1::1",), ("fd00:ec2::254",), ("100.100.100.200",)]  # fmt: skip
     names = {f"n{number}.test": [addresses] for number, addresses in enumerate(inside)}
+    names["metadata.google.internal"] = [("169.254.169.254",)]
     async with NameServer(names) as server, Receiver(answer(200)) as receiver:
         one = sending(allow="", nameservers=(server.address,))
         for name in names:
@@ -125,6 +128,33 @@ async def test_hanging_names_do_not_hold_up_others(sending):
         for task in hanging:
             task.cancel()
         assert await asyncio.gather(*hanging, return_exceptions=True) is not None
+
+
+async def test_a_tenant_with_hanging_names_does_not_hold_up_another(sending):
+    """Many more than there are places in all: they wait for places of their own tenant."""
+    hanging_names = [f"silent{number}.test" for number in range(400)]
+    names = {name: [] for name in hanging_names} | {"good.test": [("127.0.0.1",)]}
+    async with NameServer(names) as server, Receiver(answer(200)) as receiver:
+        one = sending(nameservers=(server.address,))
+        hanging = [asyncio.ensure_future(one.send(f"http://{name}/", tenant="acme")) for name in hanging_names]
+        await yields(lambda: len(one.resolver._running) == len(hanging_names))
+        assert (await one.send(receiver.url_of("good.test"), tenant="globex")).response.status == 200
+        assert not any(task.done() for task in hanging)
+        assert len({name for name in server.asked if name != "good.test"}) <= 32
+        for task in hanging:
+            task.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)
+
+
+async def test_tenants_do_not_share_answers(monkeypatch):
+    """What one tenant's look-up brought says nothing to another: neither which names are asked for, nor where they lead."""
+    monkeypatch.setattr("tocsin.adapters.http.resolver.MIN_TTL_SECONDS", 300)
+    async with NameServer({"shared.test": [("127.0.0.1",), ("127.0.0.2",), ("127.0.0.3",)]}) as server:
+        resolver = Resolver((server.address,))
+        found = [(await resolver.resolve("shared.test", tenant)).addresses for tenant in ("acme", "globex", "acme")]
+        assert found == [("127.0.0.1",), ("127.0.0.2",), ("127.0.0.1",)]
+        assert resolver._shares == {}
+        await resolver.close()
 
 
 async def test_many_who_wait_share_one_look_up(sending):

@@ -339,7 +339,13 @@ async def test_closing_the_sender_ends_exchanges_under_way(sending):
         assert receiver.connections == 1
 
 
-@pytest.mark.parametrize("smuggled", ["x: y\r\n\r\nPOST / HTTP/1.1\r\n", "x: y\n\n", "x: y", "\r\n"])
+@pytest.mark.parametrize(
+    "smuggled",
+    [
+        "x: y\r\n\r\nPOST / HTTP/1.1\r\n", "x: y\n\n", "x: y", "\r\n", "x: y\nz: 1\r\n", "x: y\rz: 1\r\n", "x: y\n\r\n",
+        "x: y\r\r\n", "x: y\r\n\n", "x: \0y\r\n", "x: y\n\rz: 1\r\n",
+    ],
+)  # fmt: skip
 async def test_a_head_that_could_hold_two_requests_is_not_sent(sending, smuggled):
     async with Receiver(answer(200)) as receiver:
         exchange = await sending().send(receiver.url, headers=smuggled)

@@ -58,8 +58,9 @@ def test_refuses_values(value):
 @pytest.mark.parametrize(
     "name",
     ["Host", "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "TE", "Trailer", "Upgrade",
-     "Proxy-Authorization", "Proxy-Connection", "proxy-x", "Expect", "Content-Encoding", "Content-Digest",
-     "Accept-Encoding", "User-Agent", "ce-id", "CE-Type", "webhook-id", "WebHook-Request-Origin", "Webhook-Signature",
+     "Proxy-Authorization", "Proxy-Authenticate", "Proxy-Connection", "proxy-x", "Expect", "Content-Encoding", "Content-Digest",
+     "Accept-Encoding", "User-Agent", "ce-id", "CE-Type", "webhook-id", "WebHook-Request-Origin", "WebHook-Request-Callback",
+     "WebHook-Request-Rate", "WebHook-Allowed-Origin", "webhook-attempt", "webhook-replay", "Webhook-Signature",
      "Signature", "Signature-Input", "traceparent", "TraceState", "HTTP2-Settings"],
 )  # fmt: skip
 def test_refuses_reserved_names(name):

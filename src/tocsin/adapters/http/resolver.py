@@ -1,7 +1,7 @@
 """Looks up names without the shared resolver threads, so that a hanging name does not hold up healthy ones.
 
 One look-up per tenant and name at a time, however many wait for it; answers are kept for their TTL. A tenant has a share of
-the look-ups only, and answers of its own. What comes out is not judged yet: that is the sender's business, for each address,
+the look-ups only, and answers of its own (beneath them c-ares remembers for all, no longer than the TTL). What comes out is not judged yet: that is the sender's business, for each address,
 each time it dials.
 """
 
