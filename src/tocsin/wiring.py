@@ -150,6 +150,7 @@ async def _serve(
         now_ms=now_ms,
         entropy=os.urandom,
         allow_http=settings.allow_http,
+        allow_proxy=settings.proxy is None,
         on_change=follow,
     )
     loops = await _loops(store, sender, Tokens(sender, now_ms, os.urandom), endpoints, mint, operations)

@@ -30,7 +30,7 @@ class Endpoints:
     """Changes of endpoints. `on_change` is awaited after each one is stored and before it is answered, so that fan-out and
     delivery have seen it. `entropy` gives n random bytes."""
 
-    __slots__ = ("_allow_http", "_codec", "_directory", "_mint", "_now_ms", "_on_change", "_secrets")
+    __slots__ = ("_allow_http", "_allow_proxy", "_codec", "_directory", "_mint", "_now_ms", "_on_change", "_secrets")
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class Endpoints:
         now_ms: Callable[[], int],
         entropy: Callable[[int], bytes],
         allow_http: bool,
+        allow_proxy: bool,
         on_change: Callable[[Endpoint], Awaitable[None]],
     ) -> None:
         self._directory = directory
@@ -49,11 +50,13 @@ class Endpoints:
         self._now_ms = now_ms
         self._secrets = SigningSecrets(entropy, codec.named)
         self._allow_http = allow_http
+        self._allow_proxy = allow_proxy
         self._on_change = on_change
 
     async def create(self, tenant: str, document: Mapping[str, object]) -> Changed:
         """A new endpoint from its wire form. Raises InvalidRequest."""
         config, generated = self._complete(self._codec.from_wire(document))
+        self._check(config)
         endpoint_id = self._mint.endpoint()
         stored = await self._directory.add_endpoint(
             StoredEndpoint(
@@ -112,6 +115,8 @@ class Endpoints:
             config, generated = self._complete(change(before))
             if config == before:
                 return Changed(endpoint=self._codec.endpoint_of(stored))
+            if with_fields(before, enabled=False) != config:  # what is no longer allowed can still be disabled
+                self._check(config)
             changed = await self._directory.change_endpoint(
                 with_fields(stored, config=self._codec.encode(config, stored.id), revision=stored.revision + 1),
                 at_revision=stored.revision,
@@ -133,11 +138,12 @@ class Endpoints:
         return Changed(endpoint=endpoint, generated=generated)
 
     def _complete(self, config: EndpointConfig) -> tuple[EndpointConfig, str | None]:
-        """With its signing filled in, and checked. Gives the secret that had to be generated for it."""
+        """With its signing filled in. Gives the secret that had to be generated for it."""
         signing, generated = self._secrets.completed(config.signing or default_signing(config.format), self._now_ms())
-        config = with_fields(config, signing=signing)
-        check_config(config, allow_http=self._allow_http)
-        return config, generated
+        return with_fields(config, signing=signing), generated
+
+    def _check(self, config: EndpointConfig) -> None:
+        check_config(config, allow_http=self._allow_http, allow_proxy=self._allow_proxy)
 
 
 READ_ONLY = ("id", "tenant", "created_at", "state", "state_reason", "paused_until")
