@@ -16,8 +16,8 @@ from tocsin.errors import InvalidRequest, Misconfigured
 from tocsin.model.endpoint import Endpoint, EndpointConfig, Header
 from tocsin.model.secret import Secret
 from tocsin.operations.pointers import invalid_field
-from tocsin.operations.secret_fields import secrets_in, with_secrets
 from tocsin.ports import SecretBox, StoredEndpoint
+from tocsin.rules.secret_fields import secrets_in, with_secrets
 
 S = TypeVar("S", bound=msgspec.Struct)
 

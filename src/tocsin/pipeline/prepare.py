@@ -23,6 +23,7 @@ from tocsin.model.replay import Replay
 from tocsin.model.signing import NoSigning
 from tocsin.rules.proxies import endpoint_proxy
 from tocsin.rules.redaction import MASK, spellings
+from tocsin.rules.secret_fields import secrets_in
 from tocsin.rules.urls import target_of
 from tocsin.signing import signer_of
 
@@ -71,9 +72,9 @@ class Preparation:
         sensitive = {row.name for row in config.headers if row.sensitive or row.name.lower() == "authorization"}
         masked = tuple((name, MASK if name in sensitive else value) for name, value in own)
         self._shown = (*start, *masked, *((name, MASK) for name, _ in authorization))
+        sent = (*(value for name, value in own if name in sensitive), *(value for _, value in authorization))
         self._hidden = spellings(
-            [value for name, value in own if name in sensitive]
-            + [value.partition(" ")[2] or value for _, value in authorization]
+            (*(secret.reveal() for _, secret in secrets_in(config)), *sent, *(value.partition(" ")[2] for value in sent))
         )
         self._fixed = f"POST {self._target.path} HTTP/1.1\r\n{_lines((*start, *own, *authorization))}"
 

@@ -201,4 +201,4 @@ def test_an_assertion_that_comes_back_is_masked() -> None:
 def test_a_token_knows_how_it_may_come_back() -> None:
     token = read(granted(access_token="a/b+c=="))
     assert isinstance(token, Token)
-    assert set(token.hidden) == {b"a/b+c==", b"a%2Fb%2Bc%3D%3D"}
+    assert {b"a/b+c==", b"a%2Fb%2Bc%3D%3D"} <= set(token.hidden)
