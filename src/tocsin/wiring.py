@@ -29,6 +29,7 @@ from tocsin.api.services import Services
 from tocsin.authorizing.tokens import Tokens
 from tocsin.config import Settings
 from tocsin.errors import Misconfigured, NotFound
+from tocsin.model.audit import SERVER
 from tocsin.model.endpoint import Endpoint
 from tocsin.model.ids import IdMint, Millis
 from tocsin.model.noun import Noun
@@ -151,6 +152,7 @@ async def _serve(
         entropy=os.urandom,
         allow_http=settings.allow_http,
         allow_proxy=settings.proxy is None,
+        standing=endpoints.standing,
         on_change=follow,
     )
     loops = await _loops(store, sender, Tokens(sender, now_ms, os.urandom), endpoints, mint, operations)
@@ -232,7 +234,7 @@ async def _loops(
         gone = endpoints.prepared.get(number)
         if gone is not None:
             with contextlib.suppress(NotFound):
-                await operations.switch(gone.endpoint.id, None, enabled=False)
+                await operations.switch(gone.endpoint.id, None, enabled=False, by=SERVER)
 
     async def tell(submission: Submission) -> Accepted:
         return await accept(submission)

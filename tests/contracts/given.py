@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tocsin.errors import Conflict
 from tocsin.model.attempt import Attempt, Settlement
+from tocsin.model.audit import SERVER, Action, AuditEntry
 from tocsin.model.delivery import NewDelivery, Step
 from tocsin.model.event import NewEvent
 from tocsin.model.exchange import Response, Timings
@@ -20,7 +21,7 @@ from tocsin.model.submission import (
     Submission,
     Verdict,
 )
-from tocsin.ports import StoredEndpoint
+from tocsin.ports import Fanned, StoredEndpoint
 
 NOTHING = Needs()
 
@@ -88,6 +89,21 @@ def endpoint(mint: IdMint, tenant: str = "acme", *, at: int = 0, config: bytes =
     return StoredEndpoint(
         number=0, id=mint.endpoint(), tenant=tenant, revision=1, active_from=0, created_at=at, config=config
     )
+
+
+def entry(
+    mint: IdMint,
+    target: str = "end_x",
+    *,
+    action: Action = "endpoint.changed",
+    tenant: str | None = "acme",
+    at: int = 1,
+) -> AuditEntry:
+    return AuditEntry(id=mint.audit(), at=at, tenant=tenant, actor=SERVER, action=action, target=target)
+
+
+def noting(mint: IdMint) -> Callable[[Fanned], AuditEntry]:
+    return lambda fanned: entry(mint, str(fanned.number), action="delivery.resent")
 
 
 def delivery(

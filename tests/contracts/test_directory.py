@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from tests.contracts.given import NOTHING, Clock, deciding, delivery, endpoint, settlement, submission
+from tests.contracts.given import NOTHING, Clock, deciding, delivery, endpoint, entry, settlement, submission
 
 from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.model.access import ApiKey, Role
@@ -16,46 +16,46 @@ from tocsin.ports import Cursor, DeliveryQuery, EndpointQuery, EventQuery, KeyQu
 
 async def test_an_endpoint_is_active_from_the_head_of_the_log(store: SqliteStore, mint: IdMint) -> None:
     await store.log.accept([(submission(), NOTHING)], deciding(mint, 3))
-    added = await store.directory.add_endpoint(endpoint(mint, config=b"one"))
+    added = await store.directory.add_endpoint(endpoint(mint, config=b"one"), entry(mint))
     assert (added.number, added.active_from, added.revision) == (1, 3, 1)
     await store.log.accept([(submission(), NOTHING)], deciding(mint, 2))
     changed = await store.directory.change_endpoint(
-        msgspec.structs.replace(added, config=b"two"), at_revision=1, to_head=False
+        msgspec.structs.replace(added, config=b"two"), entry(mint), at_revision=1, to_head=False
     )
     assert changed is not None
     assert (changed.revision, changed.active_from, changed.config) == (2, 3, b"two")
-    enabled = await store.directory.change_endpoint(changed, at_revision=2, to_head=True)
+    enabled = await store.directory.change_endpoint(changed, entry(mint), at_revision=2, to_head=True)
     assert enabled is not None
     assert enabled.active_from == 5
     assert await store.directory.endpoint(added.id, None) == enabled
 
 
 async def test_of_two_changes_at_the_same_revision_one_wins(store: SqliteStore, mint: IdMint) -> None:
-    added = await store.directory.add_endpoint(endpoint(mint))
-    assert await store.directory.change_endpoint(added, at_revision=1, to_head=False) is not None
-    assert await store.directory.change_endpoint(added, at_revision=1, to_head=False) is None
+    added = await store.directory.add_endpoint(endpoint(mint), entry(mint))
+    assert await store.directory.change_endpoint(added, entry(mint), at_revision=1, to_head=False) is not None
+    assert await store.directory.change_endpoint(added, entry(mint), at_revision=1, to_head=False) is None
 
 
 async def test_the_directory_moves_with_every_change(store: SqliteStore, mint: IdMint) -> None:
     revisions = [(await store.directory.endpoints())[0]]
-    added = await store.directory.add_endpoint(endpoint(mint))
+    added = await store.directory.add_endpoint(endpoint(mint), entry(mint))
     revisions.append((await store.directory.endpoints())[0])
-    changed = await store.directory.change_endpoint(added, at_revision=1, to_head=False)
+    changed = await store.directory.change_endpoint(added, entry(mint), at_revision=1, to_head=False)
     assert changed is not None
     revisions.append((await store.directory.endpoints())[0])
-    await store.directory.remove_endpoint(changed, 1)
+    await store.directory.remove_endpoint(changed, entry(mint, at=1))
     revisions.append((await store.directory.endpoints())[0])
     assert revisions == sorted(set(revisions))
     assert (await store.directory.endpoints())[1] == []
 
 
 async def test_what_changed_since_a_revision_is_told_deleted_ones_marked(store: SqliteStore, mint: IdMint) -> None:
-    ends = [await store.directory.add_endpoint(endpoint(mint)) for _ in range(3)]
+    ends = [await store.directory.add_endpoint(endpoint(mint), entry(mint)) for _ in range(3)]
     seen, everything = await store.directory.endpoints()
     assert everything == ends
     assert await store.directory.endpoints(seen) == (seen, [])
-    changed = await store.directory.change_endpoint(ends[1], at_revision=1, to_head=False)
-    await store.directory.remove_endpoint(ends[2], 1)
+    changed = await store.directory.change_endpoint(ends[1], entry(mint), at_revision=1, to_head=False)
+    await store.directory.remove_endpoint(ends[2], entry(mint, at=1))
     now, told = await store.directory.endpoints(seen)
     assert now == seen + 2
     assert [(e.number, e.revision, e.is_deleted) for e in told] == [(2, 2, False), (3, 2, True)]
@@ -64,8 +64,8 @@ async def test_what_changed_since_a_revision_is_told_deleted_ones_marked(store: 
 
 
 async def test_an_endpoint_is_found_by_its_tenant_and_by_the_operator_only(store: SqliteStore, mint: IdMint) -> None:
-    mine = await store.directory.add_endpoint(endpoint(mint, "acme"))
-    await store.directory.add_endpoint(endpoint(mint, "globex"))
+    mine = await store.directory.add_endpoint(endpoint(mint, "acme"), entry(mint))
+    await store.directory.add_endpoint(endpoint(mint, "globex"), entry(mint))
     assert await store.directory.endpoint(mine.id, "acme") == mine
     assert await store.directory.endpoint(mine.id, None) == mine
     assert await store.directory.endpoint(mine.id, "globex") is None
@@ -78,24 +78,24 @@ async def test_an_endpoint_is_found_by_its_tenant_and_by_the_operator_only(store
 
 async def test_keys_are_kept_by_hash_and_revoked_by_their_tenant(store: SqliteStore, mint: IdMint) -> None:
     key = ApiKey(id=mint.key(), name="k", role=Role.ADMIN, tenant="acme", hash=b"h" * 32, created_at=1, expires_at=99)
-    await store.directory.add_key(key)
+    await store.directory.add_key(key, entry(mint))
     assert await store.directory.keys() == [key]
     await store.directory.touch_keys([(key.id, 50)])
     assert (await store.directory.keys())[0].last_used_at == 50
     assert await store.views.keys(KeyQuery(tenant="globex", limit=9)) == []
-    assert await store.directory.remove_key(key.id, "globex") is False
-    assert await store.directory.remove_key(KeyId("key_x"), None) is False
-    assert await store.directory.remove_key(key.id, "acme") is True
+    assert await store.directory.remove_key(key.id, "globex", entry(mint)) is False
+    assert await store.directory.remove_key(KeyId("key_x"), None, entry(mint)) is False
+    assert await store.directory.remove_key(key.id, "acme", entry(mint)) is True
     assert await store.directory.keys() == []
 
 
 async def test_a_standing_is_replaced_and_goes_with_its_endpoint(store: SqliteStore, mint: IdMint) -> None:
-    added = await store.directory.add_endpoint(endpoint(mint))
+    added = await store.directory.add_endpoint(endpoint(mint), entry(mint))
     await store.directory.save(Standing(endpoint=1, failures=1))
     paused = Standing(endpoint=1, paused_until=77, failing_since=5, failures=2, reason="503", stopped="gone")
     await store.directory.save(paused)
     assert await store.directory.load() == [paused]
-    await store.directory.remove_endpoint(added, 1)
+    await store.directory.remove_endpoint(added, entry(mint, at=1))
     assert await store.directory.load() == []
 
 
@@ -139,7 +139,9 @@ async def test_pages_of_deliveries_by_everything_that_can_be_asked(
     store: SqliteStore, mint: IdMint, clock: Clock
 ) -> None:
     begin = clock.now
-    ends = [await store.directory.add_endpoint(endpoint(mint, tenant)) for tenant in ("acme", "acme", "globex")]
+    ends = [
+        await store.directory.add_endpoint(endpoint(mint, tenant), entry(mint)) for tenant in ("acme", "acme", "globex")
+    ]
     await store.log.accept([(submission("acme"), NOTHING)], deciding(mint))
     clock.now += 10
     await store.log.accept([(submission("globex"), NOTHING)], deciding(mint))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.contracts.given import NOTHING, deciding, delivery, endpoint, settlement, submission
+from tests.contracts.given import NOTHING, deciding, delivery, endpoint, entry, settlement, submission
 
 from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.model.delivery import Step
@@ -50,7 +50,7 @@ async def follow(history: list[tuple[str, object]]) -> None:
         store = SqliteStore(Path(folder) / "order.db", lambda: 1, time.monotonic)
         try:
             await store.log.accept([(submission(), NOTHING)], deciding(mint))
-            await store.directory.add_endpoint(endpoint(mint))
+            await store.directory.add_endpoint(endpoint(mint), entry(mint))
             revision, _ = await store.directory.endpoints()
             holder, cursor = await store.queue.acquire(0)
             for move, argument in history:

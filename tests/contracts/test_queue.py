@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.contracts.given import NOTHING, deciding, delivery, endpoint, settlement, submission
+from tests.contracts.given import NOTHING, deciding, delivery, endpoint, entry, noting, settlement, submission
 
 from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.errors import StoreUnavailable
@@ -18,7 +18,7 @@ async def prepared(store: SqliteStore, mint: IdMint, events: int = 3) -> tuple[H
     """A holder at the beginning of a log of so many events, and the directory's revision with two endpoints in it."""
     await store.log.accept([(submission(), NOTHING)], deciding(mint, events))
     for _ in range(2):
-        await store.directory.add_endpoint(endpoint(mint))
+        await store.directory.add_endpoint(endpoint(mint), entry(mint))
     holder, cursor = await store.queue.acquire(0)
     revision, _ = await store.directory.endpoints()
     return holder, cursor, revision
@@ -165,10 +165,10 @@ async def test_resend_is_a_new_delivery_of_the_same_event_at_the_end_of_its_line
 ) -> None:
     holder, cursor, revision = await prepared(store, mint)
     await fan(store, holder, cursor, Cursor(position=2), revision, *(delivery(mint, 1, p, keys=["k"]) for p in (1, 2)))
-    placed = await store.queue.resend(1, delivery(mint, 1, 1, keys=["k"]))
+    placed = await store.queue.resend(1, delivery(mint, 1, 1, keys=["k"]), noting(mint))
     assert placed is not None
     assert (placed.number, placed.blocked) == (3, 1)
-    assert await store.queue.resend(77, delivery(mint, 1, 1)) is None
+    assert await store.queue.resend(77, delivery(mint, 1, 1), noting(mint)) is None
     view = (await store.views.deliveries(PAGE))[0]
     assert (view.number, view.resend_of) == (3, (await store.views.deliveries(PAGE))[2].id)
     ready = await store.queue.settle(holder, [settlement(mint, 1), settlement(mint, 2)])
@@ -187,7 +187,7 @@ async def test_deliveries_of_a_removed_endpoint_are_cancelled(store: SqliteStore
         delivery(mint, 2, 2),
     )
     stored = next(e for e in (await store.directory.endpoints())[1] if e.number == 1)
-    await store.directory.remove_endpoint(stored, 60)
+    await store.directory.remove_endpoint(stored, entry(mint, at=60))
     views = {v.number: v for v in await store.views.deliveries(PAGE)}
     assert [(views[n].state, views[n].reason) for n in (1, 2, 3)] == [
         ("cancelled", "endpoint deleted"),

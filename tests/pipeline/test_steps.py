@@ -12,7 +12,7 @@ from pathlib import Path
 import apsw
 import msgspec
 import pytest
-from tests.contracts.given import NOTHING, Clock, deciding, delivery, endpoint, new_event, settlement, submission
+from tests.contracts.given import NOTHING, Clock, deciding, delivery, endpoint, entry, new_event, settlement, submission
 
 from tocsin.adapters.sqlite.rows import placed
 from tocsin.adapters.sqlite.store import SqliteStore
@@ -160,7 +160,7 @@ async def test_a_store_in_trouble_accepts_nothing_and_says_so_to_all(store: Sqli
 
 async def test_outcomes_wait_for_a_full_disk_and_are_written_then(store: SqliteStore) -> None:
     await store.log.accept([(submission(), NOTHING)], deciding(MINT))
-    await store.directory.add_endpoint(endpoint(MINT))
+    await store.directory.add_endpoint(endpoint(MINT), entry(MINT))
     holder, cursor = await store.queue.acquire(0)
     revision, _ = await store.directory.endpoints()
     made = [delivery(MINT, 1, 1) for _ in range(40)]

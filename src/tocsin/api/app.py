@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from tocsin.api.accepting import ACCEPT_ROUTES, Head, accept_request
 from tocsin.api.asgi import Disconnected, Headers, Receive, Scope, Send, read_body, send_bytes, send_problem
+from tocsin.api.audit_routes import AUDIT_ROUTES
 from tocsin.api.delivery_routes import DELIVERY_ROUTES
 from tocsin.api.endpoint_routes import ENDPOINT_ROUTES
 from tocsin.api.event_routes import EVENT_ROUTES
@@ -31,6 +32,7 @@ API_ROUTES: Final = (
     *EVENT_ROUTES,
     *JOB_ROUTES,
     *KEY_ROUTES,
+    *AUDIT_ROUTES,
     *SYSTEM_ROUTES,
 )
 App = Callable[[Scope, Receive, Send], Awaitable[None]]

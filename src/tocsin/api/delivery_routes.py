@@ -11,10 +11,11 @@ from tocsin.api.endpoint_routes import nothing_in
 from tocsin.api.paging import LIST, RANGE, TENANT, page_fields, page_reply
 from tocsin.api.routing import Parameter, Reply, Request, Route
 from tocsin.api.services import Services
-from tocsin.api.shapes import DeliveryShown, DeliveryWithAttempts, attempt_shown, delivery_shown
+from tocsin.api.shapes import DeliveryWithAttempts, attempt_shown
 from tocsin.errors import Conflict, NotFound
 from tocsin.model.delivery import DeliveryState
 from tocsin.model.ids import DeliveryId, EndpointId, EventId
+from tocsin.operations.documents import DeliveryShown, delivery_shown
 from tocsin.ports import DeliveryQuery, DeliveryView
 
 
@@ -59,14 +60,14 @@ async def _get(request: Request) -> Reply:
 async def _resend(request: Request) -> Reply:
     nothing_in(request)
     services = request.services
-    view = await services.deliveries.resend(_delivery_id(request), request.tenant_read())
+    view = await services.deliveries.resend(_delivery_id(request), request.tenant_read(), by=request.actor())
     return Reply(status=202, body=msgspec.json.encode(shown(services, view)))
 
 
 async def _cancel(request: Request) -> Reply:
     nothing_in(request)
     services = request.services
-    view = await services.deliveries.cancel(_delivery_id(request), request.tenant_read())
+    view = await services.deliveries.cancel(_delivery_id(request), request.tenant_read(), by=request.actor())
     return Reply(body=msgspec.json.encode(shown(services, view)))
 
 

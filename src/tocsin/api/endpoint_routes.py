@@ -11,17 +11,15 @@ from tocsin.api.auth import ADMINS, READERS
 from tocsin.api.paging import LIST, TENANT, page_fields, page_reply
 from tocsin.api.routing import Reply, Request, Route
 from tocsin.api.services import Services
-from tocsin.api.shapes import AttemptShown, attempt_shown, time_or_none
+from tocsin.api.shapes import AttemptShown, attempt_shown
 from tocsin.errors import Conflict, InvalidRequest, MalformedJson, NotFound
-from tocsin.model.endpoint import Endpoint, EndpointConfig, Standing
+from tocsin.model.endpoint import Endpoint, EndpointConfig
 from tocsin.model.ids import EndpointId
 from tocsin.model.signing import HmacSigning, NoSigning, Seconds
-from tocsin.model.times import to_text
 from tocsin.operations.endpoint_codec import MAX_SECRET_LENGTH
 from tocsin.operations.endpoints import Changed, without_read_only
 from tocsin.operations.pointers import invalid_field
 from tocsin.ports import EndpointQuery
-from tocsin.rules.health import endpoint_state
 from tocsin.signing import secret_of
 
 
@@ -66,19 +64,7 @@ class SecretRotated(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 def shown(services: Services, endpoint: Endpoint) -> dict[str, object]:
     """An endpoint as the API shows it."""
-    standing = services.standing(endpoint.number) or Standing(endpoint=endpoint.number)
-    now = services.now_ms()
-    state, reason = endpoint_state(endpoint.config.enabled, standing, now)
-    paused_until = standing.paused_until if state == "paused" else None
-    return {
-        "id": endpoint.id,
-        "tenant": endpoint.tenant,
-        "created_at": to_text(endpoint.created_at),
-        "state": state,
-        "state_reason": reason,
-        "paused_until": time_or_none(paused_until),
-        **services.codec.to_wire(endpoint.config),
-    }
+    return services.endpoints.shown(endpoint)
 
 
 def _reply(services: Services, changed: Changed, status: int = 200) -> Reply:
@@ -102,7 +88,7 @@ async def _create(request: Request) -> Reply:
     if named is not None and not isinstance(named, str):
         raise InvalidRequest.at("/tenant", "A tenant's name is a text.")
     tenant = request.tenant_written(named)
-    return _reply(request.services, await request.services.endpoints.create(tenant, document), 201)
+    return _reply(request.services, await request.services.endpoints.create(tenant, document, by=request.actor()), 201)
 
 
 async def _list(request: Request) -> Reply:
@@ -122,11 +108,11 @@ async def _patch(request: Request) -> Reply:
         raise MalformedJson("The merge patch is missing.")
     present = await services.endpoints.get(endpoint_id, tenant)
     patch = without_read_only(request.document(), shown(services, present))
-    return _reply(services, await services.endpoints.patch(endpoint_id, tenant, patch))
+    return _reply(services, await services.endpoints.patch(endpoint_id, tenant, patch, by=request.actor()))
 
 
 async def _delete(request: Request) -> Reply:
-    await request.services.endpoints.delete(_endpoint_id(request), request.tenant_read())
+    await request.services.endpoints.delete(_endpoint_id(request), request.tenant_read(), by=request.actor())
     return Reply(status=204)
 
 
@@ -141,7 +127,9 @@ async def _disable(request: Request) -> Reply:
 async def _switched(request: Request, *, enabled: bool) -> Reply:
     nothing_in(request)
     services = request.services
-    changed = await services.endpoints.switch(_endpoint_id(request), request.tenant_read(), enabled=enabled)
+    changed = await services.endpoints.switch(
+        _endpoint_id(request), request.tenant_read(), enabled=enabled, by=request.actor()
+    )
     return _reply(services, changed)
 
 
@@ -169,7 +157,11 @@ async def _rotate(request: Request) -> Reply:
     except msgspec.ValidationError as error:
         raise invalid_field(error) from error
     changed = await services.endpoints.rotate(
-        _endpoint_id(request), request.tenant_read(), secret=asked.secret, overlap_seconds=asked.overlap_seconds
+        _endpoint_id(request),
+        request.tenant_read(),
+        secret=asked.secret,
+        overlap_seconds=asked.overlap_seconds,
+        by=request.actor(),
     )
     signing = changed.endpoint.config.signing
     assert not isinstance(signing, NoSigning | None)

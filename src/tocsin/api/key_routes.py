@@ -11,10 +11,11 @@ from tocsin.api.auth import ADMINS, checked_tenant
 from tocsin.api.decoding import millis
 from tocsin.api.paging import LIST, TENANT, page_fields, page_reply
 from tocsin.api.routing import Reply, Request, Route
-from tocsin.api.shapes import KeyShown, NewKeyShown, key_shown
-from tocsin.errors import Forbidden, InvalidRequest, NotFound
+from tocsin.api.shapes import NewKeyShown
+from tocsin.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from tocsin.model.access import Role
 from tocsin.model.ids import KeyId
+from tocsin.operations.documents import KeyShown, key_shown
 from tocsin.operations.pointers import invalid_field
 from tocsin.ports import KeyQuery
 
@@ -46,7 +47,11 @@ async def _create(request: Request) -> Reply:
     else:
         tenant = request.tenant_written(asked.tenant)
     made = await request.services.keys.create(
-        name=asked.name, role=asked.role, tenant=tenant, expires_at=millis(asked.expires_at, "/expires_at")
+        name=asked.name,
+        role=asked.role,
+        tenant=tenant,
+        expires_at=millis(asked.expires_at, "/expires_at"),
+        by=request.actor(),
     )
     document = NewKeyShown(**msgspec.structs.asdict(key_shown(made.key)), value=made.value)
     return Reply(status=201, body=msgspec.json.encode(document))
@@ -59,8 +64,7 @@ async def _list(request: Request) -> Reply:
 
 
 async def _revoke(request: Request) -> Reply:
-    if not await request.services.keys.revoke(KeyId(request.parts["key_id"]), request.tenant_read()):
-        raise NotFound
+    await request.services.keys.revoke(KeyId(request.parts["key_id"]), request.tenant_read(), by=request.actor())
     return Reply(status=204)
 
 
@@ -91,11 +95,11 @@ KEY_ROUTES: Final = (
         method="DELETE",
         path="/v1/api-keys/{key_id}",
         name="revoke_api_key",
-        summary="Revoke an API key at once.",
+        summary="Revoke an API key at once. The last operator key that is still valid cannot be revoked.",
         answer=_revoke,
         roles=ADMINS,
         parameters=(TENANT,),
         status=204,
-        problems=(NotFound,),
+        problems=(NotFound, Conflict),
     ),
 )

@@ -12,13 +12,13 @@ from tocsin.api.decoding import millis
 from tocsin.api.endpoint_routes import nothing_in
 from tocsin.api.paging import LIST, TENANT, page_fields, page_reply
 from tocsin.api.routing import Parameter, Reply, Request, Route
-from tocsin.api.shapes import time_or_none
 from tocsin.errors import Conflict, InvalidRequest, NotFound
 from tocsin.model.filter import Filter
 from tocsin.model.ids import EndpointId, ReplayId
 from tocsin.model.noun import Noun
 from tocsin.model.replay import Only, Replay, ReplayState, ReplayStep
 from tocsin.model.times import to_text
+from tocsin.operations.documents import time_or_none
 from tocsin.operations.pointers import invalid_field, said
 from tocsin.operations.replays import ReplayRequest
 from tocsin.ports import ReplayQuery

@@ -19,6 +19,7 @@ from tocsin.api.services import Services
 from tocsin.api.text_checks import check_json_bytes, check_text
 from tocsin.errors import InvalidRequest, TocsinError
 from tocsin.model.access import Caller, Role
+from tocsin.model.audit import Actor, actor_of
 from tocsin.model.noun import Noun
 from tocsin.operations.answers import Answer, Scope
 
@@ -63,6 +64,11 @@ class Request(Noun, frozen=True, kw_only=True):
         """The tenant that is written to."""
         assert self.caller is not None
         return tenant_to_write(self.caller, in_body, self.query.get("tenant"))
+
+    def actor(self) -> Actor:
+        """Who changes something, for the audit log."""
+        assert self.caller is not None
+        return actor_of(self.caller)
 
     def document(self) -> dict[str, object]:
         """The body, which must be a JSON object; an empty body is an empty one."""

@@ -8,15 +8,14 @@ from typing import Literal
 import msgspec
 
 from tocsin.api.cloudevents import is_json_type
-from tocsin.model.access import ApiKey, Role
 from tocsin.model.attempt import Attempt, AttemptError, Outcome
-from tocsin.model.delivery import DeliveryState
 from tocsin.model.event import Event
 from tocsin.model.exchange import HeaderPairs, Response, Timings
 from tocsin.model.job import Job, JobState
 from tocsin.model.noun import Noun
 from tocsin.model.times import to_text
-from tocsin.ports import DeliveryView, JobView
+from tocsin.operations.documents import DeliveryShown, KeyShown, time_or_none
+from tocsin.ports import JobView
 
 BodyEncoding = Literal["utf-8", "base64"]
 
@@ -54,28 +53,6 @@ class AttemptShown(Noun, frozen=True, kw_only=True):
     timings_ms: Timings
     address: str | None
     next_attempt_at: str | None
-
-
-class DeliveryShown(Noun, frozen=True, kw_only=True):
-    """A delivery. `in_flight` is true while a request is out; `waits_for_order` while an earlier one of its subject is
-    unsettled."""
-
-    id: str
-    tenant: str
-    endpoint_id: str
-    event_id: str
-    event_type: str
-    subject_type: str
-    subject_id: str
-    state: DeliveryState
-    in_flight: bool
-    waits_for_order: bool
-    reason: str | None
-    attempt_count: int
-    created_at: str
-    next_attempt_at: str | None
-    settled_at: str | None
-    resend_of: str | None
 
 
 class DeliveryWithAttempts(DeliveryShown, frozen=True, kw_only=True):
@@ -145,18 +122,6 @@ class JobWithChildren(JobShown, frozen=True, kw_only=True):
     children: list[ChildShown]
 
 
-class KeyShown(Noun, frozen=True, kw_only=True):
-    """An API key, never its value."""
-
-    id: str
-    name: str
-    role: Role
-    tenant: str | None
-    created_at: str
-    expires_at: str | None
-    last_used_at: str | None
-
-
 class NewKeyShown(KeyShown, frozen=True, kw_only=True):
     """A key just made; `value` is shown this once."""
 
@@ -170,11 +135,6 @@ class StatsShown(Noun, frozen=True, kw_only=True):
     dead_deliveries: int
     oldest_pending_at: str | None
     last_position: int
-
-
-def time_or_none(millis: int | None) -> str | None:
-    """A time that may be absent, as text."""
-    return None if millis is None else to_text(millis)
 
 
 def attempt_shown(attempt: Attempt) -> AttemptShown:
@@ -227,29 +187,6 @@ def text_of(body: bytes) -> tuple[str, BodyEncoding]:
         if error.reason == "unexpected end of data":
             return body[: error.start].decode(), "utf-8"
         return base64.b64encode(body).decode(), "base64"
-
-
-def delivery_shown(view: DeliveryView, *, in_flight: bool) -> DeliveryShown:
-    """A delivery as the API shows it."""
-    is_pending = view.state is DeliveryState.PENDING
-    return DeliveryShown(
-        id=view.id,
-        tenant=view.tenant,
-        endpoint_id=view.endpoint_id,
-        event_id=view.event_id,
-        event_type=view.event_type,
-        subject_type=view.subject_type,
-        subject_id=view.subject_id,
-        state=view.state,
-        in_flight=in_flight,
-        waits_for_order=is_pending and view.blocked > 0,
-        reason=view.reason,
-        attempt_count=view.attempts,
-        created_at=to_text(view.created_at),
-        next_attempt_at=to_text(view.due_at) if is_pending else None,
-        settled_at=time_or_none(view.settled_at),
-        resend_of=view.resend_of,
-    )
 
 
 def event_shown(event: Event) -> EventShown:
@@ -309,17 +246,4 @@ def child_shown(view: JobView) -> ChildShown:
     job = view.row.job
     return ChildShown(
         job_id=job.job_id, job_type=job.job_type, name=job.name, state=job.state, state_since=job.state_since
-    )
-
-
-def key_shown(key: ApiKey) -> KeyShown:
-    """A key as the API shows it."""
-    return KeyShown(
-        id=key.id,
-        name=key.name,
-        role=key.role,
-        tenant=key.tenant,
-        created_at=to_text(key.created_at),
-        expires_at=time_or_none(key.expires_at),
-        last_used_at=time_or_none(key.last_used_at),
     )

@@ -13,9 +13,10 @@ from tocsin.api.auth import READERS
 from tocsin.api.docs_page import CONTENT_SECURITY_POLICY, docs_page
 from tocsin.api.paging import TENANT
 from tocsin.api.routing import Reply, Request, Route
-from tocsin.api.shapes import StatsShown, time_or_none
+from tocsin.api.shapes import StatsShown
 from tocsin.errors import NotFound, TocsinError
 from tocsin.model.noun import Noun
+from tocsin.operations.documents import time_or_none
 
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 TEXT: Final = "text/plain; charset=utf-8"

@@ -40,6 +40,7 @@ _COMMANDS: Final = (
     (_LOOK, "replay", "tocsin.cli.replay:app", "Send past events to an endpoint again."),
     (_LOOK, "receive", "tocsin.cli.receive:receive", "Receive webhooks here, verify and print them."),
     (_MORE, "keys", "tocsin.cli.keys:app", "API keys: who may do what."),
+    (_MORE, "audit", "tocsin.cli.audit:audit", "Who changed what."),
     (_MORE, "bench", "tocsin.bench.command:bench", "Measure this machine."),
 )
 

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from tocsin.model.access import Caller, Role
-from tocsin.model.ids import AuditId
+from tocsin.model.ids import AuditId, Millis
 from tocsin.model.noun import Noun
+
+Action = Literal[
+    "endpoint.created",
+    "endpoint.changed",
+    "endpoint.enabled",
+    "endpoint.disabled",
+    "endpoint.secret_rotated",
+    "endpoint.deleted",
+    "api_key.created",
+    "api_key.revoked",
+    "delivery.resent",
+    "delivery.cancelled",
+    "master_key.rewrapped",
+]
 
 
 class Actor(Noun, frozen=True, kw_only=True):
@@ -27,14 +41,14 @@ def actor_of(caller: Caller) -> Actor:
 
 
 class AuditEntry(Noun, frozen=True, kw_only=True):
-    """One change. `action` is `<what>.<verb>` such as `endpoint.changed`, `target` the id of what was changed; `before` and
-    `after` are JSON as the API shows it, so without secrets, None where there was nothing. `tenant` None: of no tenant."""
+    """One change. `target` is the id of what was changed; `before` and `after` are JSON as the API shows it, so without
+    secrets, None where there was nothing. `tenant` None: of no tenant."""
 
     id: AuditId
-    at: int
+    at: Millis
     tenant: str | None
     actor: Actor
-    action: str
+    action: Action
     target: str
     before: bytes | None = None
     after: bytes | None = None

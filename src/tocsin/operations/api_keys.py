@@ -5,15 +5,21 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable
+from typing import Final
 
-from tocsin.errors import InvalidRequest, Misconfigured
+import msgspec
+
+from tocsin.errors import Conflict, InvalidRequest, Misconfigured, NotFound
 from tocsin.model.access import ApiKey, Caller, Role
-from tocsin.model.ids import IdMint, KeyId
+from tocsin.model.audit import SERVER, Actor
+from tocsin.model.ids import IdMint, KeyId, Millis
 from tocsin.model.noun import Noun
+from tocsin.operations.auditing import audit_entry
+from tocsin.operations.documents import key_shown
 from tocsin.ports import Directory
 
-KEY_PREFIX = "tok_"
-MIN_GIVEN_LENGTH = 16
+KEY_PREFIX: Final = "tok_"
+MIN_GIVEN_LENGTH: Final = 16
 
 
 class NewKey(Noun, frozen=True, kw_only=True):
@@ -23,8 +29,22 @@ class NewKey(Noun, frozen=True, kw_only=True):
     value: str
 
 
+class _Known(Noun, frozen=True, kw_only=True):
+    """A key that was not revoked, and whoever holds it."""
+
+    key: ApiKey
+    caller: Caller
+
+    def is_valid(self, now: Millis) -> bool:
+        return self.key.expires_at is None or now < self.key.expires_at
+
+
 class ApiKeys:
-    """The keys of this server. `entropy` gives n random bytes, `now_ms` the time."""
+    """The keys of this server. `entropy` gives n random bytes, `now_ms` the time.
+
+    A key is looked up by the SHA-256 of its value. How long that takes tells nothing of a key that is stored: whoever
+    guesses does not choose the hash of the guess.
+    """
 
     __slots__ = ("_by_hash", "_directory", "_entropy", "_mint", "_now_ms", "_used")
 
@@ -35,29 +55,36 @@ class ApiKeys:
         self._mint = mint
         self._now_ms = now_ms
         self._entropy = entropy
-        self._by_hash: dict[bytes, tuple[Caller, int | None]] = {}
-        self._used: dict[KeyId, int] = {}
+        self._by_hash: dict[bytes, _Known] = {}
+        self._used: dict[KeyId, Millis] = {}
 
     async def load(self) -> None:
         """Fill the table from the store."""
-        self._by_hash = {key.hash: _entry(key) for key in await self._directory.keys()}
+        self._by_hash = {key.hash: _known(key) for key in await self._directory.keys()}
 
     def caller(self, value: bytes) -> Caller | None:
         """Whoever holds this key; None when it is unknown, expired or revoked."""
-        entry = self._by_hash.get(hashlib.sha256(value).digest())
-        if entry is None:
+        known = self._by_hash.get(hashlib.sha256(value).digest())
+        if known is None:
             return None
-        caller, expires_at = entry
         now = self._now_ms()
-        if expires_at is not None and now >= expires_at:
+        if not known.is_valid(now):
             return None
-        self._used[caller.key_id] = now
-        return caller
+        self._used[known.key.id] = now
+        return known.caller
 
     async def create(
-        self, *, name: str, role: Role, tenant: str | None, expires_at: int | None = None, value: str | None = None
+        self,
+        *,
+        name: str,
+        role: Role,
+        tenant: str | None,
+        expires_at: Millis | None = None,
+        value: str | None = None,
+        by: Actor,
     ) -> NewKey:
-        """A new key, valid at once. Raises InvalidRequest when role, tenant and time do not fit."""
+        """A new key, valid at once. Raises InvalidRequest when role, tenant and time do not fit, Conflict when the value is or
+        was that of a key."""
         if (role is Role.OPERATOR) != (tenant is None):
             raise InvalidRequest.at("/tenant", "An operator key has no tenant, every other key has one.")
         now = self._now_ms()
@@ -73,32 +100,72 @@ class ApiKeys:
             created_at=now,
             expires_at=expires_at,
         )
-        await self._directory.add_key(key)
-        self._by_hash[key.hash] = _entry(key)
+        entry = audit_entry(self._mint, now, by, "api_key.created", key.id, tenant=tenant, after=key_shown(key))
+        if not await self._directory.add_key(key, entry):
+            raise Conflict("A key with this value exists already, or did.")
+        self._by_hash[key.hash] = _known(key)
         return NewKey(key=key, value=value)
 
-    async def revoke(self, key_id: KeyId, tenant: str | None) -> bool:
-        """Ends a key at once; False when a tenant (None: the operator) has no such key."""
-        if not await self._directory.remove_key(key_id, tenant):
-            return False
-        self._by_hash = {h: entry for h, entry in self._by_hash.items() if entry[0].key_id != key_id}
-        return True
+    async def revoke(self, key_id: KeyId, tenant: str | None, *, by: Actor) -> None:
+        """End a key at once: it lets nobody in any more while that is being stored. Raises NotFound when a tenant (None: the
+        operator) has no such key, Conflict for the last operator key that is valid: nobody could make another one."""
+        known = next((known for known in self._by_hash.values() if known.key.id == key_id), None)
+        if known is None or tenant not in {None, known.key.tenant}:
+            raise NotFound
+        now = self._now_ms()
+        if self._is_last_operator(known, now):
+            raise Conflict("This is the last operator key that is valid. Make another one first.")
+        before = msgspec.structs.replace(known.key, last_used_at=self._used.get(key_id, known.key.last_used_at))
+        entry = audit_entry(
+            self._mint, now, by, "api_key.revoked", key_id, tenant=known.key.tenant, before=key_shown(before)
+        )
+        del self._by_hash[known.key.hash]
+        try:
+            await self._directory.remove_key(key_id, tenant, entry)
+        except Exception:
+            self._by_hash[known.key.hash] = known
+            raise
+
+    def _is_last_operator(self, known: _Known, now: Millis) -> bool:
+        others = (other for other in self._by_hash.values() if other is not known)
+        return _opens(known, now) and not any(_opens(other, now) for other in others)
 
     async def bootstrap(self, given: str | None) -> str | None:
-        """At first start (no key that has not expired): make the operator key. Gives its value when it was generated, to be printed once."""
+        """Make an operator key when there is none that is valid: at first start, and when all have expired. Gives its value
+        when it was generated, to be printed once. Raises Misconfigured when the given one cannot be used."""
         if given is not None and (len(given) < MIN_GIVEN_LENGTH or not all("!" <= c <= "~" for c in given)):
             raise Misconfigured("TOCSIN_BOOTSTRAP_KEY must be 16 or more visible ASCII characters.")
-        if self._by_hash:
+        now = self._now_ms()
+        if any(_opens(known, now) for known in self._by_hash.values()):
             return None
-        made = await self.create(name="bootstrap", role=Role.OPERATOR, tenant=None, value=given)
+        try:
+            made = await self.create(name="bootstrap", role=Role.OPERATOR, tenant=None, value=given, by=SERVER)
+        except Conflict as error:
+            raise Misconfigured(
+                "No operator key is valid, and TOCSIN_BOOTSTRAP_KEY is one that was revoked or has expired: set another."
+            ) from error
         return None if given else made.value
 
     async def flush(self) -> None:
         """Keep when keys were last used; called now and then."""
         used, self._used = self._used, {}
-        if used:
+        if not used:
+            return
+        try:
             await self._directory.touch_keys(list(used.items()))
+        except Exception:
+            self._used = used | self._used
+            raise
+        for known in [known for known in self._by_hash.values() if known.key.id in used]:
+            key = msgspec.structs.replace(known.key, last_used_at=used[known.key.id])
+            self._by_hash[key.hash] = msgspec.structs.replace(known, key=key)
 
 
-def _entry(key: ApiKey) -> tuple[Caller, int | None]:
-    return Caller(key_id=key.id, key_name=key.name, role=key.role, tenant=key.tenant), key.expires_at
+def _known(key: ApiKey) -> _Known:
+    caller = Caller(key_id=key.id, key_name=key.name, role=key.role, tenant=key.tenant)
+    return _Known(key=key, caller=caller)
+
+
+def _opens(known: _Known, now: Millis) -> bool:
+    """Whether an operator can get in by it."""
+    return known.key.role is Role.OPERATOR and known.is_valid(now)

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
 from tocsin.errors import Conflict, NotFound
+from tocsin.model.audit import Action, Actor, AuditEntry
 from tocsin.model.delivery import DeliveryState, NewDelivery
 from tocsin.model.event import order_keys
-from tocsin.model.ids import DeliveryId, IdMint
+from tocsin.model.ids import DeliveryId, IdMint, Millis
+from tocsin.operations.auditing import audit_entry
+from tocsin.operations.documents import delivery_shown
 from tocsin.operations.endpoint_codec import EndpointCodec
-from tocsin.ports import DeliveryView, Directory, Queue, Views
+from tocsin.ports import DeliveryView, Directory, Fanned, Queue, Views
+
+BY_HAND = "cancelled by hand"
 
 
 class Dispatch(Protocol):
@@ -19,12 +26,15 @@ class Dispatch(Protocol):
     def wake(self, endpoint: int) -> None:
         """Something became due for this endpoint (its number)."""
 
-    async def cancel(self, endpoint: int, delivery: int, reason: str) -> None:
-        """Give up a delivery if it is still pending (endpoint and delivery by number)."""
+    def in_flight(self, delivery: int) -> bool:
+        """Whether a request for this delivery (its number) is out."""
+
+    async def cancel(self, endpoint: int, delivery: int, reason: str, entry: AuditEntry | None = None) -> None:
+        """Give up a delivery if it is still pending (endpoint and delivery by number), at the time of the entry."""
 
 
 class Deliveries:
-    """Resending and cancelling."""
+    """Resending and cancelling, each in the audit log as done `by` somebody."""
 
     __slots__ = ("_codec", "_directory", "_dispatch", "_mint", "_now_ms", "_queue", "_views")
 
@@ -47,7 +57,7 @@ class Deliveries:
         self._mint = mint
         self._now_ms = now_ms
 
-    async def resend(self, delivery_id: DeliveryId, tenant: str | None) -> DeliveryView:
+    async def resend(self, delivery_id: DeliveryId, tenant: str | None, *, by: Actor) -> DeliveryView:
         """A new delivery of the same event to the same endpoint. Raises NotFound; Conflict when the endpoint is disabled or
         deleted."""
         original = await self._known(delivery_id, tenant)
@@ -68,24 +78,69 @@ class Deliveries:
             created_at=self._now_ms(),
             keys=order_keys(event) if config.ordering == "subject" else (),
         )
-        if await self._queue.resend(original.number, new) is None:
+
+        def note(fanned: Fanned) -> AuditEntry:
+            after = _resent(original, new, fanned)
+            return self._entry(new.created_at, by, "delivery.resent", original, None, after)
+
+        if await self._queue.resend(original.number, new, note) is None:
             raise NotFound
         self._dispatch.wake(original.endpoint)
         return await self._known(new.id, original.tenant)
 
-    async def cancel(self, delivery_id: DeliveryId, tenant: str | None) -> DeliveryView:
+    async def cancel(self, delivery_id: DeliveryId, tenant: str | None, *, by: Actor) -> DeliveryView:
         """Give a pending delivery up; one that is cancelled already stays so. Raises NotFound; Conflict when it was settled
         otherwise."""
         view = await self._known(delivery_id, tenant)
         if view.state is DeliveryState.PENDING:
-            await self._dispatch.cancel(view.endpoint, view.number, "cancelled by hand")
+            now = self._now_ms()
+            after = msgspec.structs.replace(view, state=DeliveryState.CANCELLED, reason=BY_HAND, settled_at=now)
+            entry = self._entry(now, by, "delivery.cancelled", view, view, after)
+            await self._dispatch.cancel(view.endpoint, view.number, BY_HAND, entry)
             view = await self._known(delivery_id, tenant)
         if view.state is not DeliveryState.CANCELLED:
             raise Conflict(f"The delivery is {view.state.value}.", state=view.state.value)
         return view
+
+    def _entry(
+        self,
+        at: Millis,
+        by: Actor,
+        action: Action,
+        target: DeliveryView,
+        before: DeliveryView | None,
+        after: DeliveryView,
+    ) -> AuditEntry:
+        return audit_entry(
+            self._mint,
+            at,
+            by,
+            action,
+            target.id,
+            tenant=target.tenant,
+            before=before and delivery_shown(before, in_flight=self._dispatch.in_flight(before.number)),
+            after=delivery_shown(after, in_flight=self._dispatch.in_flight(after.number)),
+        )
 
     async def _known(self, delivery_id: DeliveryId, tenant: str | None) -> DeliveryView:
         view = await self._views.delivery(delivery_id, tenant)
         if view is None:
             raise NotFound
         return view
+
+
+def _resent(original: DeliveryView, new: NewDelivery, fanned: Fanned) -> DeliveryView:
+    """The new delivery as it begins."""
+    return msgspec.structs.replace(
+        original,
+        number=fanned.number,
+        id=new.id,
+        state=DeliveryState.PENDING,
+        reason=None,
+        blocked=fanned.blocked,
+        attempts=0,
+        created_at=new.created_at,
+        due_at=new.created_at,
+        settled_at=None,
+        resend_of=original.id,
+    )

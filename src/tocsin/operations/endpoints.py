@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from tocsin.errors import Conflict, InvalidRequest, NotFound
-from tocsin.model.endpoint import Endpoint, EndpointConfig
+from tocsin.model.audit import Action, Actor, AuditEntry
+from tocsin.model.endpoint import Endpoint, EndpointConfig, Standing
 from tocsin.model.ids import EndpointId, IdMint
 from tocsin.model.noun import Noun
+from tocsin.operations.auditing import audit_entry
+from tocsin.operations.documents import endpoint_shown
 from tocsin.operations.endpoint_checks import check_config
 from tocsin.operations.endpoint_codec import EndpointCodec, with_fields
 from tocsin.operations.merge_patch import merge_patched
@@ -17,6 +20,7 @@ from tocsin.signing import default_signing
 
 TRIES = 5
 """How often a change is tried again when somebody else changed the endpoint in between."""
+_CHANGED_BY_OTHERS = "The endpoint is being changed by others at the same time."
 
 
 class Changed(Noun, frozen=True, kw_only=True):
@@ -27,10 +31,21 @@ class Changed(Noun, frozen=True, kw_only=True):
 
 
 class Endpoints:
-    """Changes of endpoints. `on_change` is awaited after each one is stored and before it is answered, so that fan-out and
-    delivery have seen it. `entropy` gives n random bytes."""
+    """Changes of endpoints, each in the audit log as made `by` somebody. `on_change` is awaited after each one is stored and
+    before it is answered, so that fan-out and delivery have seen it. `standing` is asked by endpoint number; `entropy` gives n
+    random bytes."""
 
-    __slots__ = ("_allow_http", "_allow_proxy", "_codec", "_directory", "_mint", "_now_ms", "_on_change", "_secrets")
+    __slots__ = (
+        "_allow_http",
+        "_allow_proxy",
+        "_codec",
+        "_directory",
+        "_mint",
+        "_now_ms",
+        "_on_change",
+        "_secrets",
+        "_standing",
+    )
 
     def __init__(
         self,
@@ -42,6 +57,7 @@ class Endpoints:
         entropy: Callable[[int], bytes],
         allow_http: bool,
         allow_proxy: bool,
+        standing: Callable[[int], Standing | None],
         on_change: Callable[[Endpoint], Awaitable[None]],
     ) -> None:
         self._directory = directory
@@ -51,44 +67,56 @@ class Endpoints:
         self._secrets = SigningSecrets(entropy, codec.named)
         self._allow_http = allow_http
         self._allow_proxy = allow_proxy
+        self._standing = standing
         self._on_change = on_change
 
-    async def create(self, tenant: str, document: Mapping[str, object]) -> Changed:
+    def shown(self, endpoint: Endpoint) -> dict[str, object]:
+        """An endpoint as people see it."""
+        return endpoint_shown(self._codec, endpoint, self._standing(endpoint.number), self._now_ms())
+
+    async def create(self, tenant: str, document: Mapping[str, object], *, by: Actor) -> Changed:
         """A new endpoint from its wire form. Raises InvalidRequest."""
         config, generated = self._complete(self._codec.from_wire(document))
         self._check(config)
         endpoint_id = self._mint.endpoint()
-        stored = await self._directory.add_endpoint(
-            StoredEndpoint(
-                number=0,
-                id=endpoint_id,
-                tenant=tenant,
-                revision=1,
-                active_from=0,
-                created_at=self._now_ms(),
-                config=self._codec.encode(config, endpoint_id),
-            )
+        new = StoredEndpoint(
+            number=0,
+            id=endpoint_id,
+            tenant=tenant,
+            revision=1,
+            active_from=0,
+            created_at=self._now_ms(),
+            config=self._codec.encode(config, endpoint_id),
         )
-        return await self._told(stored, generated)
+        entry = self._entry(by, "endpoint.created", None, self._codec.endpoint_of(new))
+        return await self._told(await self._directory.add_endpoint(new, entry), generated)
 
     async def get(self, endpoint_id: EndpointId, tenant: str | None) -> Endpoint:
         """One, seen by a tenant (None: the operator). Raises NotFound."""
         return self._codec.endpoint_of(await self._stored(endpoint_id, tenant))
 
-    async def patch(self, endpoint_id: EndpointId, tenant: str | None, patch: Mapping[str, object]) -> Changed:
+    async def patch(
+        self, endpoint_id: EndpointId, tenant: str | None, patch: Mapping[str, object], *, by: Actor
+    ) -> Changed:
         """Change it by a merge patch (RFC 7396) over its wire form. Raises NotFound, InvalidRequest, Conflict."""
 
         def patched(config: EndpointConfig) -> EndpointConfig:
             return self._codec.from_wire(merge_patched(self._codec.to_wire(config), patch), config)
 
-        return await self._change(endpoint_id, tenant, patched)
+        return await self._change(endpoint_id, tenant, patched, by)
 
-    async def switch(self, endpoint_id: EndpointId, tenant: str | None, *, enabled: bool) -> Changed:
+    async def switch(self, endpoint_id: EndpointId, tenant: str | None, *, enabled: bool, by: Actor) -> Changed:
         """Enable or disable. Raises NotFound, Conflict."""
-        return await self._change(endpoint_id, tenant, lambda config: with_fields(config, enabled=enabled))
+        return await self._change(endpoint_id, tenant, lambda config: with_fields(config, enabled=enabled), by)
 
     async def rotate(
-        self, endpoint_id: EndpointId, tenant: str | None, *, secret: str | None, overlap_seconds: float | None
+        self,
+        endpoint_id: EndpointId,
+        tenant: str | None,
+        *,
+        secret: str | None,
+        overlap_seconds: float | None,
+        by: Actor,
     ) -> Changed:
         """Replace the secret that signs, by a generated one if none is given; the old one signs as well for the overlap (None:
         as set). Raises NotFound, Conflict, InvalidRequest."""
@@ -97,34 +125,58 @@ class Endpoints:
             signing = self._secrets.rotated(config.signing, secret, overlap_seconds, self._now_ms())
             return with_fields(config, signing=signing)
 
-        return await self._change(endpoint_id, tenant, rotated)
+        return await self._change(endpoint_id, tenant, rotated, by, "endpoint.secret_rotated")
 
-    async def delete(self, endpoint_id: EndpointId, tenant: str | None) -> None:
-        """Delete it: its secrets are erased, what is pending for it is cancelled. Raises NotFound."""
-        stored = await self._stored(endpoint_id, tenant)
-        endpoint = self._codec.endpoint_of(stored)
-        await self._directory.remove_endpoint(stored, self._now_ms())
-        await self._on_change(with_fields(endpoint, is_deleted=True, revision=endpoint.revision + 1))
+    async def delete(self, endpoint_id: EndpointId, tenant: str | None, *, by: Actor) -> None:
+        """Delete it: its secrets are erased, what is pending for it is cancelled. Raises NotFound, Conflict."""
+        for _ in range(TRIES):
+            stored = await self._stored(endpoint_id, tenant)
+            endpoint = self._codec.endpoint_of(stored)
+            if await self._directory.remove_endpoint(stored, self._entry(by, "endpoint.deleted", endpoint, None)):
+                await self._on_change(with_fields(endpoint, is_deleted=True, revision=endpoint.revision + 1))
+                return
+        raise Conflict(_CHANGED_BY_OTHERS)
 
     async def _change(
-        self, endpoint_id: EndpointId, tenant: str | None, change: Callable[[EndpointConfig], EndpointConfig]
+        self,
+        endpoint_id: EndpointId,
+        tenant: str | None,
+        change: Callable[[EndpointConfig], EndpointConfig],
+        by: Actor,
+        action: Action | None = None,
     ) -> Changed:
         for _ in range(TRIES):
             stored = await self._stored(endpoint_id, tenant)
-            before = self._codec.decode(stored.config, stored.id)
-            config, generated = self._complete(change(before))
-            if config == before:
-                return Changed(endpoint=self._codec.endpoint_of(stored))
-            if with_fields(before, enabled=False) != config:  # what is no longer allowed can still be disabled
+            before = self._codec.endpoint_of(stored)
+            config, generated = self._complete(change(before.config))
+            if config == before.config:
+                return Changed(endpoint=before)
+            if with_fields(before.config, enabled=False) != config:  # what is no longer allowed can still be disabled
                 self._check(config)
+            after = with_fields(before, config=config, revision=stored.revision + 1)
             changed = await self._directory.change_endpoint(
-                with_fields(stored, config=self._codec.encode(config, stored.id), revision=stored.revision + 1),
+                with_fields(stored, config=self._codec.encode(config, stored.id), revision=after.revision),
+                self._entry(by, action or _action(before.config, config), before, after),
                 at_revision=stored.revision,
-                to_head=config.enabled and not before.enabled,
+                to_head=config.enabled and not before.config.enabled,
             )
             if changed:
                 return await self._told(changed, generated)
-        raise Conflict("The endpoint is being changed by others at the same time.")
+        raise Conflict(_CHANGED_BY_OTHERS)
+
+    def _entry(self, by: Actor, action: Action, before: Endpoint | None, after: Endpoint | None) -> AuditEntry:
+        endpoint = after or before
+        assert endpoint is not None
+        return audit_entry(
+            self._mint,
+            self._now_ms(),
+            by,
+            action,
+            endpoint.id,
+            tenant=endpoint.tenant,
+            before=before and self.shown(before),
+            after=after and self.shown(after),
+        )
 
     async def _stored(self, endpoint_id: EndpointId, tenant: str | None) -> StoredEndpoint:
         stored = await self._directory.endpoint(endpoint_id, tenant)
@@ -144,6 +196,12 @@ class Endpoints:
 
     def _check(self, config: EndpointConfig) -> None:
         check_config(config, allow_http=self._allow_http, allow_proxy=self._allow_proxy)
+
+
+def _action(before: EndpointConfig, after: EndpointConfig) -> Action:
+    if with_fields(before, enabled=after.enabled) != after:
+        return "endpoint.changed"
+    return "endpoint.enabled" if after.enabled else "endpoint.disabled"
 
 
 READ_ONLY = ("id", "tenant", "created_at", "state", "state_reason", "paused_until")

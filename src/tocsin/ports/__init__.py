@@ -7,6 +7,7 @@ process.
 from __future__ import annotations
 
 from tocsin.ports.reading import (
+    AuditQuery,
     DeliveryQuery,
     DeliveryView,
     EndpointQuery,
@@ -42,6 +43,7 @@ from tocsin.ports.writing import (
 __all__ = [
     "BEGINNING",
     "Answers",
+    "AuditQuery",
     "Candidates",
     "Cause",
     "Cursor",

@@ -6,9 +6,10 @@ from typing import Protocol
 
 from tocsin.model.access import ApiKey
 from tocsin.model.attempt import Attempt
+from tocsin.model.audit import Action, AuditEntry
 from tocsin.model.delivery import DeliveryState
 from tocsin.model.event import Event
-from tocsin.model.ids import DeliveryId, EndpointId, EventId
+from tocsin.model.ids import DeliveryId, EndpointId, EventId, KeyId
 from tocsin.model.job import JobRow
 from tocsin.model.noun import Noun
 from tocsin.model.replay import ReplayState
@@ -58,6 +59,15 @@ class JobQuery(Page, frozen=True, kw_only=True):
 
 class KeyQuery(Page, frozen=True, kw_only=True):
     """Filters of the list of API keys."""
+
+
+class AuditQuery(Page, frozen=True, kw_only=True):
+    """Filters of the audit log: `target` is the id of what was changed, `actor` of the key that was used. `since` and
+    `until` are over the time of the change."""
+
+    action: Action | None = None
+    target: str | None = None
+    actor: KeyId | None = None
 
 
 class ReplayQuery(Page, frozen=True, kw_only=True):
@@ -129,5 +139,7 @@ class Views(Protocol):
     async def job(self, job_id: str, tenant: str | None) -> JobView | None: ...
 
     async def keys(self, query: KeyQuery) -> list[tuple[int, ApiKey]]: ...
+
+    async def audit(self, query: AuditQuery) -> list[tuple[int, AuditEntry]]: ...
 
     async def stats(self, tenant: str | None) -> StatsView: ...

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from tocsin.errors import TocsinError
 from tocsin.model.access import ApiKey
 from tocsin.model.attempt import Settlement
+from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, NewDelivery
 from tocsin.model.endpoint import Standing
 from tocsin.model.event import Event
@@ -118,11 +119,19 @@ class Queue(Protocol):
     async def waiting(self, holder: Holder) -> list[Waiting]:
         """Every lane with something ready, due or not."""
 
-    async def cancel(self, numbers: Sequence[int], in_flight: frozenset[int], reason: str, now: int) -> list[Claim]:
+    async def cancel(
+        self,
+        numbers: Sequence[int],
+        in_flight: frozenset[int],
+        reason: str,
+        now: int,
+        entry: AuditEntry | None = None,
+    ) -> list[Claim]:
         """Cancel what is still pending of these; keys of those in flight stay held until their exchange is settled. Gives
-        the deliveries that became ready by it."""
+        the deliveries that became ready by it. The entry (None: the server gave up by itself) is written if any was
+        pending."""
 
-    async def resend(self, original: int, new: NewDelivery) -> Fanned | None:
+    async def resend(self, original: int, new: NewDelivery, note: Callable[[Fanned], AuditEntry]) -> Fanned | None:
         """A new delivery of the same event to the same endpoint; None when the original is unknown."""
 
 
@@ -137,7 +146,7 @@ class StandingStore(Protocol):
 
 
 class Directory(Protocol):
-    """Endpoints and API keys."""
+    """Endpoints and API keys. Each change is written together with its entry in the audit log, or neither is."""
 
     async def endpoints(self, since: int = 0) -> tuple[int, list[StoredEndpoint]]:
         """The revision of the directory, which grows with each change of an endpoint, and the endpoints that changed after
@@ -146,27 +155,28 @@ class Directory(Protocol):
     async def endpoint(self, endpoint_id: EndpointId, tenant: str | None) -> StoredEndpoint | None:
         """One, seen by a tenant (None: the operator)."""
 
-    async def add_endpoint(self, endpoint: StoredEndpoint) -> StoredEndpoint:
+    async def add_endpoint(self, endpoint: StoredEndpoint, entry: AuditEntry) -> StoredEndpoint:
         """Store a new one: the store gives `number` and sets `active_from` to the head of the
         log."""
 
     async def change_endpoint(
-        self, endpoint: StoredEndpoint, *, at_revision: int, to_head: bool
+        self, endpoint: StoredEndpoint, entry: AuditEntry, *, at_revision: int, to_head: bool
     ) -> StoredEndpoint | None:
         """Replace its configuration if it still has revision `at_revision`; `to_head` sets `active_from` to the head of the
         log (enabling). None when somebody was quicker."""
 
-    async def remove_endpoint(self, endpoint: StoredEndpoint, now: int) -> None:
-        """Delete it: its secrets are erased, what is pending for it is cancelled."""
+    async def remove_endpoint(self, endpoint: StoredEndpoint, entry: AuditEntry) -> bool:
+        """Delete it at the time of the entry, if it still has the revision that is given: its secrets are erased, what is
+        pending for it is cancelled. False when somebody was quicker."""
 
-    async def add_key(self, key: ApiKey) -> None:
-        """Store a key."""
+    async def add_key(self, key: ApiKey, entry: AuditEntry) -> bool:
+        """Store a key; False when there is or was one with this value."""
 
     async def keys(self) -> list[ApiKey]:
         """All keys that were not revoked."""
 
-    async def remove_key(self, key_id: KeyId, tenant: str | None) -> bool:
-        """Revoke; False when a tenant (None: the operator) has no such key."""
+    async def remove_key(self, key_id: KeyId, tenant: str | None, entry: AuditEntry) -> bool:
+        """Revoke at the time of the entry; False when a tenant (None: the operator) has no such key."""
 
     async def touch_keys(self, used: Sequence[tuple[KeyId, int]]) -> None:
         """Keep when keys were last used."""

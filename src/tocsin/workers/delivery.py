@@ -14,6 +14,7 @@ from tocsin.authorizing.oauth2 import Token
 from tocsin.authorizing.tokens import Tokens
 from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.model.attempt import Settlement
+from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, Delivery
 from tocsin.model.event import order_keys
 from tocsin.model.event_view import EventView
@@ -156,7 +157,7 @@ class DeliveryWorker:
         """Whether a request for this delivery is out."""
         return delivery in self._out
 
-    async def cancel(self, endpoint: int, delivery: int, reason: str) -> None:
+    async def cancel(self, endpoint: int, delivery: int, reason: str, entry: AuditEntry | None = None) -> None:
         """Give up a pending delivery. It is kept from starting until that is stored; one that is out keeps its order keys
         until its exchange is over."""
         self._ready.lane(endpoint)
@@ -167,7 +168,8 @@ class DeliveryWorker:
             lane.put_back(lambda number: number == delivery)
         try:
             out = frozenset({delivery}) if is_out else frozenset[int]()
-            self._ready.take(await self._queue.cancel((delivery,), out, reason, self._now_ms()))
+            now = self._now_ms() if entry is None else entry.at
+            self._ready.take(await self._queue.cancel((delivery,), out, reason, now, entry))
         finally:
             for lane in lanes:
                 lane.withheld.discard(delivery)

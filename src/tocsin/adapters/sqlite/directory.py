@@ -8,11 +8,13 @@ from typing import cast
 import apsw
 import msgspec
 
+from tocsin.adapters.sqlite.audit import write_entry
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import encode, endpoint_of, key_of
 from tocsin.adapters.sqlite.statements import read, read_one, read_page, statement_with, write
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.model.access import ApiKey
+from tocsin.model.audit import AuditEntry
 from tocsin.model.endpoint import Standing
 from tocsin.model.ids import EndpointId, KeyId, Millis
 from tocsin.ports import StoredEndpoint
@@ -45,37 +47,44 @@ class SqliteDirectory:
 
         return await self._readers.run(query)
 
-    async def add_endpoint(self, endpoint: StoredEndpoint) -> StoredEndpoint:
+    async def add_endpoint(self, endpoint: StoredEndpoint, entry: AuditEntry) -> StoredEndpoint:
         def transaction(connection: apsw.Connection) -> StoredEndpoint:
             new = (endpoint.id, endpoint.tenant, endpoint.revision, endpoint.created_at, endpoint.config)
             write(connection, "move_directory")
             number, active_from = cast("tuple[int, int]", read_one(connection, "add_endpoint", new))
             write(connection, "save_tenant", (endpoint.tenant, 0, endpoint.created_at))
+            write_entry(connection, entry)
             return msgspec.structs.replace(endpoint, number=number, active_from=active_from)
 
         return await self._writer.run(Rank.REST, transaction)
 
     async def change_endpoint(
-        self, endpoint: StoredEndpoint, *, at_revision: int, to_head: bool
+        self, endpoint: StoredEndpoint, entry: AuditEntry, *, at_revision: int, to_head: bool
     ) -> StoredEndpoint | None:
         def transaction(connection: apsw.Connection) -> StoredEndpoint | None:
             write(connection, "move_directory")
             row = read_one(connection, "change_endpoint", (endpoint.config, to_head, endpoint.number, at_revision))
             if row is None:
                 return None
+            write_entry(connection, entry)
             revision, active_from = cast("tuple[int, int]", row)
             return msgspec.structs.replace(endpoint, revision=revision, active_from=active_from)
 
         return await self._writer.run(Rank.REST, transaction)
 
-    async def remove_endpoint(self, endpoint: StoredEndpoint, now: Millis) -> None:
-        def transaction(connection: apsw.Connection) -> None:
+    async def remove_endpoint(self, endpoint: StoredEndpoint, entry: AuditEntry) -> bool:
+        def transaction(connection: apsw.Connection) -> bool:
             write(connection, "move_directory")
-            if write(connection, "remove_endpoint", (now, endpoint.number)):
-                write(connection, "remove_standing", (endpoint.number,))
+            if not write(connection, "remove_endpoint", (entry.at, endpoint.number, endpoint.revision)):
+                return False
+            write(connection, "remove_standing", (endpoint.number,))
+            write_entry(connection, entry)
+            return True
 
-        await self._writer.run(Rank.REST, transaction)
-        await self._cancel_all(endpoint.number, now)
+        if not await self._writer.run(Rank.REST, transaction):
+            return False
+        await self._cancel_all(endpoint.number, entry.at)
+        return True
 
     async def finish_removals(self, now: Millis) -> None:
         """Cancel what is pending for endpoints whose removal was cut short by a crash."""
@@ -90,24 +99,32 @@ class SqliteDirectory:
             continue
         await self._writer.run(Rank.REST, lambda connection: write(connection, "remove_endpoint_lines", (endpoint,)))
 
-    async def add_key(self, key: ApiKey) -> None:
+    async def add_key(self, key: ApiKey, entry: AuditEntry) -> bool:
         new = (key.id, key.name, key.role, key.tenant, key.hash, key.created_at, key.expires_at)
 
-        def transaction(connection: apsw.Connection) -> None:
-            write(connection, "add_key", new)
+        def transaction(connection: apsw.Connection) -> bool:
+            if not write(connection, "add_key", new):
+                return False
             if key.tenant is not None:
                 write(connection, "save_tenant", (key.tenant, 0, key.created_at))
+            write_entry(connection, entry)
+            return True
 
-        await self._writer.run(Rank.REST, transaction)
+        return await self._writer.run(Rank.REST, transaction)
 
     async def keys(self) -> list[ApiKey]:
         return await self._readers.run(lambda connection: [key_of(row) for row in read_page(connection, "keys", {})])
 
-    async def remove_key(self, key_id: KeyId, tenant: str | None) -> bool:
+    async def remove_key(self, key_id: KeyId, tenant: str | None, entry: AuditEntry) -> bool:
+        given = frozenset({"tenant"} if tenant is not None else ())
+        values = {"id": key_id, "tenant": tenant, "now": entry.at}
+
         def transaction(connection: apsw.Connection) -> bool:
-            given = frozenset({"tenant"} if tenant is not None else ())
-            connection.execute(statement_with("remove_key", given), {"id": key_id, "tenant": tenant})
-            return connection.changes() > 0
+            connection.execute(statement_with("remove_key", given), values)
+            if not connection.changes():
+                return False
+            write_entry(connection, entry)
+            return True
 
         return await self._writer.run(Rank.REST, transaction)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import apsw
 import msgspec
 
+from tocsin.adapters.sqlite.audit import write_entry
 from tocsin.adapters.sqlite.lines import join_lines, leave_lines
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import DELIVERY_COLUMNS, delivery_of, encode, event_of
@@ -15,6 +16,7 @@ from tocsin.adapters.sqlite.statements import Row, listed, read, read_among, rea
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.errors import StoreUnavailable
 from tocsin.model.attempt import Settlement
+from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import TRANSITIONS, Claim, DeliveryState, NewDelivery
 from tocsin.model.ids import Millis
 from tocsin.ports import BEGINNING, Cursor, DuePage, Fanned, Holder, Place, Waiting
@@ -154,21 +156,32 @@ class SqliteQueue:
 
         return await self._readers.run(query)
 
-    async def cancel(self, numbers: Sequence[int], in_flight: frozenset[int], reason: str, now: Millis) -> list[Claim]:
+    async def cancel(
+        self,
+        numbers: Sequence[int],
+        in_flight: frozenset[int],
+        reason: str,
+        now: Millis,
+        entry: AuditEntry | None = None,
+    ) -> list[Claim]:
         def transaction(connection: apsw.Connection) -> list[Claim]:
             if not numbers:
                 return []
             rows = connection.execute(statement("cancel"), (reason, now, listed(numbers))).fetchall()
             cancelled = [number for (number,) in cast("list[tuple[int]]", rows)]
+            if cancelled and entry is not None:
+                write_entry(connection, entry)
             return claims_of(connection, leave_lines(connection, [n for n in cancelled if n not in in_flight]))
 
         return await self._writer.run(Rank.REST, transaction)
 
-    async def resend(self, original: int, new: NewDelivery) -> Fanned | None:
+    async def resend(self, original: int, new: NewDelivery, note: Callable[[Fanned], AuditEntry]) -> Fanned | None:
         def transaction(connection: apsw.Connection) -> Fanned | None:
             if read_one(connection, "event_of_delivery", (original,)) != (new.position,):
                 return None
-            return self.add(connection, [new], resend_of=original)[0]
+            (fanned,) = self.add(connection, [new], resend_of=original)
+            write_entry(connection, note(fanned))
+            return fanned
 
         return await self._writer.run(Rank.REST, transaction)
 

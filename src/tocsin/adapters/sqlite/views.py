@@ -7,6 +7,7 @@ from typing import cast
 import apsw
 import msgspec
 
+from tocsin.adapters.sqlite.audit import read_entries
 from tocsin.adapters.sqlite.log import ANSWERS_KEPT_MS
 from tocsin.adapters.sqlite.queue import ATTEMPT_BITS
 from tocsin.adapters.sqlite.readers import Readers
@@ -15,10 +16,12 @@ from tocsin.adapters.sqlite.statements import SqlValue, Values, read_one, read_p
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.model.access import ApiKey
 from tocsin.model.attempt import Attempt
+from tocsin.model.audit import AuditEntry
 from tocsin.model.event import Event
 from tocsin.model.ids import DeliveryId, EventId, Millis
 from tocsin.model.submission import StoredAnswer
 from tocsin.ports import (
+    AuditQuery,
     DeliveryQuery,
     DeliveryView,
     EndpointQuery,
@@ -96,6 +99,9 @@ class SqliteViews:
         values: Values = {"tenant": query.tenant, "before": query.before, "limit": query.limit}
         rows = await self._readers.run(lambda c: read_page(c, "keys", values))
         return [(cast("int", row[0]), key_of(row)) for row in rows]
+
+    async def audit(self, query: AuditQuery) -> list[tuple[int, AuditEntry]]:
+        return await self._readers.run(lambda connection: read_entries(connection, query))
 
     async def stats(self, tenant: str | None) -> StatsView:
         row = (await self._readers.run(lambda c: read_page(c, "stats", {"tenant": tenant})))[0]

@@ -11,7 +11,9 @@ CREATE TABLE audit (
     id TEXT NOT NULL UNIQUE,
     at INTEGER NOT NULL,
     tenant TEXT,
-    actor BLOB NOT NULL,
+    actor_key TEXT,
+    actor_name TEXT,
+    actor_role TEXT,
     action TEXT NOT NULL,
     target TEXT NOT NULL,
     before BLOB,
@@ -19,3 +21,7 @@ CREATE TABLE audit (
 ) STRICT;
 CREATE INDEX audit_by_tenant ON audit (tenant, number);
 CREATE INDEX audit_by_target ON audit (target, number);
+CREATE INDEX audit_by_actor ON audit (actor_key, number);
+
+-- A revoked key stays, so that its value cannot be made a key again.
+ALTER TABLE api_key ADD COLUMN revoked_at INTEGER;

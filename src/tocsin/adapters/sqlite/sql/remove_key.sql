@@ -1,2 +1,3 @@
-DELETE FROM api_key WHERE id = :id
+UPDATE api_key SET revoked_at = :now
+WHERE id = :id AND revoked_at IS NULL
     AND tenant = :tenant --? tenant

@@ -1,0 +1,107 @@
+"""Endpoints, API keys and deliveries as people see them: in the answers of the API, and before and after a change in the
+audit log."""
+
+from __future__ import annotations
+
+from tocsin.model.access import ApiKey, Role
+from tocsin.model.delivery import DeliveryState
+from tocsin.model.endpoint import Endpoint, Standing
+from tocsin.model.ids import Millis
+from tocsin.model.noun import Noun
+from tocsin.model.times import to_text
+from tocsin.operations.endpoint_codec import EndpointCodec
+from tocsin.ports import DeliveryView
+from tocsin.rules.health import endpoint_state
+
+
+class DeliveryShown(Noun, frozen=True, kw_only=True):
+    """A delivery. `in_flight` is true while a request is out; `waits_for_order` while an earlier one of its subject is
+    unsettled."""
+
+    id: str
+    tenant: str
+    endpoint_id: str
+    event_id: str
+    event_type: str
+    subject_type: str
+    subject_id: str
+    state: DeliveryState
+    in_flight: bool
+    waits_for_order: bool
+    reason: str | None
+    attempt_count: int
+    created_at: str
+    next_attempt_at: str | None
+    settled_at: str | None
+    resend_of: str | None
+
+
+class KeyShown(Noun, frozen=True, kw_only=True):
+    """An API key, never its value."""
+
+    id: str
+    name: str
+    role: Role
+    tenant: str | None
+    created_at: str
+    expires_at: str | None
+    last_used_at: str | None
+
+
+def time_or_none(millis: Millis | None) -> str | None:
+    """A time that may be absent, as text."""
+    return None if millis is None else to_text(millis)
+
+
+def endpoint_shown(
+    codec: EndpointCodec, endpoint: Endpoint, standing: Standing | None, now: Millis
+) -> dict[str, object]:
+    """Its settings, with secrets as fingerprints, and what is read-only."""
+    standing = standing or Standing(endpoint=endpoint.number)
+    state, reason = endpoint_state(endpoint.config.enabled, standing, now)
+    paused_until = standing.paused_until if state == "paused" else None
+    return {
+        "id": endpoint.id,
+        "tenant": endpoint.tenant,
+        "created_at": to_text(endpoint.created_at),
+        "state": state,
+        "state_reason": reason,
+        "paused_until": time_or_none(paused_until),
+        **codec.to_wire(endpoint.config),
+    }
+
+
+def delivery_shown(view: DeliveryView, *, in_flight: bool) -> DeliveryShown:
+    """A delivery as it stands."""
+    is_pending = view.state is DeliveryState.PENDING
+    return DeliveryShown(
+        id=view.id,
+        tenant=view.tenant,
+        endpoint_id=view.endpoint_id,
+        event_id=view.event_id,
+        event_type=view.event_type,
+        subject_type=view.subject_type,
+        subject_id=view.subject_id,
+        state=view.state,
+        in_flight=in_flight,
+        waits_for_order=is_pending and view.blocked > 0,
+        reason=view.reason,
+        attempt_count=view.attempts,
+        created_at=to_text(view.created_at),
+        next_attempt_at=to_text(view.due_at) if is_pending else None,
+        settled_at=time_or_none(view.settled_at),
+        resend_of=view.resend_of,
+    )
+
+
+def key_shown(key: ApiKey) -> KeyShown:
+    """A key without its hash."""
+    return KeyShown(
+        id=key.id,
+        name=key.name,
+        role=key.role,
+        tenant=key.tenant,
+        created_at=to_text(key.created_at),
+        expires_at=time_or_none(key.expires_at),
+        last_used_at=time_or_none(key.last_used_at),
+    )
