@@ -288,7 +288,8 @@ async def test_receivers_in_javascript_verify_real_deliveries(
 
     first, new = await delivered(1), one.rotate()["secret"]
     during = await delivered(2)
-    one.patch(algorithm="ed25519", secret=None, previous=None)
+    old = {"secret": one.signing["secret"], "valid_until": "2999-01-01T00:00:00Z"}
+    one.patch(algorithm="ed25519", secret=None, previous=old)
     seed, public = await delivered(3), one.signing["public_key"]
     later = one.rotate()["public_key"]
     again = await delivered(4)
@@ -297,7 +298,7 @@ async def test_receivers_in_javascript_verify_real_deliveries(
         for request, keys in (
             (first, (one.secret, new)),
             (during, (one.secret, new, GIVEN)),
-            (seed, (public, later)),
+            (seed, (new, one.secret, public, later)),
             (again, (public, later)),
         )
         for key in keys
@@ -308,4 +309,4 @@ async def test_receivers_in_javascript_verify_real_deliveries(
     ]
     wrong = "No matching signature found"
     said = json.loads(oracles.run(SCRIPT, given=json.dumps(cases).encode()))
-    assert said == ["ok", wrong, "ok", "ok", wrong, "ok", wrong, "ok", "ok"]
+    assert said == ["ok", wrong, "ok", "ok", wrong, "ok", wrong, "ok", wrong, "ok", "ok"]

@@ -17,7 +17,7 @@ TIMESTAMP = 1614265330
 BODY = b'{"test": 2432232314}'
 SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
-KIT, BY_HAND, PLAIN = [
+KIT, BY_HAND, PUBLIC, PLAIN = [
     text for language, text in snippets(ROOT / "docs/how-to/verify-a-signature.md") if language == "python"
 ]
 
@@ -47,6 +47,17 @@ def headers(**changed: str) -> dict[str, str]:
 )
 def test_by_hand(given: dict[str, str], body: bytes, now: int, genuine: bool) -> None:
     assert defined(BY_HAND)["is_genuine"](SECRET, given, body, now) is genuine
+
+
+def test_with_a_public_key() -> None:
+    """The request is that of `SIGNATURE`, the key and its signature are published by Svix."""
+    is_genuine = defined(PUBLIC)["is_genuine"]
+    key = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="
+    mark = "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="
+    assert is_genuine(key, headers(webhook_signature=mark), BODY) is True
+    assert is_genuine(key, headers(webhook_signature=f"{SIGNATURE} v1a,AAAA v1a,! {mark}"), BODY) is True
+    assert is_genuine(key, headers(webhook_signature=mark), BODY + b" ") is False
+    assert is_genuine(key, headers(), BODY) is False
 
 
 def test_plain_header() -> None:

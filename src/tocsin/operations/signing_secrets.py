@@ -49,7 +49,7 @@ class SigningSecrets:
         self, signing: Signing | None, secret: str | None, overlap_seconds: float | None, now: Millis
     ) -> Signing:
         """With another secret (None: a generated one), and with the present one as the previous one for the overlap (None: as
-        set). The secret that signs already only ends the previous one, and only when the overlap is 0: a rotation that is
+        set; an overlap of 0 has ended when it begins). The secret that signs already only ends the previous one, and only when the overlap is 0: a rotation that is
         sent twice must not drop the old secret. Raises Conflict, InvalidRequest."""
         if signing is None or isinstance(signing, NoSigning):
             raise Conflict("The requests of this endpoint are not signed.")
@@ -64,7 +64,7 @@ class SigningSecrets:
         except ValueError as error:
             raise InvalidRequest.at("/secret", str(error)) from error
         previous = PreviousSecret(secret=present, valid_until=to_text(now + round(overlap * 1000)))
-        return with_fields(renewed, previous=previous if overlap else None)
+        return with_fields(renewed, previous=previous)
 
     def _with_secret(self, signing: KeyedSigning, secret: str) -> KeyedSigning:
         if isinstance(signing, HmacSigning):

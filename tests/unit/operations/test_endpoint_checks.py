@@ -57,6 +57,8 @@ def test_good_settings_pass(changes: dict[str, object]) -> None:
         ),
         ({"authorization": key_in("X-Key"), "headers": (row("x-key"),)}, ["/headers/0/name"]),
         ({"signing": SIGNED, "headers": (row("x-sig"),)}, ["/headers/0/name"]),
+        ({"signing": SIGNED, "headers": (row("x-sig-PREVIOUS"),)}, ["/headers/0/name"]),
+        ({"signing": SIGNED, "authorization": key_in("X-Sig-Previous")}, ["/signing/header"]),
         ({"authorization": BasicAuthorization(username="a:b", password=Secret("p"))}, ["/authorization/username"]),
         ({"authorization": BasicAuthorization(username="a", password=Secret("p\n"))}, ["/authorization/password"]),
         ({"authorization": BearerAuthorization(token=Secret("a b"))}, ["/authorization/token"]),

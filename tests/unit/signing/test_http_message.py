@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import re
 from hashlib import sha256
+from pathlib import Path
 from types import SimpleNamespace
 
 import http_sf
@@ -22,6 +24,7 @@ from tocsin.signing import public_key_of, signer_of
 from tocsin.signing.http_message import sf_key, sf_string, signature_base
 from tocsin.signing.keys import signing_key
 
+PAGE = (Path(__file__).parents[3] / "docs/reference/signing.md").read_text(encoding="utf-8")
 NOW = 1764000000
 BODY = b'{"hello": "world"}'
 SHARED = "whsec_" + base64.b64encode(b"shared key of 24 bytes..").decode()
@@ -172,6 +175,21 @@ def test_the_header_in_full():
     )
     assert request.headers["Signature"].startswith("mine=:")
     assert "keyid" not in sent(signing(SHARED, key_id=None), "https://example.com/").headers["Signature-Input"]
+
+
+def test_the_page_shows_a_vector():
+    vector = re.search(r"```text\nurl .*?```", PAGE, re.DOTALL).group()
+    fields = dict(re.split(r"\s+", line, maxsplit=1) for line in vector.splitlines()[1:-1])
+    signer = signer_of(
+        signing(fields["secret"], key_id=fields["key_id"]), target_of(fields["url"], "pool", allow_http=False)
+    )
+    headers = (
+        ("Content-Type", "application/json"),
+        ("webhook-id", fields["webhook-id"]),
+        ("webhook-timestamp", fields["created"]),
+    )
+    signed = signer.sign(fields["webhook-id"], int(fields["created"]), fields["body"].encode(), headers)
+    assert dict(signed) == {name: fields[name] for name in ("Content-Digest", "Signature-Input", "Signature")}
 
 
 @pytest.mark.parametrize("old", [OTHER, SEED])

@@ -82,6 +82,8 @@ def test_the_page_shows_the_vectors():
         fields["webhook-id"], int(fields["webhook-timestamp"]), fields["body"].encode(), ()
     )
     assert signed == (("webhook-signature", fields["webhook-signature"]),)
+    for line in (ED25519, ED25519_PUBLIC, ED25519_SIGNATURE):
+        assert f" {line}\n" in PAGE
     key, body, signature = re.search(r"^key +(\S+)\nbody +(\S+)\nsha256, hex +(\S+)$", PAGE, re.MULTILINE).groups()
     assert signer_of(plain(key)).sign("id", 0, body.encode(), ()) == (("x-sig", signature),)
 
