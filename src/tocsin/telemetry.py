@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from typing import Final
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
@@ -17,12 +19,48 @@ def set_up_logs(level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            redacted,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    of_libraries = logging.StreamHandler(sys.stderr)
+    of_libraries.setFormatter(_Redacting("%(levelname)s:%(name)s:%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[of_libraries])
+
+
+_SECRET_NAME: Final = re.compile(
+    r"authorization|cookie|password|passphrase|secret|token|credential|(private|client|master|api|signing)_?key",
+    re.IGNORECASE,
+)
+_SECRET_TEXT: Final = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
+    r"|(?<=\bbearer )\s*[^\s\"',]+|(?<=\bbasic )\s*[^\s\"',]+"
+    r"|\b(?:whsec_|whsk_|tok_)[\w+/=-]+"
+    r"|(?<=://)[^\s/@]+(?=@)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def redacted(logger: object, method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """A log line without what is known as a secret by its name or its form, also in the text of exceptions. No line is
+    meant to hold one: this is for the line that should not have been written."""
+    del logger, method
+    return {name: _shown(name, value) for name, value in line.items()}
+
+
+def _shown(name: str, value: object) -> object:
+    if _SECRET_NAME.search(name):
+        return "***"
+    return _SECRET_TEXT.sub("***", value) if isinstance(value, str) else value
+
+
+class _Redacting(logging.Formatter):
+    """The same for what libraries log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _SECRET_TEXT.sub("***", super().format(record))
 
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
