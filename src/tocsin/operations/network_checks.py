@@ -17,7 +17,8 @@ from tocsin.model.endpoint import EndpointConfig, Proxy, Tls
 from tocsin.operations.pointers import said
 from tocsin.rules.proxies import endpoint_proxy, password_problem, username_problem
 
-SMALLEST_RSA_KEY: Final = 2048
+RSA_KEY_BITS: Final = range(2048, 4097)
+"""OpenSSL refuses shorter ones; longer ones sign slowly, and every handshake would hold up everybody."""
 PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
 
 
@@ -50,7 +51,9 @@ def _tls_errors(tls: Tls) -> Iterator[FieldError]:
 
 def _certificates(pem: str) -> list[x509.Certificate]:
     if "PRIVATE KEY" in pem:
-        raise ValueError("A private key does not belong here: certificates are shown to everybody who may read endpoints.")
+        raise ValueError(
+            "A private key does not belong here: certificates are shown to everybody who may read endpoints."
+        )
     try:
         found = x509.load_pem_x509_certificates(pem.encode())
         for certificate in found:
@@ -61,16 +64,17 @@ def _certificates(pem: str) -> list[x509.Certificate]:
 
 
 def _private_key(pem: str) -> PrivateKey:
+    """Its numbers are not checked, which takes up to a second: whether it fits the certificate is."""
     try:
-        key = load_pem_private_key(pem.encode(), password=None)
+        key = load_pem_private_key(pem.encode(), password=None, unsafe_skip_rsa_key_validation=True)
     except TypeError:
         raise ValueError("The key must not be encrypted; Tocsin seals it itself.") from None
     except (ValueError, UnsupportedAlgorithm):
         raise ValueError("It must be a private key in PEM.") from None
     if not isinstance(key, PrivateKey):
-        raise ValueError("It must be an RSA, elliptic curve or Ed25519 key.")
-    if isinstance(key, RSAPrivateKey) and key.key_size < SMALLEST_RSA_KEY:
-        raise ValueError(f"An RSA key must have at least {SMALLEST_RSA_KEY} bits.")
+        raise ValueError("It must be an RSA, elliptic curve or Ed25519 key.")  # noqa: TRY004 (a bad value to whoever gave it)
+    if isinstance(key, RSAPrivateKey) and key.key_size not in RSA_KEY_BITS:
+        raise ValueError(f"An RSA key must have {RSA_KEY_BITS.start} to {RSA_KEY_BITS.stop - 1} bits.")
     return key
 
 

@@ -78,7 +78,7 @@ def test_is_refused(tls, pointer, detail):
          "The key must not be encrypted; Tocsin seals it itself."),
         (pem(ec.generate_private_key(ec.SECP256R1()), encryption=BestAvailableEncryption(b"planted"),
              form=PrivateFormat.TraditionalOpenSSL), "The key must not be encrypted; Tocsin seals it itself."),
-        (pem(rsa.generate_private_key(65537, 1024)), "An RSA key must have at least 2048 bits."),
+        (pem(rsa.generate_private_key(65537, 1024)), "An RSA key must have 2048 to 4096 bits."),
         (pem(x25519.X25519PrivateKey.generate()), "It must be an RSA, elliptic curve or Ed25519 key."),
         (pem(ed25519.Ed25519PrivateKey.generate()), "The key does not belong to the first certificate."),
         (pem(ec.generate_private_key(ec.SECP384R1())), "The key does not belong to the first certificate."),
