@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
@@ -17,8 +17,7 @@ from tocsin.model.filter import Filter
 from tocsin.model.ids import EndpointId, ReplayId
 from tocsin.model.noun import Noun
 from tocsin.model.replay import Only, Replay, ReplayState, ReplayStep
-from tocsin.model.times import to_text
-from tocsin.operations.documents import time_or_none
+from tocsin.operations.documents import ReplayShown, replay_shown
 from tocsin.operations.pointers import invalid_field, said
 from tocsin.operations.replays import ReplayRequest
 from tocsin.ports import ReplayQuery
@@ -39,57 +38,14 @@ class NewReplay(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     tenant: str | None = None
 
 
-class ReplayShown(Noun, frozen=True, kw_only=True):
-    """A replay. `total`: how many events it takes; `done` were delivered, `failed` given up on; the rest is to come."""
-
-    id: str
-    tenant: str
-    endpoint_id: str
-    state: Literal["running", "paused", "finished", "cancelled", "failed"]
-    reason: str | None
-    since: str | None
-    until: str | None
-    filters: tuple[Filter, ...]
-    only: Only
-    rate_per_second: float | None
-    new_webhook_ids: bool
-    total: int
-    done: int
-    failed: int
-    created_at: str
-    finished_at: str | None
-
-
 class Total(Noun, frozen=True, kw_only=True):
     """What a replay would take."""
 
     total: int
 
 
-def shown(replay: Replay) -> ReplayShown:
-    """A replay as the API shows it."""
-    return ReplayShown(
-        id=replay.id,
-        tenant=replay.tenant,
-        endpoint_id=replay.endpoint_id,
-        state=replay.state.value,
-        reason=replay.reason,
-        since=time_or_none(replay.since),
-        until=time_or_none(replay.until),
-        filters=replay.filters,
-        only=replay.only,
-        rate_per_second=replay.rate_per_second,
-        new_webhook_ids=replay.new_webhook_ids,
-        total=replay.total,
-        done=replay.done,
-        failed=replay.failed,
-        created_at=to_text(replay.created_at),
-        finished_at=time_or_none(replay.finished_at),
-    )
-
-
 def _reply(replay: Replay, status: int = 200) -> Reply:
-    return Reply(status=status, body=msgspec.json.encode(shown(replay)))
+    return Reply(status=status, body=msgspec.json.encode(replay_shown(replay)))
 
 
 async def _create(request: Request) -> Reply:
@@ -118,7 +74,7 @@ async def _create(request: Request) -> Reply:
     replays = request.services.replays
     if request.query.get("dry_run") == "true":
         return Reply(body=msgspec.json.encode(Total(total=await replays.count(wanted, tenant))))
-    return _reply(await replays.create(wanted, tenant), 202)
+    return _reply(await replays.create(wanted, tenant, by=request.actor()), 202)
 
 
 async def _list(request: Request) -> Reply:
@@ -130,7 +86,7 @@ async def _list(request: Request) -> Reply:
         **page,
     )
     rows = await request.services.replays.list(asked)
-    return page_reply(rows, page, lambda row: row.number, shown)
+    return page_reply(rows, page, lambda row: row.number, replay_shown)
 
 
 def _replay_id(request: Request) -> ReplayId:
@@ -155,7 +111,9 @@ async def _cancel(request: Request) -> Reply:
 
 async def _taken(request: Request, step: ReplayStep) -> Reply:
     nothing_in(request)
-    return _reply(await request.services.replays.take(step, _replay_id(request), request.tenant_read()))
+    return _reply(
+        await request.services.replays.take(step, _replay_id(request), request.tenant_read(), by=request.actor())
+    )
 
 
 _ONE: Final = "/v1/replays/{replay_id}"

@@ -24,7 +24,7 @@ def audit(
 ) -> int:
     """Show who changed what, newest first. `--output json` has each thing whole, before and after.
 
-    :param target: Id of what was changed: an endpoint, an API key, a delivery.
+    :param target: Id of what was changed: an endpoint, an API key, a delivery, a replay.
     :param actor: Id of the API key that was used.
     :param action: Only this, like `endpoint.changed`.
     :param since: Changed at this time (RFC 3339) or later.

@@ -19,6 +19,10 @@ Action = Literal[
     "api_key.revoked",
     "delivery.resent",
     "delivery.cancelled",
+    "replay.created",
+    "replay.paused",
+    "replay.resumed",
+    "replay.cancelled",
     "master_key.rewrapped",
 ]
 

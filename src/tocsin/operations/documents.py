@@ -1,13 +1,17 @@
-"""Endpoints, API keys and deliveries as people see them: in the answers of the API, and before and after a change in the
+"""Endpoints, API keys, deliveries and replays as people see them: in the answers of the API, and before and after a change in the
 audit log."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from tocsin.model.access import ApiKey, Role
 from tocsin.model.delivery import DeliveryState
 from tocsin.model.endpoint import Endpoint, Standing
+from tocsin.model.filter import Filter
 from tocsin.model.ids import Millis
 from tocsin.model.noun import Noun
+from tocsin.model.replay import Only, Replay
 from tocsin.model.times import to_text
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.ports import DeliveryView
@@ -34,6 +38,27 @@ class DeliveryShown(Noun, frozen=True, kw_only=True):
     next_attempt_at: str | None
     settled_at: str | None
     resend_of: str | None
+
+
+class ReplayShown(Noun, frozen=True, kw_only=True):
+    """A replay. `total`: how many events it takes; `done` were delivered, `failed` given up on; the rest is to come."""
+
+    id: str
+    tenant: str
+    endpoint_id: str
+    state: Literal["running", "paused", "finished", "cancelled", "failed"]
+    reason: str | None
+    since: str | None
+    until: str | None
+    filters: tuple[Filter, ...]
+    only: Only
+    rate_per_second: float | None
+    new_webhook_ids: bool
+    total: int
+    done: int
+    failed: int
+    created_at: str
+    finished_at: str | None
 
 
 class KeyShown(Noun, frozen=True, kw_only=True):
@@ -104,4 +129,26 @@ def key_shown(key: ApiKey) -> KeyShown:
         created_at=to_text(key.created_at),
         expires_at=time_or_none(key.expires_at),
         last_used_at=time_or_none(key.last_used_at),
+    )
+
+
+def replay_shown(replay: Replay) -> ReplayShown:
+    """A replay as it stands."""
+    return ReplayShown(
+        id=replay.id,
+        tenant=replay.tenant,
+        endpoint_id=replay.endpoint_id,
+        state=replay.state.value,
+        reason=replay.reason,
+        since=time_or_none(replay.since),
+        until=time_or_none(replay.until),
+        filters=replay.filters,
+        only=replay.only,
+        rate_per_second=replay.rate_per_second,
+        new_webhook_ids=replay.new_webhook_ids,
+        total=replay.total,
+        done=replay.done,
+        failed=replay.failed,
+        created_at=to_text(replay.created_at),
+        finished_at=time_or_none(replay.finished_at),
     )

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from tocsin.errors import Conflict, InvalidRequest, NotFound
 from tocsin.formats import renderer_of
+from tocsin.model.audit import Action, Actor, AuditEntry
 from tocsin.model.endpoint import Endpoint
 from tocsin.model.event_view import EventView
 from tocsin.model.filter import Filter
 from tocsin.model.ids import EndpointId, IdMint, Millis, ReplayId
 from tocsin.model.noun import Noun
 from tocsin.model.replay import REPLAY_TRANSITIONS, Only, Replay, ReplayState, ReplayStep
+from tocsin.operations.auditing import audit_entry
+from tocsin.operations.documents import replay_shown
 from tocsin.operations.endpoint_codec import with_fields
 from tocsin.operations.endpoints import Endpoints
 from tocsin.ports import ReplayQuery
 from tocsin.ports import Replays as ReplayStore
 from tocsin.rules.replaying import takes
 
+_ACTIONS: Final[Mapping[ReplayState, Action]] = {
+    ReplayState.PAUSED: "replay.paused",
+    ReplayState.RUNNING: "replay.resumed",
+    ReplayState.CANCELLED: "replay.cancelled",
+}
 _PAGE: Final = 512
 _BREATHE: Final = 64
 """Events judged before others have a turn on the loop."""
@@ -45,7 +53,7 @@ class Follower(Protocol):
 
 
 class Replays:
-    """Replays of the endpoints that a caller may see."""
+    """Replays of the endpoints that a caller may see; each step is in the audit log as taken `by` somebody."""
 
     __slots__ = ("_endpoints", "_follower", "_mint", "_now_ms", "_store")
 
@@ -68,12 +76,13 @@ class Replays:
         """How many events it would take now. Raises NotFound, InvalidRequest."""
         return (await self._planned(request, tenant)).total
 
-    async def create(self, request: ReplayRequest, tenant: str | None) -> Replay:
+    async def create(self, request: ReplayRequest, tenant: str | None, *, by: Actor) -> Replay:
         """Count, and begin. Raises NotFound, InvalidRequest; Conflict when the endpoint is disabled."""
         endpoint = await self._endpoints.get(request.endpoint_id, tenant)
         if not endpoint.config.enabled:
             raise Conflict("The endpoint is disabled; enable it before you replay to it.")
-        replay = await self._store.add(await self._planned(request, tenant))
+        planned = await self._planned(request, tenant)
+        replay = await self._store.add(planned, self._entry(by, "replay.created", None, planned))
         self._follower.changed(replay)
         return replay
 
@@ -88,7 +97,7 @@ class Replays:
         """A page of them, newest first."""
         return await self._store.replays(query)
 
-    async def take(self, step: ReplayStep, replay_id: ReplayId, tenant: str | None) -> Replay:
+    async def take(self, step: ReplayStep, replay_id: ReplayId, tenant: str | None, *, by: Actor) -> Replay:
         """Pause, resume or cancel. A replay that is there already stays so. Raises NotFound, Conflict."""
         replay = await self.get(replay_id, tenant)
         to = REPLAY_TRANSITIONS.get((replay.state, step))
@@ -97,10 +106,23 @@ class Replays:
                 return replay
             raise Conflict(f"The replay is {replay.state.value}.", state=replay.state.value)
         reason = "cancelled by hand" if to is ReplayState.CANCELLED else None
-        await self._store.change(replay, to, reason, self._now_ms())
+        entry = self._entry(by, _ACTIONS[to], replay, with_fields(replay, state=to, reason=reason))
+        await self._store.change(replay, to, reason, entry.at, entry)
         replay = await self.get(replay_id, tenant)
         self._follower.changed(replay)
         return replay
+
+    def _entry(self, by: Actor, action: Action, before: Replay | None, after: Replay) -> AuditEntry:
+        return audit_entry(
+            self._mint,
+            self._now_ms(),
+            by,
+            action,
+            after.id,
+            tenant=after.tenant,
+            before=before and replay_shown(before),
+            after=replay_shown(after),
+        )
 
     async def _planned(self, request: ReplayRequest, tenant: str | None) -> Replay:
         endpoint = await self._endpoints.get(request.endpoint_id, tenant)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, NewDelivery
 from tocsin.model.event import Event
 from tocsin.model.ids import ReplayId
@@ -28,8 +29,8 @@ class Replays(Protocol):
         """The positions accepted in `[since, until)` (ms): behind the first, up to and including the second, which is no
         further than fan-out has read."""
 
-    async def add(self, replay: Replay) -> Replay:
-        """Store a new one: the store gives `number`."""
+    async def add(self, replay: Replay, entry: AuditEntry) -> Replay:
+        """Store a new one together with its entry in the audit log: the store gives `number`."""
 
     async def replay(self, replay_id: ReplayId, tenant: str | None) -> Replay | None:
         """One, seen by a tenant (None: the operator), with its progress of the moment."""
@@ -49,8 +50,11 @@ class Replays(Protocol):
         """Insert deliveries and move the replay from position `old` to `new`, in one transaction; None when it does not run or
         is not at `old`."""
 
-    async def change(self, replay: Replay, to: ReplayState, reason: str | None, now: int) -> bool:
-        """Change its state if it is still the one in `replay`; an end keeps its final numbers."""
+    async def change(
+        self, replay: Replay, to: ReplayState, reason: str | None, now: int, entry: AuditEntry | None = None
+    ) -> bool:
+        """Change its state if it is still the one in `replay`, and write the entry (None: the server did it by itself); an end
+        keeps its final numbers."""
 
     async def cancel_pending(self, number: int, in_flight: frozenset[int], now: int) -> list[Claim] | None:
         """Cancel some of what is pending; gives the deliveries that became ready by it, None when nothing was

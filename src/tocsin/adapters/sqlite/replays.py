@@ -8,6 +8,7 @@ from typing import Final, cast
 import apsw
 import msgspec
 
+from tocsin.adapters.sqlite.audit import write_entry
 from tocsin.adapters.sqlite.lines import leave_lines
 from tocsin.adapters.sqlite.queue import claims_of
 from tocsin.adapters.sqlite.readers import Readers
@@ -15,6 +16,7 @@ from tocsin.adapters.sqlite.rows import encode, event_of, replay_of
 from tocsin.adapters.sqlite.statements import Row, Values, read_one, read_page, statement_with, write
 from tocsin.adapters.sqlite.views import position_at
 from tocsin.adapters.sqlite.writer import Rank, Writer
+from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, NewDelivery
 from tocsin.model.ids import Millis, ReplayId
 from tocsin.model.replay import Replay, ReplayState
@@ -46,7 +48,7 @@ class SqliteReplays:
 
         return await self._readers.run(query)
 
-    async def add(self, replay: Replay) -> Replay:
+    async def add(self, replay: Replay, entry: AuditEntry) -> Replay:
         new: Row = (
             replay.id,
             replay.tenant,
@@ -62,10 +64,13 @@ class SqliteReplays:
             replay.total,
             replay.created_at,
         )
-        (number,) = cast(
-            "tuple[int]", await self._writer.run(Rank.REST, lambda connection: read_one(connection, "add_replay", new))
-        )
-        return msgspec.structs.replace(replay, number=number)
+
+        def transaction(connection: apsw.Connection) -> int:
+            (number,) = cast("tuple[int]", read_one(connection, "add_replay", new))
+            write_entry(connection, entry)
+            return number
+
+        return msgspec.structs.replace(replay, number=await self._writer.run(Rank.REST, transaction))
 
     async def replay(self, replay_id: ReplayId, tenant: str | None) -> Replay | None:
         values: Values = {"id": replay_id, "tenant": tenant, "limit": 1}
@@ -114,12 +119,16 @@ class SqliteReplays:
 
         return await self._writer.run(Rank.REST, transaction, is_in)
 
-    async def change(self, replay: Replay, to: ReplayState, reason: str | None, now: Millis) -> bool:
+    async def change(
+        self, replay: Replay, to: ReplayState, reason: str | None, now: Millis, entry: AuditEntry | None = None
+    ) -> bool:
         is_over = to in {ReplayState.FINISHED, ReplayState.FAILED}
 
         def transaction(connection: apsw.Connection) -> bool:
             if not write(connection, "change_replay", (to, reason, replay.number, replay.state)):
                 return False
+            if entry is not None:
+                write_entry(connection, entry)
             if is_over:
                 write(connection, "end_replay", (now, replay.number))
             return True
