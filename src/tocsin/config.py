@@ -43,7 +43,9 @@ SETTINGS: Final = (
     Setting(
         name="master_key",
         default="",
-        meaning="Base64 of 32 bytes that seal all secrets; without it, a key file (mode 0600) beside the database.",
+        meaning="The master key of all secrets: base64 of 32 bytes (`tocsin master-key new`). Of several, with white space or "
+        "commas between them, the first one is used and the others still open what they sealed. Without it, a key file (mode "
+        "0600) beside the database.",
         is_secret=True,
     ),
     Setting(
@@ -71,10 +73,15 @@ NOT_YET: Final = ("TOCSIN_NATS",)
 
 
 class Value(Noun, frozen=True, kw_only=True):
-    """A setting's text and where it came from."""
+    """A setting's text and where it came from: `file` when that was a file of its own (`*_FILE`)."""
 
     text: str
     origin: Origin
+    file: Path | None = None
+
+    def __repr__(self) -> str:
+        """Without the text: it may be a secret."""
+        return f"Value(from {self.origin})"
 
 
 class Settings(Noun, frozen=True, kw_only=True):
@@ -130,9 +137,14 @@ def _value(
         return Value(text=environment[setting.variable], origin="environment")
     if setting.is_secret and (path := environment.get(f"{setting.variable}_FILE")):
         try:
-            return Value(text=Path(path).read_text(encoding="utf-8").strip(), origin="environment")
+            text = Path(path).read_text(encoding="utf-8").strip()
+        except UnicodeDecodeError:
+            raise Misconfigured(f"{setting.variable}_FILE is not text.") from None
         except OSError as error:
             raise Misconfigured(f"{setting.variable}_FILE cannot be read: {error.strerror}.") from error
+        if not text:
+            raise Misconfigured(f"{setting.variable}_FILE is empty.")
+        return Value(text=text, origin="environment", file=Path(path))
     if setting.name in from_file:
         return Value(text=from_file[setting.name], origin="file")
     return Value(text=setting.default, origin="default")

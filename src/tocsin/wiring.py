@@ -12,14 +12,14 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import FrameType
 from typing import Final
 
 import uvicorn
 import uvloop
 
-from tocsin.adapters.crypto.secret_box import AesSecretBox, master_key_beside, master_key_from
+from tocsin.adapters.crypto.master_keys import GivenMasterKeys, MasterKeysBeside
+from tocsin.adapters.crypto.secret_box import AesSecretBox
 from tocsin.adapters.http.resolver import Resolver
 from tocsin.adapters.http.sender import HttpSender
 from tocsin.adapters.http.tls import client_context
@@ -39,11 +39,13 @@ from tocsin.operations.api_keys import ApiKeys
 from tocsin.operations.deliveries import Deliveries
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.endpoints import Endpoints as EndpointOperations
+from tocsin.operations.master_key import MasterKey
 from tocsin.operations.preview import Previews
 from tocsin.operations.replays import Replays
 from tocsin.operations.test_event import TestEvents
 from tocsin.pipeline.accept import Accept
 from tocsin.pipeline.prepare import pool_of, token_pool_of
+from tocsin.ports import MasterKeySource
 from tocsin.rules.accepting import Deciding, needs_of
 from tocsin.rules.egress import EgressPolicy, parse_networks
 from tocsin.rules.proxies import operators_proxy
@@ -129,7 +131,11 @@ async def _serve(
     settings: Settings, store: SqliteStore, sender: HttpSender, ready: Callable[[Running], None], stop: asyncio.Event
 ) -> None:
     mint = IdMint(now_ms, os.urandom)
-    box = AesSecretBox(_master_key(settings))
+    box = AesSecretBox()
+    master_key = MasterKey(
+        store.data_keys, _master_key_source(settings), box, mint=mint, now_ms=now_ms, entropy=os.urandom
+    )
+    await master_key.open()
     codec = EndpointCodec(box)
     keys = ApiKeys(store.directory, mint=mint, now_ms=now_ms, entropy=os.urandom)
     await keys.load()
@@ -177,6 +183,7 @@ async def _serve(
         accept=loops.accept,
         answers=IdempotentAnswers(store.answers, box, now_ms),
         keys=keys,
+        master_key=master_key,
         endpoints=operations,
         codec=codec,
         deliveries=Deliveries(
@@ -268,10 +275,10 @@ async def _loops(
     return _Loops(accept=accept, fanout=fanout, delivery=delivery, tokens=tokens, notices=notices, metrics=metrics)
 
 
-def _master_key(settings: Settings) -> bytes:
+def _master_key_source(settings: Settings) -> MasterKeySource:
     if settings.master_key is not None:
-        return master_key_from(settings.master_key.reveal())
-    return master_key_beside(Path(settings.database))
+        return GivenMasterKeys(settings.master_key.reveal(), settings.values["master_key"].file)
+    return MasterKeysBeside(settings.database)
 
 
 class _Server(uvicorn.Server):

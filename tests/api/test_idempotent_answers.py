@@ -43,7 +43,7 @@ def counted(status: int = 201) -> tuple[list[int], object]:
 
 async def test_an_answer_is_made_once_and_kept_sealed(store: tuple[SqliteStore, Clock], tmp_path: Path) -> None:
     calls, make = counted()
-    answers = IdempotentAnswers(store[0].answers, AesSecretBox(b"k" * 32), store[1])
+    answers = IdempotentAnswers(store[0].answers, AesSecretBox({1: b"k" * 32}), store[1])
     first = await answers.once(SCOPE, make)
     assert await answers.once(SCOPE, make) == first == Answer(status=201, body=b'{"secret":"hush","n":1}')
     assert len(calls) == 1
@@ -53,7 +53,7 @@ async def test_an_answer_is_made_once_and_kept_sealed(store: tuple[SqliteStore, 
 @pytest.mark.parametrize("change", [{"tenant": "u"}, {"route": "POST /v1/api-keys"}, {"key": "l"}])
 async def test_each_part_of_the_scope_counts(store: tuple[SqliteStore, Clock], change: dict[str, str]) -> None:
     calls, make = counted()
-    answers = IdempotentAnswers(store[0].answers, AesSecretBox(b"k" * 32), store[1])
+    answers = IdempotentAnswers(store[0].answers, AesSecretBox({1: b"k" * 32}), store[1])
     await answers.once(SCOPE, make)
     fields = {"tenant": "t", "route": "POST /v1/endpoints", "key": "k"} | change
     await answers.once(Scope(body_hash=SCOPE.body_hash, **fields), make)
@@ -62,7 +62,7 @@ async def test_each_part_of_the_scope_counts(store: tuple[SqliteStore, Clock], c
 
 async def test_another_body_is_refused(store: tuple[SqliteStore, Clock]) -> None:
     _, make = counted()
-    answers = IdempotentAnswers(store[0].answers, AesSecretBox(b"k" * 32), store[1])
+    answers = IdempotentAnswers(store[0].answers, AesSecretBox({1: b"k" * 32}), store[1])
     await answers.once(SCOPE, make)
     with pytest.raises(IdempotencyKeyReused):
         await answers.once(Scope(tenant="t", route=SCOPE.route, key="k", body_hash=b"2" * 32), make)
@@ -70,7 +70,7 @@ async def test_another_body_is_refused(store: tuple[SqliteStore, Clock]) -> None
 
 async def test_a_key_is_forgotten_after_a_day(store: tuple[SqliteStore, Clock]) -> None:
     calls, make = counted()
-    answers = IdempotentAnswers(store[0].answers, AesSecretBox(b"k" * 32), store[1])
+    answers = IdempotentAnswers(store[0].answers, AesSecretBox({1: b"k" * 32}), store[1])
     await answers.once(SCOPE, make)
     store[1].now += DAY - 1
     await answers.once(SCOPE, make)
@@ -82,7 +82,7 @@ async def test_a_key_is_forgotten_after_a_day(store: tuple[SqliteStore, Clock]) 
 
 async def test_refusals_and_faults_are_not_kept(store: tuple[SqliteStore, Clock]) -> None:
     calls, make = counted(404)
-    answers = IdempotentAnswers(store[0].answers, AesSecretBox(b"k" * 32), store[1])
+    answers = IdempotentAnswers(store[0].answers, AesSecretBox({1: b"k" * 32}), store[1])
     await answers.once(SCOPE, make)
     await answers.once(SCOPE, make)
     assert len(calls) == 2
@@ -96,7 +96,7 @@ async def test_refusals_and_faults_are_not_kept(store: tuple[SqliteStore, Clock]
 
 
 async def test_a_key_at_work_is_told_so(store: tuple[SqliteStore, Clock]) -> None:
-    answers = IdempotentAnswers(store[0].answers, AesSecretBox(b"k" * 32), store[1])
+    answers = IdempotentAnswers(store[0].answers, AesSecretBox({1: b"k" * 32}), store[1])
     begun, may_end = asyncio.Event(), asyncio.Event()
 
     async def slow() -> Answer:

@@ -96,8 +96,9 @@ class Server(Client):
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         assert self._ready.wait(30), "the server did not start"
-        if self._fault is not None:
-            raise self._fault
+        fault, self._fault = self._fault, None
+        if fault is not None:
+            raise fault
 
     def stop(self) -> None:
         """As SIGTERM does."""

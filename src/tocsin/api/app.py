@@ -14,6 +14,7 @@ from tocsin.api.endpoint_routes import ENDPOINT_ROUTES
 from tocsin.api.event_routes import EVENT_ROUTES
 from tocsin.api.job_routes import JOB_ROUTES
 from tocsin.api.key_routes import KEY_ROUTES
+from tocsin.api.master_key_routes import MASTER_KEY_ROUTES
 from tocsin.api.openapi import openapi_document
 from tocsin.api.preview_routes import PREVIEW_ROUTES
 from tocsin.api.replay_routes import REPLAY_ROUTES
@@ -33,6 +34,7 @@ API_ROUTES: Final = (
     *JOB_ROUTES,
     *KEY_ROUTES,
     *AUDIT_ROUTES,
+    *MASTER_KEY_ROUTES,
     *SYSTEM_ROUTES,
 )
 App = Callable[[Scope, Receive, Send], Awaitable[None]]

@@ -13,6 +13,7 @@ from tocsin.operations.api_keys import ApiKeys
 from tocsin.operations.deliveries import Deliveries
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.endpoints import Endpoints
+from tocsin.operations.master_key import MasterKey
 from tocsin.operations.preview import Previews
 from tocsin.operations.replays import Replays
 from tocsin.operations.test_event import TestEvents
@@ -26,6 +27,7 @@ class Services(Noun, frozen=True, kw_only=True):
     accept: Callable[[Submission], Awaitable[Accepted | TocsinError]]
     answers: IdempotentAnswers
     keys: ApiKeys
+    master_key: MasterKey
     endpoints: Endpoints
     codec: EndpointCodec
     deliveries: Deliveries

@@ -21,6 +21,7 @@ from tocsin.ports.reading import (
     Views,
 )
 from tocsin.ports.replaying import Candidates, Replays
+from tocsin.ports.sealing import DataKeys, KeyRing, MasterKeys, MasterKeySource, WrappedKey
 from tocsin.ports.templates import Cause, NoValue, Templates
 from tocsin.ports.writing import (
     BEGINNING,
@@ -47,6 +48,7 @@ __all__ = [
     "Candidates",
     "Cause",
     "Cursor",
+    "DataKeys",
     "DeliveryQuery",
     "DeliveryView",
     "Directory",
@@ -58,7 +60,10 @@ __all__ = [
     "JobQuery",
     "JobView",
     "KeyQuery",
+    "KeyRing",
     "Log",
+    "MasterKeySource",
+    "MasterKeys",
     "NoValue",
     "Page",
     "Place",
@@ -73,4 +78,5 @@ __all__ = [
     "Templates",
     "Views",
     "Waiting",
+    "WrappedKey",
 ]

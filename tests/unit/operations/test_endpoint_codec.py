@@ -12,7 +12,7 @@ from tocsin.model.secret import Secret
 from tocsin.model.signing import HmacSigning
 from tocsin.operations.endpoint_codec import EndpointCodec
 
-CODEC = EndpointCodec(AesSecretBox(b"k" * 32))
+CODEC = EndpointCodec(AesSecretBox({1: b"k" * 32}))
 SECRETS = ("pass-word-1", "sensitive-2", "signing-key-3")
 DOCUMENT: dict[str, object] = {
     "name": "n",
@@ -56,7 +56,7 @@ def test_sealed_secrets_open_only_for_their_endpoint_and_key() -> None:
     with pytest.raises(Misconfigured):
         CODEC.decode(stored, "end_2")
     with pytest.raises(Misconfigured):
-        EndpointCodec(AesSecretBox(b"o" * 32)).decode(stored, "end_1")
+        EndpointCodec(AesSecretBox({1: b"o" * 32})).decode(stored, "end_1")
 
 
 def test_what_was_read_can_be_sent_back() -> None:

@@ -16,6 +16,7 @@ from tocsin.adapters.sqlite.database import (
     migrate,
     open_connection,
 )
+from tocsin.adapters.sqlite.data_keys import SqliteDataKeys
 from tocsin.adapters.sqlite.directory import SqliteDirectory
 from tocsin.adapters.sqlite.log import SqliteLog
 from tocsin.adapters.sqlite.queue import SqliteQueue
@@ -52,6 +53,7 @@ class SqliteStore:
         self.queue = SqliteQueue(self._writer, self._readers)
         self.replays = SqliteReplays(self._writer, self._readers, self.queue.add)
         self.directory = SqliteDirectory(self._writer, self._readers)
+        self.data_keys = SqliteDataKeys(self._writer, self._readers)
         self.views = SqliteViews(self._readers)
         self.answers = SqliteAnswers(self._writer, self._readers)
 

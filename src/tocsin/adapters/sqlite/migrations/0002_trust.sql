@@ -1,7 +1,8 @@
--- Data keys, each sealed with a master key; and the audit log. Times are milliseconds since 1970-01-01 UTC.
+-- Data keys, each wrapped by the master key whose id stands beside it; and the audit log. Times are milliseconds since 1970-01-01 UTC.
 
 CREATE TABLE data_key (
     id INTEGER PRIMARY KEY,
+    master_key TEXT NOT NULL,
     wrapped BLOB NOT NULL,
     created_at INTEGER NOT NULL
 ) STRICT;

@@ -1,0 +1,52 @@
+"""Data keys in the store: kept in order, added to and wrapped anew in one transaction with their audit entry."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from tests.contracts.given import Clock
+
+from tocsin.adapters.sqlite.store import SqliteStore
+from tocsin.adapters.sqlite.writer import DataRefusedError
+from tocsin.model.audit import SERVER, AuditEntry
+from tocsin.model.ids import IdMint
+from tocsin.ports import AuditQuery, WrappedKey
+
+ALL = AuditQuery(tenant=None, limit=10)
+
+
+def key(number: int, *, by: str = "old", at: int = 5) -> WrappedKey:
+    return WrappedKey(id=number, master_key=by, wrapped=f"{number} by {by}".encode(), created_at=at)
+
+
+def entry(mint: IdMint, clock: Clock) -> AuditEntry:
+    return AuditEntry(
+        id=mint.audit(), at=clock.now, tenant=None, actor=SERVER, action="master_key.rewrapped", target="new"
+    )
+
+
+async def test_there_is_none_at_first_and_the_oldest_comes_first(store: SqliteStore) -> None:
+    assert await store.data_keys.load() == []
+    await store.data_keys.save([key(2), key(1)], None)
+    assert await store.data_keys.load() == [key(1), key(2)]
+    assert await store.views.audit(ALL) == []
+
+
+async def test_a_key_wrapped_anew_keeps_when_it_was_made(store: SqliteStore, mint: IdMint, clock: Clock) -> None:
+    await store.data_keys.save([key(1)], None)
+    noted = entry(mint, clock)
+    await store.data_keys.save([key(1, by="new", at=9), key(2, by="new", at=9)], noted)
+    assert await store.data_keys.load() == [key(1, by="new", at=5), key(2, by="new", at=9)]
+    assert [told for _, told in await store.views.audit(ALL)] == [noted]
+
+
+async def test_keys_and_entry_are_written_together_or_not_at_all(
+    store: SqliteStore, mint: IdMint, clock: Clock
+) -> None:
+    noted = entry(mint, clock)
+    await store.data_keys.save([key(1)], noted)
+    again = msgspec.structs.replace(noted, target="again")  # an id that is there already: the last statement fails
+    with pytest.raises(DataRefusedError):
+        await store.data_keys.save([key(1, by="new"), key(2, by="new")], again)
+    assert await store.data_keys.load() == [key(1)]
+    assert [told for _, told in await store.views.audit(ALL)] == [noted]
