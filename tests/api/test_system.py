@@ -155,6 +155,11 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
     call("PATCH", "/v1/endpoints/{endpoint_id}", {"headers": [{"name": "X", "value": "y", "sensitive": True}]}, **one)
     call("PATCH", "/v1/endpoints/{endpoint_id}", b"", **one)
     call("POST", "/v1/endpoints/{endpoint_id}/test", {}, **one)
+    for signing in ({"kind": "hmac", "header": "x-sig"}, {"kind": "http_message_signature", "algorithm": "ed25519"}):
+        call("PATCH", "/v1/endpoints/{endpoint_id}", {"signing": signing}, **one)
+        call("POST", "/v1/endpoints/{endpoint_id}/rotate-secret", {"overlap_seconds": 60}, **one)
+        call("GET", "/v1/endpoints/{endpoint_id}", **one)
+    call("POST", "/v1/endpoints/{endpoint_id}/rotate-secret", {"secret": "x"}, **one)
     call("POST", "/v1/endpoints/{endpoint_id}/disable", **one)
     call("POST", "/v1/endpoints/{endpoint_id}/enable", **one)
     call("POST", "/v1/jobs/reports", {"job_id": "k", "job_type": "t", "state": "running"})

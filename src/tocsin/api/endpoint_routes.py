@@ -15,7 +15,7 @@ from tocsin.api.shapes import AttemptShown, attempt_shown
 from tocsin.errors import Conflict, InvalidRequest, MalformedJson, NotFound
 from tocsin.model.endpoint import Endpoint, EndpointConfig
 from tocsin.model.ids import EndpointId
-from tocsin.model.signing import HmacSigning, NoSigning, Seconds
+from tocsin.model.signing import HmacSigning, HttpMessageSigning, NoSigning, Seconds, StandardWebhooksSigning
 from tocsin.operations.endpoint_codec import MAX_SECRET_LENGTH
 from tocsin.operations.endpoints import Changed, without_read_only
 from tocsin.operations.pointers import invalid_field
@@ -23,9 +23,16 @@ from tocsin.ports import EndpointQuery
 from tocsin.signing import secret_of
 
 
+class HmacShown(HmacSigning, frozen=True, kw_only=True, tag_field="kind", tag="hmac"):
+    """As it is set; a key that was generated is shown as `secret` too, as in the other kinds."""
+
+    secret: str | None = None
+
+
 class EndpointShown(EndpointConfig, frozen=True, kw_only=True):
     """An endpoint as read: its settings, with secrets as fingerprints, and what is read-only."""
 
+    signing: NoSigning | StandardWebhooksSigning | HmacShown | HttpMessageSigning
     id: str
     tenant: str
     created_at: str

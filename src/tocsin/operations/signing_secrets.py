@@ -49,8 +49,8 @@ class SigningSecrets:
         self, signing: Signing | None, secret: str | None, overlap_seconds: float | None, now: Millis
     ) -> Signing:
         """With another secret (None: a generated one), and with the present one as the previous one for the overlap (None: as
-        set; an overlap of 0 has ended when it begins). The secret that signs already only ends the previous one, and only when the overlap is 0: a rotation that is
-        sent twice must not drop the old secret. Raises Conflict, InvalidRequest."""
+        set; one of 0 has ended when it begins). The secret that signs already only ends the previous one, and only when the
+        overlap is 0: a rotation that is sent twice must not drop the old secret. Raises Conflict, InvalidRequest."""
         if signing is None or isinstance(signing, NoSigning):
             raise Conflict("The requests of this endpoint are not signed.")
         present = secret_of(signing)
