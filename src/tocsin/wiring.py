@@ -23,6 +23,7 @@ from tocsin.adapters.crypto.secret_box import AesSecretBox
 from tocsin.adapters.http.resolver import Resolver
 from tocsin.adapters.http.sender import HttpSender
 from tocsin.adapters.http.tls import client_context
+from tocsin.adapters.jq.pool import JqTemplates
 from tocsin.adapters.sqlite.store import SqliteStore, prepare_file
 from tocsin.api.app import make_app
 from tocsin.api.services import Services
@@ -131,6 +132,7 @@ async def _serve(
     settings: Settings, store: SqliteStore, sender: HttpSender, ready: Callable[[Running], None], stop: asyncio.Event
 ) -> None:
     mint = IdMint(now_ms, os.urandom)
+    templates = JqTemplates()
     box = AesSecretBox()
     master_key = MasterKey(
         store.data_keys, _master_key_source(settings), box, mint=mint, now_ms=now_ms, entropy=os.urandom
@@ -159,9 +161,12 @@ async def _serve(
         allow_http=settings.allow_http,
         allow_proxy=settings.proxy is None,
         standing=endpoints.standing,
+        templates=templates,
         on_change=follow,
     )
-    loops = await _loops(store, sender, Tokens(sender, now_ms, os.urandom), endpoints, mint, operations)
+    loops = await _loops(
+        store, sender, Tokens(sender, now_ms, os.urandom), endpoints, mint, operations, templates=templates
+    )
     replay = ReplayWorker(
         store=store.replays,
         endpoints=endpoints,
@@ -195,8 +200,8 @@ async def _serve(
             mint=mint,
             now_ms=now_ms,
         ),
-        test_sending=TestEvents(sender, loops.tokens, mint, now_ms),
-        previews=Previews(store.views, codec, allow_http=settings.allow_http),
+        test_sending=TestEvents(sender, loops.tokens, templates, mint, now_ms),
+        previews=Previews(store.views, codec, templates, allow_http=settings.allow_http),
         replays=Replays(store.replays, endpoints=operations, follower=replay, mint=mint, now_ms=now_ms),
         views=store.views,
         in_flight=loops.delivery.in_flight,
@@ -214,6 +219,7 @@ async def _serve(
     finally:
         await supervisor.stop()
         await loops.tokens.close()
+        await templates.close()
 
 
 class _Loops(Noun, frozen=True, kw_only=True):
@@ -232,6 +238,8 @@ async def _loops(
     endpoints: Endpoints,
     mint: IdMint,
     operations: EndpointOperations,
+    *,
+    templates: JqTemplates,
 ) -> _Loops:
     """Accept, fan-out and delivery, one behind the other."""
     metrics = Metrics()
@@ -252,6 +260,7 @@ async def _loops(
         holder=holder,
         sender=sender,
         tokens=tokens,
+        templates=templates,
         endpoints=endpoints,
         mint=mint,
         now_ms=now_ms,

@@ -160,6 +160,39 @@ async def test_keys_of_a_cancelled_delivery_are_released_by_a_new_holder(store: 
     assert [c.delivery.number for c in (await store.queue.due(holder, 1, 0, 100, 10)).claims] == [2]
 
 
+async def test_a_delivery_that_is_given_up_is_dead_without_an_attempt(store: SqliteStore, mint: IdMint) -> None:
+    holder, cursor, revision = await prepared(store, mint)
+    made = [delivery(mint, 1, p, keys=["k"]) for p in (1, 2)]
+    await fan(store, holder, cursor, Cursor(position=2), revision, *made)
+    ready = await store.queue.give_up(1, "the template failed", 50)
+    assert [c.delivery.number for c in ready] == [2]
+    views = {v.number: v for v in await store.views.deliveries(PAGE)}
+    assert (views[1].state, views[1].reason, views[1].attempts, views[1].settled_at) == (
+        "dead",
+        "the template failed",
+        0,
+        50,
+    )
+    assert await store.queue.give_up(1, "again", 60) == []
+    assert {v.number: v.reason for v in await store.views.deliveries(PAGE)}[1] == "the template failed"
+
+
+@pytest.mark.parametrize("again", ["cancel", "give up"])
+async def test_a_cancelled_delivery_that_was_not_sent_after_all_releases_its_keys(
+    store: SqliteStore, mint: IdMint, again: str
+) -> None:
+    holder, cursor, revision = await prepared(store, mint)
+    made = [delivery(mint, 1, p, keys=["k"]) for p in (1, 2)]
+    await fan(store, holder, cursor, Cursor(position=2), revision, *made)
+    assert await store.queue.cancel([1], frozenset({1}), "by hand", 50) == []
+    if again == "cancel":
+        ready = await store.queue.cancel([1], frozenset(), "not sent", 60)
+    else:
+        ready = await store.queue.give_up(1, "not sent", 60)
+    assert [c.delivery.number for c in ready] == [2]
+    assert {v.number: (v.state, v.reason) for v in await store.views.deliveries(PAGE)}[1] == ("cancelled", "by hand")
+
+
 async def test_resend_is_a_new_delivery_of_the_same_event_at_the_end_of_its_line(
     store: SqliteStore, mint: IdMint
 ) -> None:

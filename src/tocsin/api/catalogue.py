@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from tocsin.formats import KINDS, SAMPLE_TYPES, renderer_of, sample_event
+from tocsin.formats import KINDS, SAMPLE_TYPES, Template, renderer_of, sample_event
 from tocsin.model.endpoint import EndpointConfig, FormatSetting
 from tocsin.model.event import Event
 from tocsin.model.event_view import EventView
@@ -77,7 +77,7 @@ def example(event: Event, kind: str) -> ExampleShown | None:
     setting: FormatSetting = msgspec.convert({"kind": kind}, FormatSetting)
     renderer = renderer_of(EndpointConfig(name="example", url="https://receiver.example/", format=setting))
     view = EventView(event)
-    if not renderer.expresses(view):
+    if isinstance(renderer, Template) or not renderer.expresses(view):
         return None
     rendered = renderer.render(view)
     return ExampleShown(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
@@ -18,7 +18,7 @@ from tocsin.model.ids import EndpointId
 from tocsin.model.noun import Noun
 from tocsin.model.times import to_text
 from tocsin.operations.pointers import invalid_field
-from tocsin.operations.preview import Previewed
+from tocsin.operations.preview import Previewed, WhyNot
 
 SHOWN_BYTES: Final = 16384
 
@@ -44,7 +44,7 @@ class BodyShown(Noun, frozen=True, kw_only=True):
 
 
 class PreviewedShown(Noun, frozen=True, kw_only=True):
-    """One event, seen by the endpoint."""
+    """One event, seen by the endpoint; `failure` is what is wrong with its template."""
 
     event_id: str
     type: str
@@ -52,7 +52,8 @@ class PreviewedShown(Noun, frozen=True, kw_only=True):
     subject_id: str
     accepted_at: str
     matches: bool
-    why_not: Literal["no filter matches", "the format cannot express it"] | None
+    why_not: WhyNot | None
+    failure: str | None
     request: BodyShown | None
 
 
@@ -102,6 +103,7 @@ def _shown(one: Previewed) -> PreviewedShown:
         accepted_at=to_text(event.accepted_at),
         matches=one.why_not is None,
         why_not=one.why_not,
+        failure=one.failure,
         request=body,
     )
 

@@ -8,11 +8,12 @@ from typing import Final
 from tocsin.formats import lytics, tamr, telmai, visier
 from tocsin.formats.cloudevents import CloudEventsRenderer
 from tocsin.formats.lytics import LyticsRenderer
-from tocsin.formats.rendering import Expression, Expressions, Rendered, Renderer
+from tocsin.formats.rendering import Expressing, Expression, Expressions, Rendered, Renderer
 from tocsin.formats.samples import SAMPLE_TYPES, sample_event, sample_for
 from tocsin.formats.standard_webhooks import StandardWebhooksRenderer
 from tocsin.formats.tamr import TamrRenderer
 from tocsin.formats.telmai import TelmaiRenderer
+from tocsin.formats.template import Template, Unrendered
 from tocsin.formats.visier import VisierRenderer
 from tocsin.model.endpoint import (
     CloudEventsFormat,
@@ -21,6 +22,7 @@ from tocsin.model.endpoint import (
     StandardWebhooksFormat,
     TamrFormat,
     TelmaiFormat,
+    TemplateFormat,
     VisierFormat,
 )
 from tocsin.model.setting import Setting
@@ -30,26 +32,32 @@ __all__ = [
     "FORMATS",
     "KINDS",
     "SAMPLE_TYPES",
+    "Expressing",
     "Expression",
     "Rendered",
     "Renderer",
+    "Template",
+    "Unrendered",
     "renderer_of",
     "sample_event",
     "sample_for",
 ]
 
-FORMATS: Final[Mapping[type[Setting], Callable[[EndpointConfig], Renderer]]] = {
+FORMATS: Final[Mapping[type[Setting], Callable[[EndpointConfig], Renderer | Template]]] = {
     CloudEventsFormat: CloudEventsRenderer,
     StandardWebhooksFormat: StandardWebhooksRenderer,
     TamrFormat: TamrRenderer,
     LyticsFormat: LyticsRenderer,
     TelmaiFormat: TelmaiRenderer,
     VisierFormat: VisierRenderer,
+    TemplateFormat: Template,
 }
 """By type of setting: what makes the renderer of an endpoint."""
 
-KINDS: Final[Mapping[str, type[Setting]]] = {str(setting.__struct_config__.tag): setting for setting in FORMATS}
-"""By `format.kind`, as it is written in an endpoint."""
+KINDS: Final[Mapping[str, type[Setting]]] = {
+    str(setting.__struct_config__.tag): setting for setting in FORMATS if setting is not TemplateFormat
+}
+"""By `format.kind`, as it is written in an endpoint: those that say something of themselves, without a program."""
 
 EXPRESSIONS: Final[Mapping[str, Expressions]] = {
     "tamr": tamr.EXPRESSIONS,
@@ -60,6 +68,6 @@ EXPRESSIONS: Final[Mapping[str, Expressions]] = {
 """By `format.kind`: the words of the formats that do not know every event type."""
 
 
-def renderer_of(config: EndpointConfig) -> Renderer:
+def renderer_of(config: EndpointConfig) -> Renderer | Template:
     """The renderer of an endpoint, to be made once for each revision of it."""
     return FORMATS[type(config.format)](config)

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from tocsin.formats import EXPRESSIONS, renderer_of, sample_event
+from tocsin.formats import EXPRESSIONS, Rendered, Template, renderer_of, sample_event
 from tocsin.formats.rendering import Expression
 from tocsin.formats.tamr_identifiers import IDENTIFIERS, KINDS
 from tocsin.formats.telmai import DETAILS_OF, STATUS_OF
@@ -123,14 +123,20 @@ def _config(setting: FormatSetting) -> EndpointConfig:
     return EndpointConfig(name="sample", url="https://receiver.example", format=setting)
 
 
+def _rendered(setting: FormatSetting, event_type: str) -> Rendered:
+    renderer = renderer_of(_config(setting))
+    assert not isinstance(renderer, Template)
+    return renderer.render(_view(event_type))
+
+
 def _example(setting: FormatSetting, event_type: str) -> str:
-    rendered = renderer_of(_config(setting)).render(_view(event_type))
+    rendered = _rendered(setting, event_type)
     body = msgspec.json.format(rendered.body, indent=2).decode()
     return f"`{event_type}`, sent as `Content-Type: {rendered.content_type}`:\n\n```json\n{body}\n```\n"
 
 
 def _binary_example(event_type: str) -> str:
-    rendered = renderer_of(_config(CloudEventsFormat(mode="binary"))).render(_view(event_type))
+    rendered = _rendered(CloudEventsFormat(mode="binary"), event_type)
     lines = (f"{name}: {value}" for name, value in (("Content-Type", rendered.content_type), *rendered.headers))
     return "```http\n" + "\n".join(lines) + "\n```\n"
 

@@ -28,11 +28,15 @@ class Rendered(Noun, frozen=True, kw_only=True):
     headers: HeaderPairs = ()
 
 
-class Renderer(Protocol):
-    """A format with the settings of one endpoint. Both methods are pure."""
+class Expressing(Protocol):
+    """A format with the settings of one endpoint, as far as fan-out is concerned. Pure."""
 
     def expresses(self, view: EventView) -> bool:
         """Whether the format has words for this event; if not, nothing is sent."""
+
+
+class Renderer(Expressing, Protocol):
+    """One that renders by itself, as all do but templates. Pure."""
 
     def render(self, view: EventView) -> Rendered:
         """The event in this format; only for an event that it expresses."""

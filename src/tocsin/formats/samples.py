@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from tocsin.formats.rendering import Renderer, encode
+from tocsin.formats.rendering import Expressing, encode
 from tocsin.model.event import OWN_SUBJECT_TYPES, CloudContext, Event
 from tocsin.model.event_view import EventView
 from tocsin.model.ids import EventId, Millis
@@ -185,7 +185,7 @@ def _dressed(event: Event, tenant: str, event_id: EventId, now: Millis | None) -
     return msgspec.structs.replace(event, id=event_id, tenant=tenant, time=time, accepted_at=accepted_at, cloud=cloud)
 
 
-def sample_for(renderer: Renderer) -> str:
+def sample_for(renderer: Expressing) -> str:
     """The event type to try an endpoint with when none is named: the first of these that its format expresses."""
     for event_type in ("job.succeeded", "record.updated", *SAMPLE_TYPES):
         event = sample_event(event_type)

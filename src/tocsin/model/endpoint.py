@@ -14,7 +14,7 @@ from tocsin.model.filter import Filter
 from tocsin.model.ids import EndpointId
 from tocsin.model.noun import Noun
 from tocsin.model.secret import Secret
-from tocsin.model.setting import HeaderName, Setting, UrlText
+from tocsin.model.setting import HeaderName, JqProgram, Setting, UrlText
 from tocsin.model.signing import Signing
 
 
@@ -89,7 +89,24 @@ class VisierFormat(Setting, frozen=True, kw_only=True, tag_field="kind", tag="vi
     tenant_code: str | None = None
 
 
-FormatSetting = CloudEventsFormat | StandardWebhooksFormat | TamrFormat | LyticsFormat | TelmaiFormat | VisierFormat
+class TemplateFormat(Setting, frozen=True, kw_only=True, tag_field="kind", tag="template"):
+    """A body of one's own: jq programs over the event as a structured CloudEvent. `program` gives the body, any one JSON
+    value; those in `headers` give texts."""
+
+    program: JqProgram
+    content_type: Annotated[str, Meta(min_length=1, max_length=256)] = "application/json"
+    headers: Annotated[dict[HeaderName, JqProgram], Meta(max_length=20)] = {}
+
+
+FormatSetting = (
+    CloudEventsFormat
+    | StandardWebhooksFormat
+    | TamrFormat
+    | LyticsFormat
+    | TelmaiFormat
+    | VisierFormat
+    | TemplateFormat
+)
 
 
 class Realtime(Setting, frozen=True, kw_only=True, tag_field="mode", tag="realtime"):

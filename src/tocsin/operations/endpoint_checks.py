@@ -18,6 +18,7 @@ from tocsin.operations.authorization_checks import authorization_errors
 from tocsin.operations.network_checks import network_errors
 from tocsin.operations.pointers import said
 from tocsin.operations.signing_checks import signing_errors
+from tocsin.operations.template_checks import template_errors
 from tocsin.rules.header_fields import check_header, is_field_value
 from tocsin.rules.urls import target_of
 from tocsin.rules.where import check_where
@@ -30,6 +31,7 @@ def check_config(config: EndpointConfig, *, allow_http: bool, allow_proxy: bool 
         *said(lambda: target_of(config.url, "", allow_http=allow_http), "/url"),
         *_filter_errors(config),
         *_header_errors(config),
+        *template_errors(config, _own_header_names(config)),
         *authorization_errors(config, allow_http=allow_http),
         *signing_errors(config),
         *network_errors(config, allow_proxy=allow_proxy),

@@ -15,7 +15,8 @@ from tocsin.operations.endpoint_checks import check_config
 from tocsin.operations.endpoint_codec import EndpointCodec, with_fields
 from tocsin.operations.merge_patch import merge_patched
 from tocsin.operations.signing_secrets import SigningSecrets
-from tocsin.ports import Directory, StoredEndpoint
+from tocsin.operations.template_checks import check_programs
+from tocsin.ports import Directory, StoredEndpoint, Templates
 from tocsin.signing import default_signing
 
 TRIES = 5
@@ -45,6 +46,7 @@ class Endpoints:
         "_on_change",
         "_secrets",
         "_standing",
+        "_templates",
     )
 
     def __init__(
@@ -58,6 +60,7 @@ class Endpoints:
         allow_http: bool,
         allow_proxy: bool,
         standing: Callable[[int], Standing | None],
+        templates: Templates,
         on_change: Callable[[Endpoint], Awaitable[None]],
     ) -> None:
         self._directory = directory
@@ -68,6 +71,7 @@ class Endpoints:
         self._allow_http = allow_http
         self._allow_proxy = allow_proxy
         self._standing = standing
+        self._templates = templates
         self._on_change = on_change
 
     def shown(self, endpoint: Endpoint) -> dict[str, object]:
@@ -78,6 +82,7 @@ class Endpoints:
         """A new endpoint from its wire form. Raises InvalidRequest."""
         config, generated = self._complete(self._codec.from_wire(document))
         self._check(config)
+        await check_programs(config, self._templates)
         endpoint_id = self._mint.endpoint()
         new = StoredEndpoint(
             number=0,
@@ -153,6 +158,8 @@ class Endpoints:
                 return Changed(endpoint=before)
             if with_fields(before.config, enabled=False) != config:  # what is no longer allowed can still be disabled
                 self._check(config)
+            if config.format != before.config.format:
+                await check_programs(config, self._templates)
             after = with_fields(before, config=config, revision=stored.revision + 1)
             changed = await self._directory.change_endpoint(
                 with_fields(stored, config=self._codec.encode(config, stored.id), revision=after.revision),

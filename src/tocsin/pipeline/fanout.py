@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from tocsin.formats import Renderer
+from tocsin.formats import Expressing
 from tocsin.model.delivery import NewDelivery
 from tocsin.model.event import order_keys
 from tocsin.model.event_view import EventView
@@ -31,7 +31,7 @@ def fan_out(
     cursor: Cursor,
     views: Sequence[EventView],
     interests: Interests,
-    renderers: Mapping[int, Renderer],
+    renderers: Mapping[int, Expressing],
     mint: IdMint,
     now: Millis,
 ) -> Fan:
@@ -67,7 +67,7 @@ def fan_out(
     return Fan(deliveries=tuple(deliveries), views=tuple(chosen), cursor=done)
 
 
-def _expresses(renderer: Renderer, view: EventView) -> bool:
+def _expresses(renderer: Expressing, view: EventView) -> bool:
     try:
         return renderer.expresses(view)
     except Exception as error:  # noqa: BLE001  # the delivery is made, and ends visibly when it cannot be prepared either

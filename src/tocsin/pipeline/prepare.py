@@ -12,7 +12,7 @@ import msgspec
 
 from tocsin.authorizing import authorization_headers
 from tocsin.authorizing.oauth2 import Token, TokenSource, token_source
-from tocsin.formats import Renderer, renderer_of
+from tocsin.formats import Rendered, Renderer, Template, renderer_of
 from tocsin.model.authorization import OAuth2Authorization
 from tocsin.model.delivery import Delivery
 from tocsin.model.endpoint import Endpoint, Tls
@@ -43,13 +43,15 @@ class Preparation:
         "_target",
         "endpoint",
         "renderer",
+        "template",
         "token_source",
     )
 
     def __init__(self, endpoint: Endpoint) -> None:
         config = endpoint.config
         self.endpoint = endpoint
-        self.renderer: Renderer = renderer_of(config)
+        self.renderer: Renderer | Template = renderer_of(config)
+        self.template = self.renderer if isinstance(self.renderer, Template) else None
         # Whether plain http may be used is judged when sending: the operator may have changed his mind since.
         self._target = msgspec.structs.replace(
             target_of(config.url, pool_of(endpoint.id, endpoint.revision), allow_http=True),
@@ -85,14 +87,17 @@ class Preparation:
         now: Millis,
         token: Token | None = None,
         replay: Replay | None = None,
+        rendered: Rendered | None = None,
     ) -> OutboundRequest:
         """The request of the delivery's next attempt, with the access token where the endpoint asks for one, and the replay
-        that the delivery belongs to."""
+        that the delivery belongs to. A template is evaluated elsewhere: what came of it is `rendered`."""
         event = view.event
         number = delivery.attempts + 1
         timestamp = now // 1000
         webhook_id = delivery.id if replay is not None and replay.new_webhook_ids else event.id
-        rendered = self.renderer.render(view)
+        if rendered is None:
+            assert not isinstance(self.renderer, Template), "a template is evaluated before"
+            rendered = self.renderer.render(view)
         headers: HeaderPairs = (
             ("Content-Type", self._content_type or rendered.content_type),
             *rendered.headers,

@@ -131,6 +131,10 @@ class Queue(Protocol):
         the deliveries that became ready by it. The entry (None: the server gave up by itself) is written if any was
         pending."""
 
+    async def give_up(self, number: int, reason: str, now: int) -> list[Claim]:
+        """A delivery that is not in flight is dead without an attempt, if it was pending. Gives the deliveries that became
+        ready by it."""
+
     async def resend(self, original: int, new: NewDelivery, note: Callable[[Fanned], AuditEntry]) -> Fanned | None:
         """A new delivery of the same event to the same endpoint; None when the original is unknown."""
 

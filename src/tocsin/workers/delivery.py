@@ -13,6 +13,7 @@ from typing import Final
 from tocsin.authorizing.oauth2 import Token
 from tocsin.authorizing.tokens import Tokens
 from tocsin.errors import StorageFull, StoreUnavailable
+from tocsin.formats import Rendered, Unrendered
 from tocsin.model.attempt import Settlement
 from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, Delivery
@@ -25,12 +26,13 @@ from tocsin.pipeline.fanout import Fan
 from tocsin.pipeline.prepare import Preparation
 from tocsin.pipeline.send import not_sent, send
 from tocsin.pipeline.settle import Settle
-from tocsin.ports import Fanned, Holder, Queue, Sender
+from tocsin.ports import Fanned, Holder, Queue, Sender, Templates
 from tocsin.rules.outcome import settlement_of
 from tocsin.telemetry import Metrics, log
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.lanes import LIVE, Lane, Outlet
 from tocsin.workers.ready import RETRY_MS, Ready
+from tocsin.workers.rendering import Rendering
 from tocsin.workers.standings import Standings
 
 SLOTS: Final = 512
@@ -45,13 +47,14 @@ _TICK_SECONDS: Final = 1.0
 class DeliveryWorker:
     """Delivers to every endpoint of this process."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (one of each part that it drives)
         self,
         *,
         queue: Queue,
         holder: Holder,
         sender: Sender,
         tokens: Tokens,
+        templates: Templates,
         endpoints: Endpoints,
         mint: IdMint,
         now_ms: Callable[[], Millis],
@@ -70,6 +73,7 @@ class DeliveryWorker:
         self._metrics = metrics
         self._standings = standings
         self._ready = Ready(queue, holder, endpoints, now_ms, self._open_slot)
+        self._rendering = Rendering(templates, endpoints, self._ready, now_ms)
         self._settle = Settle(queue, holder, self._settled)
         self._slots: set[asyncio.Task[None]] = set()
         self._out: set[int] = set()
@@ -163,6 +167,7 @@ class DeliveryWorker:
         self._ready.lane(endpoint)
         lanes = self._ready.lanes(endpoint)
         is_out = delivery in self._out
+        self._rendering.withdraw(delivery)
         for lane in () if is_out else lanes:
             lane.withheld.add(delivery)
             lane.put_back(lambda number: number == delivery)
@@ -244,6 +249,12 @@ class DeliveryWorker:
         delivery = claim.delivery
         started_at = self._now_ms()
         self._out.add(delivery.number)
+        rendered: Rendered | Unrendered | None = None
+        if preparation.template is not None:
+            rendered = await self._rendering.rendered(lane, preparation, delivery.number, view)
+        if isinstance(rendered, Unrendered):
+            await self._give_back(lane, preparation, claim, rendered)
+            return
         source = preparation.token_source
         granted = None if source is None else await self._tokens.token(source)
         token, failure = (None, granted) if isinstance(granted, TransportFailure) else (granted, None)
@@ -251,10 +262,10 @@ class DeliveryWorker:
         if lane.outlet.pace is not None and now > started_at:
             await self._ready.turn_again(lane.outlet.pace)
             now = self._now_ms()
-        request = self._prepared(preparation, delivery, view, now, token, self._replays.get(lane.lane))
-        if isinstance(request, str):
-            self._out.discard(delivery.number)
-            await self._give_back(lane, claim, request)
+        replay = self._replays.get(lane.lane)
+        request = self._prepared(preparation, delivery, view, now, token=token, replay=replay, rendered=rendered)
+        if isinstance(request, Unrendered):
+            await self._give_back(lane, preparation, claim, request)
             return
         exchange = await send(self._sender, request) if failure is None else not_sent(failure, now - started_at)
         lane.outlet.in_flight -= 1
@@ -283,29 +294,40 @@ class DeliveryWorker:
         delivery: Delivery,
         view: EventView,
         now: Millis,
+        *,
         token: Token | None,
         replay: Replay | None,
-    ) -> OutboundRequest | str:
+        rendered: Rendered | None,
+    ) -> OutboundRequest | Unrendered:
         """The request, or why there is none: the format was changed since fan-out, or the event cannot be rendered."""
         try:
             if preparation.renderer.expresses(view):
-                return preparation.request(delivery, view, now, token, replay)
+                return preparation.request(delivery, view, now, token, replay, rendered)
         except Exception as error:  # noqa: BLE001  # one event must neither hang nor stop the others
             log.error("prepare.fault", delivery=delivery.id, exc_info=error)
-            return "the request could not be prepared"
-        return "the endpoint's format cannot express the event"
+            return Unrendered(cause="nothing", reason="the request could not be prepared")
+        return Unrendered(cause="nothing", reason="the endpoint's format cannot express the event")
 
-    async def _give_back(self, lane: Lane, claim: Claim, reason: str) -> None:
-        """There is nothing to send."""
+    async def _give_back(self, lane: Lane, preparation: Preparation, claim: Claim, why: Unrendered) -> None:
+        """There is nothing to send: the delivery is cancelled, or dead if that is a failure; or it is tried later."""
         number = claim.delivery.number
+        self._out.discard(number)
         self._unsettled -= 1
         lane.outlet.in_flight -= 1
         try:
-            await self.cancel(lane.endpoint, number, reason)
+            if why.is_failure:
+                self._ready.take(await self._queue.give_up(number, why.reason, self._now_ms()))
+                self._standings.gave_up(preparation.endpoint, claim, "the template failed")
+            elif why.cause == "busy":
+                lane.spill()
+                self._ready.wake_at(lane, self._now_ms() + RETRY_MS)
+            else:
+                await self.cancel(lane.endpoint, number, why.reason)
         except (StoreUnavailable, StorageFull) as error:
             log.error("cancel.waits", problem=error.slug)
             self._ready.wake_at(lane, self._now_ms() + RETRY_MS)
         lane.settled(number, self._keys.pop(number, ()))
+        self._ready.list_all(lane.outlet)
 
     def _settled(self, settlements: Sequence[Settlement], ready: Sequence[Claim]) -> None:
         for settlement in settlements:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from tocsin.formats import Renderer
+from tocsin.formats import Expressing
 from tocsin.model.endpoint import Endpoint, Standing
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.pipeline.prepare import Preparation
@@ -26,7 +26,7 @@ class Endpoints:
         self.revision = 0
         self.interests = Interests.of(())
         self.prepared: dict[int, Preparation] = {}
-        self.renderers: dict[int, Renderer] = {}
+        self.renderers: dict[int, Expressing] = {}
         self.standings: dict[int, Standing] = {}
         self.changed: Callable[[int, Preparation | None], None] = lambda _, __: None
 

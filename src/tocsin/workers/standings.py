@@ -48,8 +48,8 @@ class Standings:
     def follow(self, outlet: Outlet, endpoint: Endpoint, claim: Claim, settled: Settled) -> None:
         """What an exchange means for the endpoint: its standing, and how many requests may be out."""
         is_told = claim.event.subject_type not in OPERATIONAL_SUBJECT_TYPES
-        if is_told and settled.settlement.step_taken is Step.GIVE_UP:
-            self._notices.died(endpoint, Died(delivery_id=claim.delivery.id, reason=settled.settlement.reason))
+        if settled.settlement.step_taken is Step.GIVE_UP:
+            self.gave_up(endpoint, claim, settled.settlement.reason)
         now, attempt = self._now_ms(), settled.settlement.attempt
         if attempt.outcome == "delivered":
             outlet.allowance.succeeded(attempt.timings.total)
@@ -71,6 +71,11 @@ class Standings:
             self._tell(endpoint, before, after)
         if after.stopped and not before.stopped:
             self._in_background(self._stop_sending(outlet.endpoint))
+
+    def gave_up(self, endpoint: Endpoint, claim: Claim, reason: str | None) -> None:
+        """A delivery is dead."""
+        if claim.event.subject_type not in OPERATIONAL_SUBJECT_TYPES:
+            self._notices.died(endpoint, Died(delivery_id=claim.delivery.id, reason=reason))
 
     def _tell(self, endpoint: Endpoint, before: Standing, after: Standing) -> None:
         """Operational events about what an attempt changed."""

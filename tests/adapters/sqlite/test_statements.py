@@ -41,6 +41,7 @@ WITHOUT_TENANT = {
     "event_of_delivery": "the delivery was read with its tenant in the same request",
     "events_after": OWN_LOOPS,
     "fanned_position": OWN_LOOPS,
+    "give_up": OWN_LOOPS,
     "head": OWN_LOOPS,
     "in_lines": OWN_LOOPS,
     "line_head": OWN_LOOPS,

@@ -167,11 +167,17 @@ class SqliteQueue:
         def transaction(connection: apsw.Connection) -> list[Claim]:
             if not numbers:
                 return []
-            rows = connection.execute(statement("cancel"), (reason, now, listed(numbers))).fetchall()
-            cancelled = [number for (number,) in cast("list[tuple[int]]", rows)]
+            cancelled = connection.execute(statement("cancel"), (reason, now, listed(numbers))).fetchall()
             if cancelled and entry is not None:
                 write_entry(connection, entry)
-            return claims_of(connection, leave_lines(connection, [n for n in cancelled if n not in in_flight]))
+            return claims_of(connection, leave_lines(connection, [n for n in numbers if n not in in_flight]))
+
+        return await self._writer.run(Rank.REST, transaction)
+
+    async def give_up(self, number: int, reason: str, now: Millis) -> list[Claim]:
+        def transaction(connection: apsw.Connection) -> list[Claim]:
+            write(connection, "give_up", (reason, now, number))
+            return claims_of(connection, leave_lines(connection, [number]))
 
         return await self._writer.run(Rank.REST, transaction)
 

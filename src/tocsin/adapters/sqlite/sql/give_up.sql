@@ -1,0 +1,1 @@
+UPDATE delivery SET state = 'dead', reason = ?, settled_at = ? WHERE state = 'pending' AND number = ?
