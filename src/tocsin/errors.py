@@ -6,9 +6,13 @@ failures travel as values of these classes (a refused report in an array); misus
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import msgspec
+
+MAX_TEXT: Final = 500
+MAX_ERRORS: Final = 100
+"""A problem may quote what was sent: this long a text, and this many bad fields, are shown of it."""
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -16,6 +20,10 @@ class FieldError(msgspec.Struct, frozen=True):
 
     pointer: str
     detail: str
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."
 
 
 class TocsinError(Exception):
@@ -35,9 +43,9 @@ class TocsinError(Exception):
         """The members of the problem document, extensions last."""
         document: dict[str, object] = {"type": f"/problems/{self.slug}", "title": self.title, "status": self.status}
         if self.detail:
-            document["detail"] = self.detail
+            document["detail"] = _cut(self.detail)
         if self.errors:
-            document["errors"] = list(self.errors)
+            document["errors"] = [FieldError(_cut(e.pointer), _cut(e.detail)) for e in self.errors[:MAX_ERRORS]]
         return document | self.members
 
     def under(self, prefix: str) -> TocsinError:
@@ -84,6 +92,12 @@ class MethodNotAllowed(TocsinError):
     slug, status, title = "method-not-allowed", 405, "The method is not allowed here."
 
 
+class RequestTimeout(TocsinError):
+    """The headers were not complete after 10 seconds, or the body after 60."""
+
+    slug, status, title = "request-timeout", 408, "The request took too long to arrive."
+
+
 class Conflict(TocsinError):
     """The request is right in itself but does not fit the present state of what it names."""
 
@@ -114,8 +128,14 @@ class TooLarge(TocsinError):
     slug, status, title = "too-large", 413, "The request is too large."
 
 
+class AddressTooLong(TocsinError):
+    """The path and query of the request have more than 16 KiB."""
+
+    slug, status, title = "address-too-long", 414, "The address is too long."
+
+
 class UnsupportedMediaType(TocsinError):
-    """The Content-Type is not one that this address reads."""
+    """The Content-Type is not one that this address reads, or the Content-Encoding is not gzip."""
 
     slug, status, title = "unsupported-media-type", 415, "The content type is not supported."
 
@@ -141,6 +161,18 @@ class Overloaded(TocsinError):
     """More is waiting to be written than may wait. Nothing was accepted; try again after `retry_after_seconds`."""
 
     slug, status, title = "overloaded", 429, "Too much is waiting. Try again shortly."
+
+
+class HeadersTooLarge(TocsinError):
+    """The request has more than 200 headers, or more than 64 KiB of them."""
+
+    slug, status, title = "headers-too-large", 431, "The headers are too large."
+
+
+class TooManyConnections(TocsinError):
+    """As many connections as the server keeps are open. Try again after `retry_after_seconds`."""
+
+    slug, status, title = "too-many-connections", 503, "Too many connections are open."
 
 
 class StoreUnavailable(TocsinError):

@@ -8,14 +8,11 @@ import gc
 import os
 import random
 import signal
-import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
-from types import FrameType
+from collections.abc import Callable
 from typing import Final
 
-import uvicorn
 import uvloop
 
 from tocsin.adapters.crypto.master_keys import GivenMasterKeys, MasterKeysBeside
@@ -27,6 +24,7 @@ from tocsin.adapters.jq.pool import JqTemplates
 from tocsin.adapters.sqlite.store import SqliteStore, prepare_file
 from tocsin.api.app import make_app
 from tocsin.api.services import Services
+from tocsin.api.serving import answer_requests, default_limits, listen
 from tocsin.authorizing.tokens import Tokens
 from tocsin.config import Settings
 from tocsin.errors import Misconfigured, NotFound
@@ -61,8 +59,6 @@ from tocsin.workers.supervisor import Supervisor
 
 PARTITION: Final = 0
 """The embedded store has one partition, and this process holds it."""
-GRACE_SECONDS: Final = 3
-"""How long requests to the API may take to finish when the server stops."""
 SWITCH_SECONDS: Final = 0.0005
 """The interpreter's switch interval: with the default a busy loop starves the writer's thread."""
 
@@ -215,7 +211,10 @@ async def _serve(
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
     try:
-        await _answer(settings, make_app(services), generated, ready, stop)
+        listener, url = listen(settings.host, settings.port)
+        log.info("serving", url=url)
+        ready(Running(url=url, generated_key=generated))
+        await answer_requests(make_app(services), listener, default_limits(), stop)
     finally:
         await supervisor.stop()
         await loops.tokens.close()
@@ -288,48 +287,3 @@ def _master_key_source(settings: Settings) -> MasterKeySource:
     if settings.master_key is not None:
         return GivenMasterKeys(settings.master_key.reveal(), settings.values["master_key"].file)
     return MasterKeysBeside(settings.database)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn in our loop: signals are ours."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        del sig, frame
-
-
-async def _answer(
-    settings: Settings, app: object, generated: str | None, ready: Callable[[Running], None], stop: asyncio.Event
-) -> None:
-    """Answer requests until `stop`; those under way may finish."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-    except OSError as error:
-        raise Misconfigured(f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}.") from error
-    config = uvicorn.Config(
-        app,  # type: ignore[arg-type]  # an ASGI 3 callable; uvicorn's type wants its own spelling of it
-        http="httptools",
-        loop="none",
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    server = _Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    host = f"[{settings.host}]" if family == socket.AF_INET6 else settings.host
-    url = f"http://{host}:{listener.getsockname()[1]}"
-    log.info("serving", url=url)
-    ready(Running(url=url, generated_key=generated))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    server.should_exit = True
-    stopping.cancel()
-    await serving

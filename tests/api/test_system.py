@@ -56,7 +56,7 @@ def test_addresses_and_methods_that_are_not_there(shared_server: Server) -> None
     assert problem_of(shared_server.get("/v1/endpoints/", key=None))[:2] == ("not-found", 404)
     wrong = shared_server.call("PUT", "/v1/endpoints")
     assert problem_of(wrong)[:2] == ("method-not-allowed", 405)
-    assert wrong.headers["allow"] == "GET, POST"
+    assert wrong.headers["allow"] == "GET, HEAD, POST"
     assert shared_server.call("HEAD", "/livez", key=None).status == 200
 
 

@@ -11,62 +11,21 @@ from hashlib import sha256
 from typing import Final, cast
 from urllib.parse import parse_qsl
 
-from tocsin.api.asgi import (
-    Disconnected,
-    Headers,
-    Receive,
-    Scope,
-    Send,
-    check_encoding,
-    check_length,
-    read_body,
-    send_json,
-    send_problem,
-)
+from tocsin.api.asgi import Disconnected, Headers, Receive, Scope, Send, send_json, send_problem
 from tocsin.api.auth import POSTERS, allow, authenticated, tenant_to_write
 from tocsin.api.change_decoding import decode_changes
 from tocsin.api.cloudevents import decode_cloudevents
 from tocsin.api.decoding import decode_data_versions, decode_reports
+from tocsin.api.head import Head, read_content
 from tocsin.api.idempotency import idempotency_key
 from tocsin.api.services import Services
-from tocsin.errors import InvalidRequest, MalformedRequest, TocsinError
+from tocsin.errors import InvalidRequest, TocsinError
 from tocsin.model.submission import Changes, CloudEvents, DataVersions, IdempotencyKey, Reports, Submission
 from tocsin.telemetry import log
 
 LARGE_BYTES: Final = 128 * 1024
 """A body from this size on is decoded beside the event loop, which it would keep busy for more than a millisecond."""
 Body = Reports | Changes | DataVersions | CloudEvents
-
-
-class Head:
-    """What the accept routes look at in a request's headers."""
-
-    __slots__ = ("authorization", "ce", "content_type", "idempotency_key")
-
-    def __init__(self, headers: Headers) -> None:
-        """Raises TooLarge, UnsupportedMediaType, MalformedRequest."""
-        self.authorization: bytes | None = None
-        self.idempotency_key: bytes | None = None
-        self.content_type = ""
-        self.ce: dict[str, str] = {}
-        for name, value in headers:
-            if name == b"authorization":
-                self.authorization = value
-            elif name == b"content-length":
-                check_length(value)
-            elif name == b"content-type":
-                self.content_type = value.decode("latin-1").strip()
-            elif name == b"content-encoding":
-                check_encoding(value)
-            elif name == b"idempotency-key":
-                if self.idempotency_key is not None:
-                    raise MalformedRequest("There is more than one Idempotency-Key.")
-                self.idempotency_key = value
-            elif name[:3] == b"ce-":
-                attribute = name[3:].decode("latin-1")
-                if attribute in self.ce:
-                    raise InvalidRequest.at(f"ce-{attribute}", "The attribute is there twice.")
-                self.ce[attribute] = value.decode("latin-1")
 
 
 Decode = Callable[[bytes, Head], tuple[str | None, Body]]
@@ -117,7 +76,7 @@ async def _answer(services: Services, decode: Decode, scope: Scope, receive: Rec
     allow(caller, POSTERS)
     query = cast("bytes", scope["query_string"])
     in_query = _tenant_in(query) if query else None
-    raw = await read_body(receive)
+    raw = await read_content(receive, head)
     in_body, body = decode(raw, head) if len(raw) < LARGE_BYTES else await asyncio.to_thread(decode, raw, head)
     tenant = tenant_to_write(caller, in_body, in_query)
     idempotency = None
@@ -125,7 +84,7 @@ async def _answer(services: Services, decode: Decode, scope: Scope, receive: Rec
         idempotency = IdempotencyKey(
             route=f"POST {scope['path']}",
             key=idempotency_key(head.idempotency_key),
-            body_hash=sha256(raw).digest(),
+            body_hash=await body_hash(raw),
         )
     if isinstance(body, CloudEvents) and not body.items:
         return 202, b'{"results":[]}'
@@ -137,6 +96,12 @@ async def _answer(services: Services, decode: Decode, scope: Scope, receive: Rec
     if accepted.verdict.problem is not None:
         raise accepted.verdict.problem
     return accepted.verdict.status, accepted.verdict.body
+
+
+async def body_hash(content: bytes) -> bytes:
+    """By what a repeated Idempotency-Key recognises the same body: its content, as two compressions of it may differ."""
+    digest = sha256(content) if len(content) < LARGE_BYTES else await asyncio.to_thread(sha256, content)
+    return digest.digest()
 
 
 def _tenant_in(query: bytes) -> str | None:

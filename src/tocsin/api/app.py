@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable
 from typing import Final, cast
 from urllib.parse import quote
 
-from tocsin.api.accepting import ACCEPT_ROUTES, Head, accept_request
-from tocsin.api.asgi import Disconnected, Headers, Receive, Scope, Send, read_body, send_bytes, send_problem
+from tocsin.api.accepting import ACCEPT_ROUTES, accept_request
+from tocsin.api.asgi import Disconnected, Headers, Receive, Scope, Send, send_bytes, send_problem
 from tocsin.api.audit_routes import AUDIT_ROUTES
 from tocsin.api.delivery_routes import DELIVERY_ROUTES
 from tocsin.api.endpoint_routes import ENDPOINT_ROUTES
 from tocsin.api.event_routes import EVENT_ROUTES
+from tocsin.api.head import Head, read_content
 from tocsin.api.job_routes import JOB_ROUTES
 from tocsin.api.key_routes import KEY_ROUTES
 from tocsin.api.master_key_routes import MASTER_KEY_ROUTES
@@ -76,19 +77,19 @@ async def answer_request(services: Services, router: Router, scope: Scope, recei
         log.error("request.fault", path=scope["path"], exc_info=fault)
         await send_problem(send, TocsinError())
     else:
-        headers = [(b"cache-control", b"no-store"), *reply.headers]
-        if reply.body:
-            headers.append((b"content-type", reply.content_type.encode()))
-        await send_bytes(send, reply.status, headers, reply.body)
+        headers = [(b"content-type", reply.content_type.encode())] if reply.body else []
+        await send_bytes(send, reply.status, headers, reply.body, reply.policy)
 
 
 async def _reply(services: Services, router: Router, scope: Scope, receive: Receive) -> Reply:
     path = cast("str", scope["path"])
     raw_path = scope.get("raw_path")
     found = router.find(raw_path.decode("latin-1") if isinstance(raw_path, bytes) else quote(path))
-    allowed = set(found.routes) if found else set[str]()
+    allowed: set[str] = set(found.routes) if found else set()
     if path in ACCEPT_ROUTES:
         allowed.add("POST")
+    if "GET" in allowed:
+        allowed.add("HEAD")
     if not allowed:
         raise NotFound("There is no such address.")
     method = cast("str", scope["method"])
@@ -103,6 +104,6 @@ async def _reply(services: Services, router: Router, scope: Scope, receive: Rece
         query=cast("bytes", scope["query_string"]),
         idempotency_key=head.idempotency_key,
         parts=found.parts,
-        body=b"" if route.method == "GET" else await read_body(receive),
+        body=b"" if route.method == "GET" else await read_content(receive, head),
     )
     return await answer(route, services, asked)

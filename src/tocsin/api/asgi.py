@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from tocsin.errors import MalformedRequest, TocsinError, TooLarge, UnsupportedMediaType
+from tocsin.errors import TocsinError, TooLarge
 
 Scope = MutableMapping[str, object]
 Message = MutableMapping[str, object]
@@ -18,6 +18,15 @@ Headers = Iterable[tuple[bytes, bytes]]
 MAX_BODY_BYTES: Final = 10 * 1024 * 1024
 DISCARDED_BYTES: Final = 4 * MAX_BODY_BYTES
 """Up to here a body that is too large is still read before it is refused."""
+
+NOTHING_LOADED: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+SECURITY_HEADERS: Final = (
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
+"""What every answer tells a browser. Strict-Transport-Security is for whoever ends TLS to say."""
 
 _JSON = (b"content-type", b"application/json")
 _PROBLEM = (b"content-type", b"application/problem+json")
@@ -66,20 +75,6 @@ def too_many_bytes() -> TooLarge:
     return TooLarge(f"The body is larger than {MAX_BODY_BYTES} bytes.")
 
 
-def check_length(value: bytes) -> None:
-    """Judges a Content-Length before anything is read. Raises TooLarge, MalformedRequest."""
-    if not value.isdigit():
-        raise MalformedRequest("Content-Length is not a number.")
-    if len(value) > 12 or int(value) > DISCARDED_BYTES:
-        raise too_many_bytes()
-
-
-def check_encoding(value: bytes) -> None:
-    """Compressed bodies are not read here. Raises UnsupportedMediaType."""
-    if value.lower() not in {b"", b"identity"}:
-        raise UnsupportedMediaType("Send the body without Content-Encoding.")
-
-
 def problem_headers(problem: TocsinError) -> list[tuple[bytes, bytes]]:
     """The headers that belong to a problem, beside its length."""
     headers = [_PROBLEM]
@@ -103,8 +98,16 @@ async def send_json(send: Send, status: int, body: bytes) -> None:
     await send_bytes(send, status, [_JSON], body)
 
 
-async def send_bytes(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    """Answer with bytes; their length is added to the headers."""
-    length = (b"content-length", b"%d" % len(body))
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+async def send_bytes(
+    send: Send,
+    status: int,
+    headers: list[tuple[bytes, bytes]],
+    body: bytes,
+    policy: tuple[bytes, bytes] = NOTHING_LOADED,
+) -> None:
+    """Answer with bytes. Their length, the policy for browsers and the other security headers are added to the headers."""
+    headers = [*headers, policy, *SECURITY_HEADERS]
+    if status != 204:
+        headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from tocsin.api.asgi import NOTHING_LOADED
 from tocsin.api.auth import allow, authenticated, tenant_to_read, tenant_to_write
 from tocsin.api.decoding import decoded
 from tocsin.api.idempotency import idempotency_key
@@ -29,12 +30,12 @@ _decode_object: Final = msgspec.json.Decoder(dict[str, object]).decode
 
 
 class Reply(Noun, frozen=True, kw_only=True):
-    """An answer to be sent."""
+    """An answer to be sent; `policy` is its Content-Security-Policy."""
 
     status: int = 200
     body: bytes = b""
     content_type: str = JSON
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    policy: tuple[bytes, bytes] = NOTHING_LOADED
 
 
 class Parameter(Noun, frozen=True, kw_only=True):

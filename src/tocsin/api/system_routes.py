@@ -10,7 +10,7 @@ import msgspec
 
 from tocsin import __version__
 from tocsin.api.auth import READERS
-from tocsin.api.docs_page import CONTENT_SECURITY_POLICY, docs_page
+from tocsin.api.docs_page import DOCS_POLICY, docs_page
 from tocsin.api.paging import TENANT
 from tocsin.api.routing import Reply, Request, Route
 from tocsin.api.shapes import StatsShown
@@ -156,7 +156,7 @@ def documentation_routes(document: Mapping[str, object]) -> Iterator[Route]:
 
     async def docs(request: Request) -> Reply:
         del request
-        return Reply(body=as_page, content_type=HTML, headers=((b"content-security-policy", CONTENT_SECURITY_POLICY),))
+        return Reply(body=as_page, content_type=HTML, policy=(b"content-security-policy", DOCS_POLICY))
 
     yield Route(method="GET", path="/openapi.json", name="openapi", summary="", answer=openapi_json, roles=None)
     yield Route(method="GET", path="/docs", name="docs", summary="", answer=docs, roles=None)

@@ -1,0 +1,288 @@
+"""One connection of a client: how long it may take, how much it may send, and bytes that can be read in only one way.
+
+httptools refuses what is not HTTP, both lengths at once, and bare line ends. What it lets pass and uvicorn ignores is here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Final
+
+import httptools
+import msgspec
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from tocsin.api.asgi import NOTHING_LOADED, SECURITY_HEADERS, problem_headers
+from tocsin.errors import (
+    AddressTooLong,
+    HeadersTooLarge,
+    MalformedRequest,
+    RequestTimeout,
+    TocsinError,
+    TooManyConnections,
+)
+from tocsin.model.noun import Noun
+
+LINGER_SECONDS: Final = 2
+"""How long the rest of a refused request is still read: a client that is sending would otherwise not see the answer."""
+RETRY_SECONDS: Final = 5
+
+
+class Limits(Noun, frozen=True, kw_only=True):
+    """What clients may ask of the server.
+
+    `head_seconds` is from the first byte to the end of the headers, and from the connection to its first byte; `body_seconds`
+    for the whole body; `stalled_seconds` for a client that does not read its answer.
+    """
+
+    connections: int
+    head_seconds: float = 10
+    body_seconds: float = 60
+    idle_seconds: int = 75
+    stalled_seconds: float = 60
+    address_bytes: int = 16 * 1024
+    head_bytes: int = 64 * 1024
+    header_count: int = 200
+
+
+class _Stage(Enum):
+    """What the next byte of the client is part of."""
+
+    BETWEEN = auto()
+    HEAD = auto()
+    BODY = auto()
+
+
+class Connection(HttpToolsProtocol):
+    """A connection held to limits. Requests are not pipelined: one that comes before the answer to the one before it is
+    dropped with the connection, after that answer (RFC 9112 section 9.3.2 has the client send it again)."""
+
+    limits: Limits
+    """Set in the class that `connection_class` makes."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, object],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._stage = _Stage.BETWEEN
+        self._is_over = False
+        self._refused_for: TocsinError | None = None
+        self._hosts = 0
+        self._head_bytes = 0
+        self._segment_bytes = 0
+        self._without_offer = b""
+        self._deadline: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        super().connection_made(transport)
+        if len(self.connections) <= self.limits.connections:
+            self._arm(self.limits.head_seconds, self._late)
+            return
+        problem = TooManyConnections(retry_after_seconds=RETRY_SECONDS)
+        self._is_over = True
+        transport.write(self._answer(problem))
+        transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        self.resume_writing()
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_over:
+            return
+        self._unset_keepalive_if_required()
+        self._segment_bytes = len(data)
+        try:
+            self._feed(data)
+        except httptools.HttpParserCallbackError:
+            self._refuse(self._refused_for or MalformedRequest("The request is not HTTP/1.1."))
+        except httptools.HttpParserError as error:
+            self._refuse(MalformedRequest(f"The request is not HTTP/1.1: {error}."))
+        else:
+            self._mind_the_time()
+
+    def _feed(self, data: bytes) -> None:
+        """Another protocol (Java's client offers h2c with every request) is not taken up. httptools would do so, and lose the
+        body: it gets the head again, without the offer."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.feed_data(self._without_offer + data[upgrade.args[0] :])
+
+    def _mind_the_time(self) -> None:
+        """Start the clock of whatever the client has not finished sending; most requests come in one piece and need none."""
+        if self._stage is _Stage.BETWEEN:
+            if self._is_answered() and not self.transport.is_closing():
+                self._unset_keepalive_if_required()
+                idle = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+                self.timeout_keep_alive_task = idle
+            return
+        if self._stage is _Stage.HEAD:
+            self._head_bytes += self._segment_bytes
+            if self._head_bytes > self.limits.head_bytes:
+                self._refuse(HeadersTooLarge(f"The head of a request has at most {self.limits.head_bytes} bytes."))
+                return
+        if self._deadline is None:
+            is_head = self._stage is _Stage.HEAD
+            self._arm(self.limits.head_seconds if is_head else self.limits.body_seconds, self._late)
+
+    def _is_answered(self) -> bool:
+        """Whether no request waits for its answer."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or cycle.response_complete
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        if not self._is_answered():
+            self.cycle.keep_alive = False
+            self._is_over = True
+            raise MalformedRequest
+        self._stage = _Stage.HEAD
+        self._hosts = 0
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._stage is not _Stage.HEAD:
+            return  # A trailer: it comes when the headers were judged already.
+        name = name.lower()
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+            self._stop(MalformedRequest("The only Transfer-Encoding that is read is chunked."))
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self._judge_head()
+        if self.parser.should_upgrade():
+            kept = b"".join(b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade")
+            version = self.parser.get_http_version().encode()
+            self._without_offer = b"%b %b HTTP/%b\r\n%b\r\n" % (self.parser.get_method(), self.url, version, kept)
+            return
+        self._disarm()
+        super().on_headers_complete()
+        self._stage = _Stage.BODY
+
+    def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
+        self._stage = _Stage.BETWEEN
+        self._disarm()
+        super().on_message_complete()
+
+    def _judge_head(self) -> None:
+        limits = self.limits
+        version = self.parser.get_http_version()
+        if version not in {"1.0", "1.1"} or self.parser.get_method() == b"CONNECT":
+            self._stop(MalformedRequest("The request is not HTTP/1.1."))
+        if len(self.url) > limits.address_bytes:
+            self._stop(AddressTooLong(f"An address has at most {limits.address_bytes} bytes."))
+        if len(self.headers) > limits.header_count:
+            self._stop(HeadersTooLarge(f"A request has at most {limits.header_count} headers."))
+        if self._head_bytes + self._segment_bytes > limits.head_bytes:
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if size > limits.head_bytes:
+                self._stop(HeadersTooLarge(f"The head of a request has at most {limits.head_bytes} bytes."))
+        if self._hosts > 1 or (self._hosts == 0 and version == "1.1"):
+            self._stop(MalformedRequest("A request has exactly one Host."))
+        if version == "1.0" and any(name == b"transfer-encoding" for name, _ in self.headers):
+            self._stop(MalformedRequest("HTTP/1.0 has no Transfer-Encoding."))
+
+    def _stop(self, problem: TocsinError) -> None:
+        """Out of the parser, which reads nothing further."""
+        self._refused_for = problem
+        raise problem
+
+    # Ends.
+
+    def _late(self) -> None:
+        self._deadline = None
+        if self._stage is _Stage.BETWEEN:
+            self._close()
+        else:
+            self._refuse(RequestTimeout("The request did not arrive in time."))
+
+    def _refuse(self, problem: TocsinError) -> None:
+        """Answer with the problem unless the request has an answer already, and end the connection."""
+        if self._is_over:
+            return
+        self._is_over = True
+        self._disarm()
+        if self._stage is _Stage.BODY:
+            if self.cycle.response_started:
+                self.cycle.keep_alive = False
+                if self.cycle.response_complete:
+                    self._close()
+                return
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.write(self._answer(problem))
+        self.transport.write_eof()
+        self._arm(LINGER_SECONDS, self.transport.abort)
+
+    def _answer(self, problem: TocsinError) -> bytes:
+        body = msgspec.json.encode(problem.problem())
+        headers = [
+            *self.server_state.default_headers,
+            *problem_headers(problem),
+            NOTHING_LOADED,
+            *SECURITY_HEADERS,
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+        ]
+        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+        return STATUS_LINE[problem.status] + lines + b"\r\n" + body
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._close()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        """Close when everything is sent, and after a while even when the client does not take it."""
+        self.transport.close()
+        if self.transport.get_write_buffer_size() > 0:
+            self._arm(self.limits.stalled_seconds, self.transport.abort)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._stalled is None:
+            self._stalled = self.loop.call_later(self.limits.stalled_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def _arm(self, seconds: float, end: Callable[[], None]) -> None:
+        self._disarm()
+        self._deadline = self.loop.call_later(seconds, end)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+def connection_class(limits: Limits) -> type[Connection]:
+    """The class of a server's connections, for uvicorn, which makes them itself."""
+    return type("LimitedConnection", (Connection,), {"limits": limits})
