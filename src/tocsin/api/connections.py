@@ -170,6 +170,8 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._judge_head()
         if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                self._stop(MalformedRequest("This is not a proxy."))
             kept = b"".join(b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade")
             version = self.parser.get_http_version().encode()
             self._without_offer = b"%b %b HTTP/%b\r\n%b\r\n" % (self.parser.get_method(), self.url, version, kept)
@@ -179,8 +181,8 @@ class Connection(HttpToolsProtocol):
         self._stage = _Stage.BODY
 
     def on_message_complete(self) -> None:
-        if self.parser.should_upgrade():
-            return
+        if self._stage is _Stage.HEAD:
+            return  # The head is read again, without an offer.
         self._stage = _Stage.BETWEEN
         self._disarm()
         super().on_message_complete()
@@ -188,7 +190,7 @@ class Connection(HttpToolsProtocol):
     def _judge_head(self) -> None:
         limits = self.limits
         version = self.parser.get_http_version()
-        if version not in {"1.0", "1.1"} or self.parser.get_method() == b"CONNECT":
+        if version not in {"1.0", "1.1"}:
             self._stop(MalformedRequest("The request is not HTTP/1.1."))
         if len(self.url) > limits.address_bytes:
             self._stop(AddressTooLong(f"An address has at most {limits.address_bytes} bytes."))
@@ -198,7 +200,7 @@ class Connection(HttpToolsProtocol):
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > limits.head_bytes:
                 self._stop(HeadersTooLarge(f"The head of a request has at most {limits.head_bytes} bytes."))
-        if self._hosts > 1 or (self._hosts == 0 and version == "1.1"):
+        if self._hosts != 1 and (self._hosts > 1 or version == "1.1"):
             self._stop(MalformedRequest("A request has exactly one Host."))
         if version == "1.0" and any(name == b"transfer-encoding" for name, _ in self.headers):
             self._stop(MalformedRequest("HTTP/1.0 has no Transfer-Encoding."))
