@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
+import socket
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from tocsin.errors import Misconfigured
 from tocsin.model.noun import Noun
 from tocsin.model.secret import Secret
 
 T = TypeVar("T")
+_PUBLIC_URL: Final = re.compile(
+    r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[1-9][0-9]{0,4})?(?:/[A-Za-z0-9/._~%-]*)?", re.ASCII
+)
 Origin = Literal["default", "file", "environment", "flag"]
 
 
@@ -66,6 +72,12 @@ SETTINGS: Final = (
         meaning="Operator key to create at first start (visible ASCII, 16 characters or more); else one is made and printed.",
         is_secret=True,
     ),
+    Setting(
+        name="public_url",
+        default="",
+        meaning="Where this API is reached from outside, like https://hooks.example.com. Its host is the name under which "
+        "receivers are asked for consent (else the machine's), and there they may give it later.",
+    ),
     Setting(name="log_level", default="info", meaning="`debug`, `info`, `warning` or `error`."),
 )
 NOT_YET: Final = ("TOCSIN_NATS",)
@@ -95,6 +107,7 @@ class Settings(Noun, frozen=True, kw_only=True):
     allow_http: bool
     proxy: Secret | None
     bootstrap_key: Secret | None
+    public_url: str | None
     log_level: str
     values: dict[str, Value]
 
@@ -122,9 +135,16 @@ def load_settings(
         allow_http=_checked(values, "allow_http", _boolean),
         proxy=Secret(values["proxy"].text) if values["proxy"].text else None,
         bootstrap_key=_checked(values, "bootstrap_key", _bootstrap_key),
+        public_url=_checked(values, "public_url", _public_url),
         log_level=_checked(values, "log_level", _log_level),
         values=values,
     )
+
+
+def origin_of(settings: Settings) -> str:
+    """The name under which receivers know this system: its public host, else that of the machine."""
+    public = urlsplit(settings.public_url or "").hostname
+    return public or re.sub("[^a-z0-9.-]", "-", socket.gethostname().lower()) or "localhost"
 
 
 def _value(
@@ -213,6 +233,12 @@ def _bootstrap_key(text: str) -> Secret | None:
     if len(text) < 16 or not all("!" <= c <= "~" for c in text):
         raise ValueError("must be 16 or more visible ASCII characters")
     return Secret(text)
+
+
+def _public_url(text: str) -> str | None:
+    if text and not _PUBLIC_URL.fullmatch(text):
+        raise ValueError("must be like https://hooks.example.com, without user, query and fragment")
+    return text.rstrip("/") or None
 
 
 def _log_level(text: str) -> str:

@@ -26,7 +26,7 @@ from tocsin.api.app import make_app
 from tocsin.api.services import Services
 from tocsin.api.serving import answer_requests, default_limits, listen
 from tocsin.authorizing.tokens import Tokens
-from tocsin.config import Settings
+from tocsin.config import Settings, origin_of
 from tocsin.errors import Misconfigured, NotFound
 from tocsin.model.audit import SERVER
 from tocsin.model.endpoint import Endpoint
@@ -35,6 +35,7 @@ from tocsin.model.noun import Noun
 from tocsin.model.submission import Accepted, Submission
 from tocsin.operations.answers import IdempotentAnswers
 from tocsin.operations.api_keys import ApiKeys
+from tocsin.operations.consent import Consents
 from tocsin.operations.deliveries import Deliveries
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.endpoints import Endpoints as EndpointOperations
@@ -49,6 +50,7 @@ from tocsin.rules.accepting import Deciding, needs_of
 from tocsin.rules.egress import EgressPolicy, parse_networks
 from tocsin.rules.proxies import operators_proxy
 from tocsin.telemetry import Metrics, log, set_up_logs
+from tocsin.workers.consent import ConsentWorker
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.fanout import FanoutWorker
@@ -139,7 +141,8 @@ async def _serve(
     await keys.load()
     generated = await keys.bootstrap(settings.bootstrap_key.reveal() if settings.bootstrap_key else None)
     await store.directory.finish_removals(now_ms())
-    endpoints = Endpoints(store.directory, store.directory, codec)
+    origin = origin_of(settings)
+    endpoints = Endpoints(store.directory, store.directory, codec, origin=origin)
     await endpoints.load()
 
     async def follow(endpoint: Endpoint) -> None:
@@ -171,10 +174,20 @@ async def _serve(
         mint=mint,
         now_ms=now_ms,
     )
+    consents = Consents(
+        endpoints=endpoints,
+        sender=sender,
+        box=box,
+        origin=origin,
+        public_url=settings.public_url,
+        now_ms=now_ms,
+        on_change=loops.delivery.consent_changed,
+    )
     supervisor = Supervisor(
         accept=loops.accept,
         fanout=loops.fanout,
         delivery=loops.delivery,
+        consent=ConsentWorker(consents, endpoints, now_ms),
         replay=replay,
         notices=loops.notices,
         keys=keys,
@@ -186,6 +199,7 @@ async def _serve(
         keys=keys,
         master_key=master_key,
         endpoints=operations,
+        consents=consents,
         codec=codec,
         deliveries=Deliveries(
             queue=store.queue,
@@ -196,7 +210,7 @@ async def _serve(
             mint=mint,
             now_ms=now_ms,
         ),
-        test_sending=TestEvents(sender, loops.tokens, templates, mint, now_ms),
+        test_sending=TestEvents(sender, loops.tokens, templates, mint, now_ms, origin=origin),
         previews=Previews(store.views, codec, templates, allow_http=settings.allow_http),
         replays=Replays(store.replays, endpoints=operations, follower=replay, mint=mint, now_ms=now_ms),
         views=store.views,

@@ -160,6 +160,11 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
         call("POST", "/v1/endpoints/{endpoint_id}/rotate-secret", {"overlap_seconds": 60}, **one)
         call("GET", "/v1/endpoints/{endpoint_id}", **one)
     call("POST", "/v1/endpoints/{endpoint_id}/rotate-secret", {"secret": "x"}, **one)
+    call("POST", "/v1/endpoints/{endpoint_id}/validate", **one)
+    call("PATCH", "/v1/endpoints/{endpoint_id}", {"validation": "optional"}, **one)
+    call("POST", "/v1/endpoints/{endpoint_id}/validate", **one)
+    for method in ("GET", "POST"):
+        call(method, "/v1/consent/{token}", token="none")
     call("POST", "/v1/endpoints/{endpoint_id}/disable", **one)
     call("POST", "/v1/endpoints/{endpoint_id}/enable", **one)
     call("POST", "/v1/jobs/reports", {"job_id": "k", "job_type": "t", "state": "running"})

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from tocsin.api.accepting import ACCEPT_ROUTES, accept_request
 from tocsin.api.asgi import Disconnected, Headers, Receive, Scope, Send, send_bytes, send_problem
 from tocsin.api.audit_routes import AUDIT_ROUTES
+from tocsin.api.consent_routes import CONSENT_ROUTES
 from tocsin.api.delivery_routes import DELIVERY_ROUTES
 from tocsin.api.endpoint_routes import ENDPOINT_ROUTES
 from tocsin.api.event_routes import EVENT_ROUTES
@@ -28,6 +29,7 @@ from tocsin.telemetry import log
 
 API_ROUTES: Final = (
     *ENDPOINT_ROUTES,
+    *CONSENT_ROUTES,
     *PREVIEW_ROUTES,
     *DELIVERY_ROUTES,
     *REPLAY_ROUTES,
@@ -101,6 +103,7 @@ async def _reply(services: Services, router: Router, scope: Scope, receive: Rece
     asked = Asked(
         caller=caller,
         path=path,
+        headers=cast("Headers", scope["headers"]),
         query=cast("bytes", scope["query_string"]),
         idempotency_key=head.idempotency_key,
         parts=found.parts,

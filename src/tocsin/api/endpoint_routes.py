@@ -16,10 +16,12 @@ from tocsin.errors import Conflict, InvalidRequest, MalformedJson, NotFound
 from tocsin.model.endpoint import Endpoint, EndpointConfig
 from tocsin.model.ids import EndpointId
 from tocsin.model.signing import HmacSigning, HttpMessageSigning, NoSigning, Seconds, StandardWebhooksSigning
+from tocsin.operations.consent import ConsentShown
 from tocsin.operations.endpoint_codec import MAX_SECRET_LENGTH
 from tocsin.operations.endpoints import Changed, without_read_only
 from tocsin.operations.pointers import invalid_field
 from tocsin.ports import EndpointQuery
+from tocsin.rules.consent import must_wait_for
 from tocsin.signing import secret_of
 
 
@@ -39,6 +41,7 @@ class EndpointShown(EndpointConfig, frozen=True, kw_only=True):
     state: Literal["healthy", "failing", "paused", "disabled"]
     state_reason: str | None
     paused_until: str | None
+    consent: ConsentShown | None
 
 
 class NewEndpoint(EndpointConfig, frozen=True, kw_only=True):
@@ -153,6 +156,9 @@ async def _test(request: Request) -> Reply:
         asked = msgspec.convert(request.document(), TestRequest)
     except msgspec.ValidationError as error:
         raise invalid_field(error) from error
+    standing = services.standing(endpoint.number)
+    if standing is not None and standing.consent is not None and must_wait_for(standing.consent):
+        raise Conflict("The receiver has not consented to deliveries; POST .../validate asks it.")
     attempt = await services.test_sending.send(endpoint, asked.event_type)
     return Reply(body=msgspec.json.encode(attempt_shown(attempt)))
 
@@ -251,7 +257,7 @@ ENDPOINT_ROUTES: Final = (
         parameters=(TENANT,),
         takes=TestRequest,
         gives=AttemptShown,
-        problems=(NotFound,),
+        problems=(NotFound, Conflict),
     ),
     Route(
         method="POST",

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from tocsin.api.asgi import NOTHING_LOADED
+from tocsin.api.asgi import NOTHING_LOADED, Headers
 from tocsin.api.auth import allow, authenticated, tenant_to_read, tenant_to_write
 from tocsin.api.decoding import decoded
 from tocsin.api.idempotency import idempotency_key
@@ -55,6 +55,14 @@ class Request(Noun, frozen=True, kw_only=True):
     parts: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes
+    headers: Headers = ()
+
+    def header(self, name: bytes) -> str | None:
+        """A header by its name in lower case. Raises InvalidRequest when it is there twice."""
+        values = [value for key, value in self.headers if key == name]
+        if len(values) > 1:
+            raise InvalidRequest.at(name.decode(), "The header is there twice.")
+        return values[0].decode("latin-1") if values else None
 
     def tenant_read(self) -> str | None:
         """The tenant that is seen; None: all of them."""
@@ -107,6 +115,7 @@ class Asked(Noun, frozen=True, kw_only=True):
     idempotency_key: bytes | None
     parts: Mapping[str, str]
     body: bytes
+    headers: Headers = ()
 
 
 def caller_of(route: Route, services: Services, authorization: bytes | None) -> Caller | None:
@@ -127,6 +136,7 @@ async def answer(route: Route, services: Services, asked: Asked) -> Reply:
         parts=asked.parts,
         query=checked_query(asked.query, route.parameters),
         body=asked.body,
+        headers=asked.headers,
     )
     if asked.idempotency_key is None or route.method != "POST" or caller is None:
         return await route.answer(request)

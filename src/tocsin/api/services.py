@@ -10,6 +10,7 @@ from tocsin.model.noun import Noun
 from tocsin.model.submission import Accepted, Submission
 from tocsin.operations.answers import IdempotentAnswers
 from tocsin.operations.api_keys import ApiKeys
+from tocsin.operations.consent import Consents
 from tocsin.operations.deliveries import Deliveries
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.endpoints import Endpoints
@@ -29,6 +30,7 @@ class Services(Noun, frozen=True, kw_only=True):
     keys: ApiKeys
     master_key: MasterKey
     endpoints: Endpoints
+    consents: Consents
     codec: EndpointCodec
     deliveries: Deliveries
     test_sending: TestEvents

@@ -36,6 +36,8 @@ class SettingFlags:
     """Forward proxy for all outgoing requests; with a password better given in the environment."""
     bootstrap_key: Annotated[str | None, Parameter(group=_SETTINGS)] = None
     """Operator key to create at first start; better given in the environment."""
+    public_url: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """Where this API is reached from outside; its host is the name under which receivers are asked for consent."""
     log_level: Annotated[str | None, Parameter(group=_SETTINGS)] = None
     """`debug`, `info`, `warning` or `error`."""
 
@@ -50,6 +52,7 @@ class SettingFlags:
             "allow_http": allow_http,
             "proxy": self.proxy,
             "bootstrap_key": self.bootstrap_key,
+            "public_url": self.public_url,
             "log_level": self.log_level,
         }
         return load_settings(flags, file=self.config)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from tocsin.model.access import ApiKey, Role
 from tocsin.model.delivery import DeliveryState
 from tocsin.model.endpoint import Endpoint, Standing
@@ -13,6 +15,7 @@ from tocsin.model.ids import Millis
 from tocsin.model.noun import Noun
 from tocsin.model.replay import Only, Replay
 from tocsin.model.times import to_text
+from tocsin.operations.consent import consent_shown
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.ports import DeliveryView
 from tocsin.rules.health import endpoint_state
@@ -92,6 +95,7 @@ def endpoint_shown(
         "state": state,
         "state_reason": reason,
         "paused_until": time_or_none(paused_until),
+        "consent": msgspec.to_builtins(consent_shown(standing.consent)),
         **codec.to_wire(endpoint.config),
     }
 

@@ -27,21 +27,29 @@ NEVER_AGAIN: Final = Retry(schedule_seconds=())
 class TestEvents:
     """Sends sample events with the sender that deliveries use, under the same egress rules."""
 
-    __slots__ = ("_mint", "_now_ms", "_sender", "_templates", "_tokens")
+    __slots__ = ("_mint", "_now_ms", "_origin", "_sender", "_templates", "_tokens")
 
     def __init__(
-        self, sender: Sender, tokens: Tokens, templates: Templates, mint: IdMint, now_ms: Callable[[], int]
+        self,
+        sender: Sender,
+        tokens: Tokens,
+        templates: Templates,
+        mint: IdMint,
+        now_ms: Callable[[], int],
+        *,
+        origin: str,
     ) -> None:
         self._sender = sender
         self._tokens = tokens
         self._templates = templates
         self._mint = mint
         self._now_ms = now_ms
+        self._origin = origin
 
     async def send(self, endpoint: Endpoint, event_type: str | None) -> Attempt:
         """One attempt with a sample of this type; without one, of a type that the format expresses. Raises InvalidRequest when
         there is no such type, or the format cannot express it; a template may give nothing, or fail."""
-        preparation = Preparation(endpoint)
+        preparation = Preparation(endpoint, self._origin)
         started_at = self._now_ms()
         kind = event_type or sample_for(preparation.renderer)
         event = sample_event(kind, tenant=endpoint.tenant, event_id=self._mint.event(), now=started_at)

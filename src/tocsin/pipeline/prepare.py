@@ -47,7 +47,9 @@ class Preparation:
         "token_source",
     )
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, origin: str = "") -> None:
+        """`origin` is the name under which receivers are asked for their consent; each request to one that was asked has it
+        (CloudEvents HTTP 1.1 Web Hooks, section 4.1.2)."""
         config = endpoint.config
         self.endpoint = endpoint
         self.renderer: Renderer | Template = renderer_of(config)
@@ -70,6 +72,7 @@ class Preparation:
             ("Host", self._target.authority),
             ("User-Agent", USER_AGENT),
             ("Accept-Encoding", "identity"),
+            *(() if config.validation == "off" else (("WebHook-Request-Origin", origin),)),
         )
         sensitive = {row.name for row in config.headers if row.sensitive or row.name.lower() == "authorization"}
         masked = tuple((name, MASK if name in sensitive else value) for name, value in own)
@@ -122,6 +125,24 @@ class Preparation:
             shown=shown + headers,
             timeout_seconds=config.timeout_seconds,
             hidden=hidden,
+        )
+
+    def asking(self, headers: HeaderPairs) -> OutboundRequest:
+        """The request that asks the receiver for its consent. It has no credentials: they are not for somebody who may be a
+        stranger; nor any of the endpoint's own headers."""
+        shown: HeaderPairs = (
+            ("Host", self._target.authority),
+            ("User-Agent", USER_AGENT),
+            ("Accept-Encoding", "identity"),
+            *headers,
+        )
+        return OutboundRequest(
+            target=self._target,
+            url=self.endpoint.config.url,
+            head=f"OPTIONS {self._target.path} HTTP/1.1\r\n{_lines(shown)}".encode("latin-1"),
+            body=b"",
+            shown=shown,
+            timeout_seconds=self.endpoint.config.timeout_seconds,
         )
 
 

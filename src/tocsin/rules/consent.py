@@ -74,13 +74,23 @@ def holds_back(consent: Consent) -> bool:
     return consent.state != "granted" if consent.is_required else consent.state == "none"
 
 
+def must_wait_for(consent: Consent) -> bool:
+    """Whether nothing at all may be sent without this consent."""
+    return consent.is_required and consent.state != "granted"
+
+
+def waits_for_consent(consent: Consent) -> str:
+    """Why nothing is sent."""
+    return consent.reason or "The receiver has not been asked for its consent yet."
+
+
 def rates_for(limit: RateLimit | None, consent: Consent | None) -> tuple[RateLimit, ...]:
     """All limits that requests to an endpoint keep: its own, and what its receiver granted."""
     own = () if limit is None else (limit,)
     if consent is None:
         return own
     if consent.state != "granted":
-        return (*own, UNASKED_RATE)
+        return own if consent.is_required else (*own, UNASKED_RATE)
     return own if consent.allowed_rate is None else (*own, RateLimit(requests=consent.allowed_rate, per_seconds=60))
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from tocsin.model.endpoint import CircuitSetting, Standing, Stopped
 from tocsin.model.ids import Millis
 from tocsin.rules.circuit import CLOSED, after_failure
+from tocsin.rules.consent import must_wait_for, waits_for_consent
 from tocsin.rules.outcome import Settled
 
 EndpointState = Literal["healthy", "failing", "paused", "disabled"]
@@ -68,6 +69,8 @@ def endpoint_state(enabled: bool, standing: Standing, now: Millis) -> tuple[Endp
     """The state that people see, and why it is not `healthy`."""
     if not enabled:
         return "disabled", standing.stopped
+    if standing.consent is not None and must_wait_for(standing.consent):
+        return "paused", waits_for_consent(standing.consent)
     if standing.paused_until is not None and standing.paused_until > now:
         return "paused", standing.reason
     if standing.failing_since is not None:

@@ -83,7 +83,7 @@ class DeliveryWorker:
         self._slow_out = 0
         self._slow_waiting: deque[Outlet] = deque()
         self._is_stopping = False
-        endpoints.changed = self.endpoint_changed
+        endpoints.followers.append(self.endpoint_changed)
 
     async def start(self) -> None:
         """Find what was pending when the process began: it comes back from the store."""
@@ -199,6 +199,13 @@ class DeliveryWorker:
         for lane in self._ready.lanes(number):
             if not config.enabled:
                 lane.put_back(lambda _: True)
+            lane.spill()
+            self._ready.list(lane)
+
+    def consent_changed(self, number: int) -> None:
+        """The receiver consented or does not any more, or allows another rate."""
+        self._ready.paced_anew(number)
+        for lane in self._ready.lanes(number):
             lane.spill()
             self._ready.list(lane)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import msgspec
+
 from tocsin.formats import Expressing
+from tocsin.model.consent import Consent
 from tocsin.model.endpoint import Endpoint, Standing
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.pipeline.prepare import Preparation
@@ -15,20 +18,21 @@ from tocsin.telemetry import log
 
 
 class Endpoints:
-    """Endpoints by number, the index of their filters, and how each stands. `changed` hears of each endpoint that is new,
-    changed or removed by a reload, and what it was before."""
+    """Endpoints by number, the index of their filters, and how each stands. `followers` hear of each endpoint that is new,
+    changed or removed by a reload, and what it was before. `origin` is the name under which receivers know this system."""
 
-    def __init__(self, directory: Directory, standings: StandingStore, codec: EndpointCodec) -> None:
+    def __init__(self, directory: Directory, standings: StandingStore, codec: EndpointCodec, *, origin: str) -> None:
         self._directory = directory
         self._standings = standings
         self._codec = codec
+        self._origin = origin
         self._reloading = asyncio.Lock()
         self.revision = 0
         self.interests = Interests.of(())
         self.prepared: dict[int, Preparation] = {}
         self.renderers: dict[int, Expressing] = {}
         self.standings: dict[int, Standing] = {}
-        self.changed: Callable[[int, Preparation | None], None] = lambda _, __: None
+        self.followers: list[Callable[[int, Preparation | None], None]] = []
 
     async def load(self) -> None:
         """At start: everything, and how each endpoint stood."""
@@ -52,12 +56,12 @@ class Endpoints:
             self.interests = self.interests.replacing(tenants, theirs)
             self.revision = revision
         for number, was in before.items():
-            self.changed(number, was)
+            for follower in self.followers:
+                follower(number, was)
 
-    @staticmethod
-    def _prepare(endpoint: Endpoint) -> Preparation | None:
+    def _prepare(self, endpoint: Endpoint) -> Preparation | None:
         try:
-            return Preparation(endpoint)
+            return Preparation(endpoint, self._origin)
         except ValueError as error:
             # Settings are checked before they are stored; these were stored by a version that checked less.
             log.error("endpoint.unusable", endpoint=endpoint.id, problem=str(error))
@@ -65,6 +69,12 @@ class Endpoints:
 
     def standing(self, number: int) -> Standing | None:
         return self.standings.get(number)
+
+    def consent(self, number: int, consent: Consent | None) -> Standing:
+        """Set what the receiver of an endpoint said to deliveries."""
+        present = self.standings.get(number) or Standing(endpoint=number)
+        changed = self.standings[number] = msgspec.structs.replace(present, consent=consent)
+        return changed
 
     async def keep(self, standing: Standing) -> None:
         """Store how an endpoint stands."""

@@ -14,7 +14,7 @@ from tocsin.model.ids import Millis
 from tocsin.pipeline.fanout import Fan
 from tocsin.pipeline.prepare import Preparation
 from tocsin.ports import BEGINNING, Fanned, Holder, Queue
-from tocsin.rules.consent import rates_for
+from tocsin.rules.consent import holds_back, rates_for
 from tocsin.rules.rates import Pace
 from tocsin.telemetry import log
 from tocsin.workers.endpoints import Endpoints
@@ -209,7 +209,8 @@ class Ready:
             self.list_all(outlet)
 
     def is_paused(self, lane: Lane, now: Millis) -> bool:
-        """Disabled, stopped, held, or paused, by the receiver or an open circuit: then the lane wakes when that is over."""
+        """Disabled, stopped, held, without a consent that is needed, or paused, by the receiver or an open circuit: then the
+        lane wakes when that is over."""
         if lane.is_held:
             return True
         preparation = self._endpoints.prepared.get(lane.endpoint)
@@ -218,7 +219,7 @@ class Ready:
         standing = self._endpoints.standings.get(lane.endpoint)
         if standing is None:
             return False
-        if standing.stopped:
+        if standing.stopped or (standing.consent is not None and holds_back(standing.consent)):
             return True
         until = max(standing.paused_until or 0, standing.circuit.probe_at or 0)
         if until <= now:

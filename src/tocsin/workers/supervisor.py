@@ -9,6 +9,7 @@ from typing import Final
 from tocsin.operations.api_keys import ApiKeys
 from tocsin.pipeline.accept import Accept
 from tocsin.telemetry import log
+from tocsin.workers.consent import ConsentWorker
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.fanout import FanoutWorker
 from tocsin.workers.notices import NoticeWorker
@@ -28,6 +29,7 @@ class Supervisor:
         accept: Accept,
         fanout: FanoutWorker,
         delivery: DeliveryWorker,
+        consent: ConsentWorker,
         replay: ReplayWorker,
         notices: NoticeWorker,
         keys: ApiKeys,
@@ -36,6 +38,7 @@ class Supervisor:
         self._accept = accept
         self._fanout = fanout
         self._delivery = delivery
+        self._consent = consent
         self._replay = replay
         self._notices = notices
         self._keys = keys
@@ -44,11 +47,13 @@ class Supervisor:
         self._flushing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
+        self._consent.start()
         await self._replay.start()
         await self._delivery.start()
         self._loops = [
             self._watched(self._fanout.run(), "fanout"),
             self._watched(self._delivery.run(), "delivery"),
+            self._watched(self._consent.run(), "consent"),
             self._watched(self._replay.run(), "replay"),
             self._watched(self._notices.run(), "notices"),
         ]
@@ -68,6 +73,7 @@ class Supervisor:
         await self._accept.idle()
         self._fanout.stop()
         self._replay.stop()
+        await self._consent.stop()
         await self._delivery.stop(DRAIN_SECONDS)
         self._notices.stop()
         ended = await asyncio.gather(*self._loops, return_exceptions=True)

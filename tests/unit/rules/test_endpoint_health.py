@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from tests.unit.rules.test_outcome import NOW, answered, delivery, failed, settled
 
 from tocsin.model.circuit import Circuit
+from tocsin.model.consent import Consent
 from tocsin.model.endpoint import CircuitSetting, Standing
 from tocsin.model.exchange import ErrorKind, Exchange
 from tocsin.rules.health import began_anew, endpoint_state, standing_after
@@ -97,3 +99,16 @@ def test_an_endpoint_that_only_fails_for_too_long_is_stopped() -> None:
 def test_enabling_begins_anew() -> None:
     stopped = after(NEW, answered(500), PAUSE, answered(410))
     assert began_anew(stopped) == NEW
+
+
+def test_a_required_consent_that_is_missing_pauses_and_attempts_do_not_touch_it() -> None:
+    consent = Consent(url="https://receiver.example", origin="tocsin.example", is_required=True, reason="Not yet.")
+    waiting = after(Standing(endpoint=3, consent=consent), answered(500))
+    assert endpoint_state(True, waiting, NOW) == ("paused", "Not yet.")
+    assert endpoint_state(False, waiting, NOW) == ("disabled", None)
+    granted = after(Standing(endpoint=3, consent=replace(consent, state="granted", reason=None)), answered(500), PAUSE)
+    assert endpoint_state(True, granted, NOW + 30_000)[0] == "failing"
+    for standing in (after(granted, answered(200), now=NOW + 30_000), began_anew(granted)):
+        assert standing == Standing(endpoint=3, consent=granted.consent)
+    optional = Standing(endpoint=3, consent=replace(consent, is_required=False))
+    assert endpoint_state(True, optional, NOW) == ("healthy", None)

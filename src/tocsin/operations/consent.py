@@ -1,0 +1,207 @@
+"""Asking receivers for their consent to deliveries, and taking it when they call back."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
+from typing import Final, Literal, Protocol
+
+import msgspec
+
+from tocsin.errors import InvalidRequest, NotFound, StorageFull, StoreUnavailable
+from tocsin.model.consent import Consent
+from tocsin.model.endpoint import Endpoint, Standing
+from tocsin.model.ids import Millis
+from tocsin.model.noun import Noun
+from tocsin.model.times import to_text
+from tocsin.pipeline.prepare import Preparation
+from tocsin.pipeline.send import send
+from tocsin.ports import SecretBox, Sender
+from tocsin.rules.consent import Asking, asked_anew, consent_after, consent_by_callback, consent_for, requested_rate
+from tocsin.telemetry import log
+
+CALLBACK_PATH: Final = "/v1/consent/"
+_CONTEXT: Final = "consent callback"
+_NUMBER_BYTES: Final = 8
+_MAX_TOKEN_LENGTH: Final = 512
+
+
+class ConsentShown(Noun, frozen=True, kw_only=True):
+    """What the receiver said to deliveries from `origin`; rates in requests per minute, null: no limit. `reason` is why there
+    is no consent yet, `asks_again_at` when it is asked by itself."""
+
+    state: Literal["none", "asked", "granted", "refused"]
+    origin: str
+    requested_rate_per_minute: int | None
+    allowed_rate_per_minute: int | None
+    asked_at: str | None
+    granted_at: str | None
+    asks_again_at: str | None
+    reason: str | None
+
+
+class KnownEndpoints(Protocol):
+    """The endpoints as the workers know them, by number."""
+
+    @property
+    def prepared(self) -> Mapping[int, Preparation]: ...
+
+    def standing(self, number: int) -> Standing | None: ...
+
+    def consent(self, number: int, consent: Consent | None) -> Standing:
+        """Set what the receiver of an endpoint said."""
+
+    async def keep(self, standing: Standing) -> None:
+        """Store how an endpoint stands. Raises StoreUnavailable, StorageFull."""
+
+
+class Consents:
+    """One question at a time to each receiver. `public_url` None: no callback is offered. `on_change` hears the number of an
+    endpoint whose consent changed, once that is stored."""
+
+    def __init__(
+        self,
+        *,
+        endpoints: KnownEndpoints,
+        sender: Sender,
+        box: SecretBox,
+        origin: str,
+        public_url: str | None,
+        now_ms: Callable[[], Millis],
+        on_change: Callable[[int], None],
+    ) -> None:
+        self._endpoints = endpoints
+        self._sender = sender
+        self._box = box
+        self._origin = origin
+        self._public_url = public_url
+        self._now_ms = now_ms
+        self._on_change = on_change
+        self._asking: dict[int, asyncio.Task[Consent | None]] = {}
+
+    def follow(self, number: int, *, anew: bool = False) -> Consent | None:
+        """Bring the consent of an endpoint in line with its settings, `anew` because they were changed; None when it needs
+        none. Nothing has to be stored: a restart comes to the same."""
+        preparation, present = self._endpoints.prepared.get(number), self._present(number)
+        if preparation is None:
+            return None
+        consent = consent_for(preparation.endpoint.config, self._origin, present)
+        if consent is not None and anew:
+            consent = asked_anew(consent)
+        if consent != present:
+            self._endpoints.consent(number, consent)
+            self._on_change(number)
+        return consent
+
+    async def ask(self, number: int) -> Consent | None:
+        """Ask the receiver now, or wait for the question that is out. None when the endpoint needs no consent."""
+        task = self._asking.get(number)
+        if task is None:
+            task = self._asking[number] = asyncio.get_running_loop().create_task(self._ask(number))
+            task.add_done_callback(lambda _: self._asking.pop(number, None))
+        return await asyncio.shield(task)
+
+    async def called_back(self, token: str, rate: str | None) -> Consent:
+        """The receiver consents at the address that it was given, `rate` being its WebHook-Allowed-Rate. Raises NotFound when
+        the address was not given to it for its present URL, InvalidRequest."""
+        number, digest = self._opened(token)
+        preparation, present = self._endpoints.prepared.get(number), self._present(number)
+        if (
+            preparation is None
+            or present is None
+            or not hmac.compare_digest(digest, _digest(preparation.endpoint, present))
+        ):
+            raise NotFound
+        consent = consent_by_callback(present, rate, preparation.endpoint.config.rate_limit, self._now_ms())
+        if consent is None:
+            raise InvalidRequest.at(
+                "WebHook-Allowed-Rate", "It must be a positive number of requests per minute, or *."
+            )
+        await self._stand(preparation.endpoint, consent)
+        return consent
+
+    async def close(self) -> None:
+        """End what is under way."""
+        asking = tuple(self._asking.values())
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+    async def _ask(self, number: int) -> Consent | None:
+        preparation, asked = self._endpoints.prepared.get(number), self.follow(number)
+        if preparation is None or asked is None:
+            return None
+        endpoint = preparation.endpoint
+        asking = Asking(
+            origin=asked.origin,
+            rate=requested_rate(endpoint.config.rate_limit),
+            callback=self._callback(endpoint, asked),
+        )
+        exchange = await send(self._sender, preparation.asking(asking.headers()))
+        present = self._present(number)
+        if present is None or (present.url, present.origin) != (asked.url, asked.origin):
+            return present
+        consent = consent_after(present, asking, exchange, self._now_ms())
+        await self._stand(endpoint, consent)
+        return consent
+
+    async def _stand(self, endpoint: Endpoint, consent: Consent) -> None:
+        log.info("consent", endpoint=endpoint.id, state=consent.state, reason=consent.reason)
+        standing = self._endpoints.consent(endpoint.number, consent)
+        try:
+            await self._endpoints.keep(standing)
+        except (StoreUnavailable, StorageFull) as error:
+            log.error("standing.not_kept", problem=error.slug)
+        self._on_change(endpoint.number)
+
+    def _present(self, number: int) -> Consent | None:
+        standing = self._endpoints.standing(number)
+        return None if standing is None else standing.consent
+
+    def _callback(self, endpoint: Endpoint, consent: Consent) -> str | None:
+        """Where the receiver may consent later. The address is a sealed note to ourselves: nobody else can make one, and nothing
+        has to be kept for it."""
+        if self._public_url is None:
+            return None
+        note = endpoint.number.to_bytes(_NUMBER_BYTES, "big") + _digest(endpoint, consent)
+        token = base64.urlsafe_b64encode(self._box.seal(note, _CONTEXT)).decode().rstrip("=")
+        return f"{self._public_url}{CALLBACK_PATH}{token}"
+
+    def _opened(self, token: str) -> tuple[int, bytes]:
+        """Raises NotFound."""
+        try:
+            sealed = base64.b64decode(
+                token[:_MAX_TOKEN_LENGTH] + "=" * (-len(token) % 4), altchars=b"-_", validate=True
+            )
+            note = self._box.open(sealed, _CONTEXT)
+        except (ValueError, binascii.Error):
+            raise NotFound from None
+        return int.from_bytes(note[:_NUMBER_BYTES], "big"), note[_NUMBER_BYTES:]
+
+
+def consent_shown(consent: Consent | None) -> ConsentShown | None:
+    """A consent as people see it."""
+    if consent is None:
+        return None
+    return ConsentShown(
+        state=consent.state,
+        origin=consent.origin,
+        requested_rate_per_minute=consent.requested_rate,
+        allowed_rate_per_minute=consent.allowed_rate,
+        asked_at=_time(consent.asked_at),
+        granted_at=_time(consent.granted_at),
+        asks_again_at=_time(consent.next_at or None),
+        reason=consent.reason,
+    )
+
+
+def _time(millis: Millis | None) -> str | None:
+    return None if millis is None else to_text(millis)
+
+
+def _digest(endpoint: Endpoint, consent: Consent) -> bytes:
+    return hashlib.sha256(msgspec.json.encode((endpoint.id, consent.url, consent.origin))).digest()

@@ -1,0 +1,96 @@
+"""The loop that asks receivers for their consent: at once when an endpoint needs it, and again after growing waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from tocsin.model.ids import Millis
+from tocsin.operations.consent import Consents
+from tocsin.pipeline.prepare import Preparation
+from tocsin.telemetry import log
+from tocsin.workers.endpoints import Endpoints
+
+QUESTIONS: Final = 16
+"""Receivers that are asked at once."""
+_TICK_SECONDS: Final = 1.0
+_AFTER_FAULT_MS: Final = 60_000
+
+
+class ConsentWorker:
+    """Follows every endpoint whose `validation` is not `off`."""
+
+    def __init__(self, consents: Consents, endpoints: Endpoints, now_ms: Callable[[], Millis]) -> None:
+        self._consents = consents
+        self._endpoints = endpoints
+        self._now_ms = now_ms
+        self._due: dict[int, Millis] = {}
+        self._asking: dict[int, asyncio.Task[None]] = {}
+        self._news = asyncio.Event()
+        self._is_stopping = False
+        endpoints.followers.append(self.endpoint_changed)
+
+    def start(self) -> None:
+        """What the store remembers may be of another URL or origin; that is known before anything is sent."""
+        for number in self._endpoints.prepared:
+            self._follow(number)
+
+    def endpoint_changed(self, number: int, before: Preparation | None) -> None:
+        """An endpoint is new, changed or removed: without consent its receiver is asked at once."""
+        del before
+        self._follow(number, anew=True)
+
+    async def run(self) -> None:
+        """Until stopped. It looks at the clock every second at least, so that a step of it is noticed."""
+        while not self._is_stopping:
+            self._news.clear()
+            now = self._now_ms()
+            for number in [number for number, at in self._due.items() if at <= now]:
+                if len(self._asking) < QUESTIONS and number not in self._asking:
+                    del self._due[number]
+                    self._ask(number)
+            later = [at for at in self._due.values() if at > now]
+            wait = min((min(later) - now) / 1000, _TICK_SECONDS) if later else _TICK_SECONDS
+            try:
+                async with asyncio.timeout(wait):
+                    await self._news.wait()
+            except TimeoutError:
+                continue
+
+    async def stop(self) -> None:
+        """Ask nobody any more."""
+        self._is_stopping = True
+        self._news.set()
+        await self._consents.close()
+        for task in tuple(self._asking.values()):
+            task.cancel()
+
+    def _follow(self, number: int, *, anew: bool = False) -> None:
+        """When its receiver is to be asked."""
+        consent = self._consents.follow(number, anew=anew)
+        if consent is None or consent.next_at is None or not self._endpoints.prepared[number].endpoint.config.enabled:
+            self._due.pop(number, None)
+        else:
+            self._due[number] = consent.next_at
+            self._news.set()
+
+    def _ask(self, number: int) -> None:
+        task = self._asking[number] = asyncio.get_running_loop().create_task(self._asked(number), name="consent")
+        task.add_done_callback(lambda _: self._ended(number))
+
+    def _ended(self, number: int) -> None:
+        del self._asking[number]
+        self._news.set()
+
+    async def _asked(self, number: int) -> None:
+        """Somebody else may have asked meanwhile, or the receiver has called back."""
+        consent = self._consents.follow(number)
+        try:
+            if consent is not None and consent.next_at is not None and consent.next_at <= self._now_ms():
+                await self._consents.ask(number)
+        except Exception as error:  # noqa: BLE001  # a fault with one receiver must not end the loop for all
+            log.error("consent.fault", endpoint=number, exc_info=error)
+            self._due[number] = self._now_ms() + _AFTER_FAULT_MS
+        else:
+            self._follow(number)
