@@ -59,6 +59,10 @@ class EndpointFlags:
     """Payload format."""
     format_setting: Annotated[list[str] | None, Parameter(group=_HOW, negative=())] = None
     """key=value of the format, like `mode=binary`, `tenant_code=WFF`, `account_id=7`; may be repeated."""
+    template: Annotated[str | None, Parameter(group=_HOW)] = None
+    """File of a jq program that makes the body: the format `template`."""
+    template_header: Annotated[list[str] | None, Parameter(group=_HOW, negative=())] = None
+    """name=program, a header that a jq program makes; goes with --template; may be repeated."""
     ordering: Annotated[Literal["none", "subject"] | None, Parameter(group=_HOW)] = None
     """`subject`: the events of one subject one after another."""
     retry: Annotated[str | None, Parameter(group=_HOW)] = None
@@ -95,10 +99,9 @@ class EndpointFlags:
         filters = self._filters()
         if filters is not None:
             found["filters"] = filters
-        if self.format is not None or self.format_setting:
-            if self.format is None:
-                raise Usage("--format-setting goes with --format")
-            found["format"] = {"kind": self.format} | settings(self.format_setting, "--format-setting")
+        form = self._format()
+        if form is not None:
+            found["format"] = form
         if self.retry is not None:
             found["retry"] = {"schedule_seconds": _seconds(self.retry)}
         headers = _headers(self.header, sensitive=False) + _headers(self.secret_header, sensitive=True)
@@ -114,6 +117,24 @@ class EndpointFlags:
         }
         found |= {name: value for name, value in plain.items() if value is not None}
         return found | self.access.document(is_visier=self.format == "visier")
+
+    def _format(self) -> dict[str, object] | None:
+        if self.template is not None:
+            if self.format is not None:
+                raise Usage("--template is a format: --format does not go with it")
+            form: dict[str, object] = {"kind": "template", "program": text_file(self.template, "--template")}
+            headers = pairs(self.template_header, "--template-header")
+            if headers:
+                form["headers"] = headers
+        elif self.template_header:
+            raise Usage("--template-header goes with --template")
+        elif self.format is not None:
+            form = {"kind": self.format}
+        elif self.format_setting:
+            raise Usage("--format-setting goes with --format or --template")
+        else:
+            return None
+        return form | settings(self.format_setting, "--format-setting")
 
     def _filters(self) -> list[object] | None:
         condition: dict[str, object] = {

@@ -51,7 +51,8 @@ def formats_page() -> str:
             _details_table(),
             _VISIER,
             _example(VisierFormat(tenant_code="WFF_j1r"), "job.failed"),
-            _example(VisierFormat(tenant_code="WFF_j1r"), "data_version.published").rstrip("\n") + "\n",
+            _example(VisierFormat(tenant_code="WFF_j1r"), "data_version.published"),
+            _TEMPLATE,
         )
     )
 
@@ -146,7 +147,7 @@ _INTRODUCTION: Final = """# Formats
 Made from `src/tocsin/formats/` by `python3 dev.py docs`; a test keeps the two equal.
 
 The format of an endpoint says how an event becomes a body and a content type: `"format": {"kind": "tamr"}` and the
-settings below. Four of the six belong to systems whose receivers should work behind Tocsin unchanged. What their pages
+settings below. Four of the seven belong to systems whose receivers should work behind Tocsin unchanged. What their pages
 leave open, Tocsin decides; each such decision is named here as **our choice**, so that nobody takes it for the vendor's.
 
 `tamr`, `lytics` and `visier` carry the event's id as a plain UUID: `evt_019a...` without the prefix. Every request has
@@ -154,12 +155,12 @@ the same `webhook-id` header (the event's id with its prefix) in every format.
 
 ## What each format has words for
 
-`cloudevents` and `standard_webhooks` carry every event. The others say:
+`cloudevents` and `standard_webhooks` carry every event, `template` what its program makes of it. The others say:
 """
 
 _AFTER_WORDS: Final = """An empty cell: the format cannot express it, and nothing is sent. This is decided when the event is fanned out, so there
 is no delivery to look for either. Operational events (`endpoint.*`, `delivery.*`) and producers' CloudEvents go out in
-`cloudevents` and `standard_webhooks`, and in `lytics` as described there.
+`cloudevents`, `standard_webhooks` and `template`, and in `lytics` as described there.
 """
 
 _CLOUDEVENTS: Final = """## cloudevents
@@ -269,4 +270,38 @@ Documented keys in documented order.
 - `message` is that of the error, else the details.
 - **Our choice:** `x-visier-signature` is HMAC-SHA256 of the raw body in lower-case hexadecimal, without prefix, keyed
   with the key as UTF-8. Visier documents the header and HMAC-SHA256, not the encoding; see [signing](signing.md).
+"""
+
+_TEMPLATE: Final = """## template
+
+A body of one's own, by a [jq](https://jqlang.org/manual/) 1.8 program: [how to write one](../how-to/shape-the-body-with-jq.md).
+
+| setting | default | |
+|---|---|---|
+| `program` | required | gives the body, at most 8192 characters |
+| `content_type` | `application/json` | |
+| `headers` | none | at most 20 names, each with a program that gives its value |
+
+- The programs see the event as `cloudevents` sends it in structured mode. Numbers keep their digits, keys their order.
+- A program gives one JSON value, at most 1 MiB for all of them together. Nothing (`empty`) as the body: nothing is sent, and the delivery
+  is `cancelled`. More than one value, an error, a header that is no text or cannot be sent: the delivery is `dead`, and
+  its reason says why. A template that was mended is evaluated again when such a delivery is resent.
+- An event has a second of processor time and 512 MiB of memory. What goes beyond is stopped.
+- There are no files, no environment and no further input: `import`, `include`, `input`, `inputs`, `halt`, `halt_error` and
+  `modulemeta` are not there, `env` and `$ENV` are empty.
+- A template is evaluated on each attempt: one that asks for the time (`now`) gives another body each time.
+- The program is tried when it is configured, on the samples of Tocsin's own event types that the endpoint's filters match. It is
+  refused when it does not compile, has to be stopped, or fails for all of them.
+
+`{text: "\\(.data.name): \\(.data.error.reason)", id, labels: .data.labels}` makes of `job.failed`:
+
+```json
+{
+  "text": "Nightly load: LOAD_FAILED",
+  "id": "evt_019aab6e-4e80-7000-8000-000000000009",
+  "labels": {
+    "team": "mdm"
+  }
+}
+```
 """

@@ -9,8 +9,8 @@ import signal
 
 import uvloop
 
+from tocsin.adapters.jq.evaluating import Limits
 from tocsin.adapters.jq.pool import JqTemplates
-from tocsin.adapters.jq.process import Limits
 from tocsin.ports import NoValue
 
 

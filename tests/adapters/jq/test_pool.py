@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from tests.kit.waiting import until
 
+from tocsin.adapters.jq.evaluating import Limits
 from tocsin.adapters.jq.frames import packed, read_frame, unpacked
 from tocsin.adapters.jq.pool import DEBT, JqTemplates
-from tocsin.adapters.jq.process import Limits
 from tocsin.ports import NoValue
 
 ENDLESS = "def f: f; f"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tocsin.adapters.jq.evaluating import Limits
 from tocsin.adapters.jq.pool import JqTemplates
-from tocsin.adapters.jq.process import Limits
 from tocsin.ports import NoValue
 
 DOCUMENT = b'{"type":"job.failed","price":1.10,"big":12345678901234567890123,"name":"\xc3\xa9\\u0000","tags":["a","b"]}'

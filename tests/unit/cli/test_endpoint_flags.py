@@ -70,7 +70,10 @@ def test_options_make_settings(options, document):
         ({"rate_limit": "often"}, "--rate-limit must be written like 100 or 100/1m"),
         ({"rate_limit": "5/hour"}, "--rate-limit must be written like 2s or 500ms, not hour"),
         ({"secret": "env:TOCSIN_NO_SUCH_THING"}, "--secret: there is nothing in env:TOCSIN_NO_SUCH_THING"),
-        ({"format_setting": ["mode=binary"]}, "--format-setting goes with --format"),
+        ({"format_setting": ["mode=binary"]}, "--format-setting goes with --format or --template"),
+        ({"template": "/nowhere"}, "--template: /nowhere cannot be read: .*"),
+        ({"template": "x", "format": "tamr"}, "--template is a format: --format does not go with it"),
+        ({"template_header": ["X-A=.id"]}, "--template-header goes with --template"),
         ({"retry": "often"}, "--retry must be numbers of seconds, comma separated"),
         ({"header": ["A"]}, "--header must be written key=value, not A"),
         ({"json": "[]"}, "--json is not a JSON object"),
@@ -100,6 +103,20 @@ def test_files_are_read(tmp_path: Path) -> None:
             "assertion": {"private_key": "PEM of jwt\n", "audience": "a", "ttl_seconds": 60},
         },
         "tls": {"ca_pem": "PEM of ca\n", "client_cert_pem": "PEM of cert\n", "client_key_pem": "PEM of key\n"},
+    }
+
+
+def test_a_template_is_read_from_a_file(tmp_path: Path) -> None:
+    program = tmp_path / "body.jq"
+    program.write_text("# a comment\n{id}\n")
+    given = flags(template=str(program), template_header=["X-A=.a == 1"], format_setting=["content_type=text/json"])
+    assert given.document() == {
+        "format": {
+            "kind": "template",
+            "program": "# a comment\n{id}\n",
+            "headers": {"X-A": ".a == 1"},
+            "content_type": "text/json",
+        }
     }
 
 

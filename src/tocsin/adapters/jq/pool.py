@@ -13,8 +13,8 @@ from collections.abc import Collection, Sequence
 from hashlib import blake2b
 from typing import Final
 
+from tocsin.adapters.jq.evaluating import Death, EvaluatingProcess, Limits
 from tocsin.adapters.jq.frames import Gave, packed, unpacked
-from tocsin.adapters.jq.process import Death, EvaluatingProcess, Limits
 from tocsin.ports import NoValue
 from tocsin.telemetry import log
 
