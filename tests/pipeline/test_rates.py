@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
 from collections.abc import Sequence
 
 from tests.kit.server import Server
 from tests.kit.waiting import until
+from tests.kit.web import Asked, Say, WebServer
 from tests.pipeline.test_delivery import deliveries, emit, in_state
 
 from tocsin.receiver import Receiver
@@ -52,6 +55,33 @@ async def test_attempts_after_a_failure_keep_the_limit_too(server: Server) -> No
         await receiver.wait_for_count(30)
         assert most_in(receiver.arrivals, 1) <= 20
         await until(in_state(server, "delivered", 24))
+
+
+async def test_what_waited_together_for_a_token_does_not_go_together(server: Server) -> None:
+    arrived_at: list[float] = []
+    is_refused, may_answer = threading.Event(), threading.Event()
+
+    def token(_: Asked) -> Say:
+        assert not is_refused.is_set() or may_answer.wait(20)
+        return Say(200, b'{"access_token": "t", "token_type": "Bearer"}', (("Content-Type", "application/json"),))
+
+    def receive(_: Asked) -> Say:
+        arrived_at.append(time.monotonic())
+        if len(arrived_at) == 25:
+            is_refused.set()
+            return Say(401)
+        return Say(204)
+
+    with WebServer(token) as issuer, WebServer(receive) as receiver:
+        authorization = {"kind": "oauth2", "token_url": issuer.url, "client_id": "c", "client_secret": "s"}
+        server.endpoint(receiver.url, authorization=authorization, rate_limit={"requests": 20, "per_seconds": 1})
+        await asyncio.to_thread(emit, server, *(f"e{n}" for n in range(60)), subject=None)
+        await until(lambda: sum(d["in_flight"] for d in deliveries(server, limit="100")) > 15)
+        may_answer.set()
+        await until(in_state(server, "pending", 0))
+        assert len(arrived_at) == 61
+        for first in arrived_at:
+            assert sum(first <= at < first + 1 for at in arrived_at) <= 20
 
 
 async def test_a_changed_limit_takes_effect_and_waiting_uses_no_step(server: Server) -> None:

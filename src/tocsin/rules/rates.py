@@ -39,11 +39,6 @@ class Pace:
         for bucket in self._buckets:
             bucket.tokens -= 1
 
-    def not_sent(self) -> None:
-        """The request did not go out after all."""
-        for bucket in self._buckets:
-            bucket.tokens = min(bucket.tokens + 1, bucket.capacity)
-
 
 class _Bucket:
     __slots__ = ("_at", "_per_ms", "capacity", "tokens")

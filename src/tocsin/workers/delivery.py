@@ -31,7 +31,7 @@ from tocsin.rules.outcome import settlement_of
 from tocsin.telemetry import Metrics, log
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.lanes import LIVE, Lane, Outlet
-from tocsin.workers.ready import RETRY_MS, Ready
+from tocsin.workers.ready import HELD_UP_MS, RETRY_MS, Ready
 from tocsin.workers.rendering import Rendering
 from tocsin.workers.standings import Standings
 
@@ -266,7 +266,7 @@ class DeliveryWorker:
         granted = None if source is None else await self._tokens.token(source)
         token, failure = (None, granted) if isinstance(granted, TransportFailure) else (granted, None)
         now = started_at if source is None else self._now_ms()
-        if lane.outlet.pace is not None and now > started_at:
+        if lane.outlet.pace is not None and self._now_ms() - started_at > HELD_UP_MS:
             await self._ready.turn_again(lane.outlet.pace)
             now = self._now_ms()
         replay = self._replays.get(lane.lane)

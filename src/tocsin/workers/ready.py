@@ -25,6 +25,8 @@ REFILL: Final = 384
 """Deliveries read for a lane at once."""
 RETRY_MS: Final = 500
 """When a lane looks again after the store could not be read."""
+HELD_UP_MS: Final = 10
+"""After a longer wait, for a token or a template, a request takes its turn in the endpoint's pace anew."""
 _PACE: Final = -1
 """In place of a lane: the time is when the endpoint's pace lets the next request go."""
 
@@ -196,8 +198,8 @@ class Ready:
         return wait == 0
 
     async def turn_again(self, pace: Pace) -> None:
-        """A request that was held up on its way out, with others behind it, must not go together with them."""
-        pace.not_sent()
+        """A request that was held up on its way out must not go together with those that were held up with it. Its first turn
+        is past: it is not given back, else all of them would have theirs now."""
         while wait := pace.wait_ms(self._now_ms()):  # noqa: ASYNC110  # the pace knows when, nobody tells
             await asyncio.sleep(wait / 1000)
         pace.sent()

@@ -90,16 +90,6 @@ def test_of_several_limits_each_is_kept() -> None:
     assert len(at) > 300 * 1.5 * 0.85
 
 
-def test_what_did_not_go_out_is_not_counted() -> None:
-    pace = Pace([SLOW], START)
-    now = START + 60_000
-    assert pace.wait_ms(now) == 0
-    for _ in range(5):
-        pace.sent()
-        pace.not_sent()
-    assert len(sends(pace, until=1, now=now)) == len(sends(Pace([SLOW], START), until=1, now=now)) > 0
-
-
 def test_a_clock_that_steps_back_neither_gives_nor_takes() -> None:
     pace = Pace([FAST], START)
     assert len(sends(pace, until=1000)) in {44, 45}
