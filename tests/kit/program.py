@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,10 +14,12 @@ from tests.kit.server import OPERATOR_KEY, Client
 
 
 class Program(Client):
-    """`tocsin serve` on one database; only what it started itself is ever stopped."""
+    """`tocsin serve` on one database; only what it started itself is ever stopped. What it logs goes to the file `log`, if
+    there is one; `settings` are more variables of its environment."""
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, *, log: Path | None = None, **settings: str) -> None:
         super().__init__()
+        self._log = log
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")} | {
             "TOCSIN_DATABASE": f"sqlite:///{database}",
             "TOCSIN_LISTEN": "127.0.0.1:0",
@@ -24,13 +27,15 @@ class Program(Client):
             "TOCSIN_ALLOW_HTTP": "true",
             "TOCSIN_BOOTSTRAP_KEY": OPERATOR_KEY,
             "TOCSIN_LOG_LEVEL": "error",
+            **settings,
         }
         self.start()
 
     def start(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tocsin", "serve", "--output", "json"], env=self._environment, stdout=subprocess.PIPE
-        )
+        command = [sys.executable, "-m", "tocsin", "serve", "--output", "json"]
+        with contextlib.ExitStack() as opened:
+            log = opened.enter_context(self._log.open("ab")) if self._log else None
+            self._process = subprocess.Popen(command, env=self._environment, stdout=subprocess.PIPE, stderr=log)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         assert line, f"the server did not start (exit code {self._process.wait(10)})"

@@ -47,7 +47,7 @@ class WebServer:
                 self.end_headers()
                 self.wfile.write(say.body)
 
-            do_GET = do_POST = do_OPTIONS = answer  # noqa: N815 (the names that http.server looks for)
+            do_GET = do_POST = do_OPTIONS = do_CONNECT = answer  # noqa: N815 (the names that http.server looks for)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base's name)
                 return

@@ -17,6 +17,7 @@ from tocsin.model.exchange import HeaderPairs, Response
 MASK: Final = "***"
 SHORTEST: Final = 4
 """A shorter value, and a shorter piece of one at a cut, is left: it would be found everywhere, and says little."""
+_LINE: Final = 24
 _MASK_BYTES: Final = MASK.encode()
 _FEW_HEADERS: Final = 32
 _WHOLE_HEAD: Final = 4096
@@ -25,8 +26,11 @@ _ESCAPE: Final = re.compile(r"%[0-9A-F]{2}")
 
 
 def spellings(values: Iterable[str]) -> tuple[bytes, ...]:
-    """Each value as it may come back: as it is, inside JSON, a URL, HTML. The longest first, so that no part of one is left."""
-    found = {spelling for value in values if len(value) >= SHORTEST for spelling in _spellings(value)}
+    """Each value as it may come back: as it is, inside JSON, a URL, HTML; of a value of many lines (PEM) also each line. The
+    longest first, so that no part of one is left."""
+    whole = [value for value in values if len(value) >= SHORTEST]
+    lines = [line for value in whole if "\n" in value for line in value.split() if len(line) >= _LINE]
+    found = {spelling for value in (*whole, *lines) for spelling in _spellings(value)}
     return tuple(sorted(found, key=lambda spelling: (-len(spelling), spelling)))
 
 

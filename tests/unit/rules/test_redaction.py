@@ -88,6 +88,17 @@ def test_what_holds_no_secret_is_the_same_object() -> None:
         assert without((), answer) is answer
 
 
+def test_a_value_of_many_lines_is_masked_line_by_line() -> None:
+    lines = ("-----BEGIN PRIVATE KEY-----", "MIIE" + "a/b+" * 15, "c" * 64, "ends==", "-----END PRIVATE KEY-----")
+    hidden = spellings(["\n".join(lines) + "\n"])
+    for between in ("\n", "\r\n", "\\\\n", "%5Cn", "<br>"):
+        for spelled in (str, quote_plus):
+            kept = without(hidden, response(between.join(map(spelled, lines)).encode())).body
+            assert not [line for line in lines[1:3] if spelled(line).encode() in kept]
+            assert b"***" in kept
+    assert min(map(len, hidden)) >= 24
+
+
 def test_the_longest_value_is_masked_first() -> None:
     hidden = spellings(["sesame", "sesame-open"])
     assert without(hidden, response(b"sesame-open sesame")).body == b"*** ***"
