@@ -44,7 +44,7 @@ class Proxy(Setting, frozen=True, kw_only=True):
 
 
 class RateLimit(Setting, frozen=True, kw_only=True):
-    """At most so many requests in so many seconds."""
+    """At most so many requests in any so many seconds."""
 
     requests: Annotated[int, Meta(ge=1, le=1_000_000)]
     per_seconds: Annotated[float, Meta(gt=0, le=86400)] = 1
