@@ -50,8 +50,8 @@ SETTINGS: Final = (
         name="master_key",
         default="",
         meaning="The master key of all secrets: base64 of 32 bytes (`tocsin master-key new`). Of several, with white space or "
-        "commas between them, the first one is used and the others still open what they sealed. Without it, a key file (mode "
-        "0600) beside the database.",
+        "commas between them, the first one is the new one and the others still open. Without it, a key file (mode 0600) beside "
+        "the database.",
         is_secret=True,
     ),
     Setting(
