@@ -101,6 +101,20 @@ async def test_a_template_that_never_ends_costs_its_own_endpoint_and_nobody_else
         assert bad.total == 0
 
 
+async def test_what_is_cancelled_while_its_template_is_evaluated_is_not_sent(server: Server) -> None:
+    program = 'if .source == "/shop" then {n: .data.n, m: last(range(3e5))} else . end'
+    async with Receiver() as receiver:
+        server.endpoint(receiver.url, format=template(program), ordering="subject")
+        await asyncio.to_thread(emit, server, "a", "b")
+        (_, first) = await until(in_state(server, "pending", 2))
+        cancelled = await asyncio.to_thread(server.post, f"/v1/deliveries/{first['id']}/cancel")
+        assert (cancelled.status, cancelled.json["state"]) == (200, "cancelled")
+        await receiver.wait_for_count(1)
+        await until(in_state(server, "delivered", 1))
+        assert [json.loads(a.body)["n"] for a in receiver.arrivals] == ["b"]
+        assert attempts(server, first) == []
+
+
 async def test_a_delivery_that_waits_for_its_template_follows_the_endpoint(server: Server) -> None:
     """Mended while it hangs, what waits goes out by the new program."""
     endless = 'if .source == "/shop" then (def f: f; f) else . end'

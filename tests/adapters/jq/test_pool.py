@@ -85,13 +85,15 @@ async def test_an_idle_process_ends() -> None:
 async def test_a_program_that_is_proven_does_not_wait_for_one_that_hangs(templates: JqTemplates) -> None:
     for _ in range(2):
         assert await templates.evaluate((".type",), DOCUMENT) == ('"job.failed"',)
-    hanging = [asyncio.create_task(templates.evaluate((ENDLESS,), DOCUMENT)) for _ in range(6)]
+    shared = {process.pid for process in templates.proven.processes}
+    hanging = [asyncio.create_task(templates.evaluate((f"{ENDLESS} # {n % 3}",), DOCUMENT)) for n in range(6)]
     await asyncio.sleep(0)
     for _ in range(20):
         assert await templates.evaluate((".type",), DOCUMENT) == ('"job.failed"',)
     assert sum(task.done() for task in hanging) < 6
     gave = await asyncio.gather(*hanging)
     assert {one.cause for one in gave if isinstance(one, NoValue)} == {"killed"}
+    assert {process.pid for process in templates.proven.processes} == shared != set()
 
 
 async def test_a_new_program_waits_for_a_hanging_one_once_at_most(templates: JqTemplates) -> None:
@@ -142,7 +144,7 @@ async def test_a_process_that_was_killed_while_idle_is_replaced(templates: JqTem
 
 async def test_a_machine_that_is_too_busy_does_not_keep_a_program_for_ever() -> None:
     stopped = JqTemplates(Limits(cpu_seconds=20, wall_seconds=0.2))
-    assert await stopped.evaluate((ENDLESS,), DOCUMENT) == NoValue(cause="killed", message="took longer than 20 s")
+    assert await stopped.evaluate((ENDLESS,), DOCUMENT) == NoValue(cause="killed", message="was not done within 0.2 s")
     await stopped.close()
 
 
@@ -201,6 +203,23 @@ def test_an_evaluating_process_ends_while_nobody_watches() -> None:
         assert process.wait(20) == -signal.SIGPROF
 
 
+SCRIPT = Path(__file__).with_name("in_uvloop.py")
+
+
 def test_it_works_in_the_loop_of_the_server() -> None:
-    script = Path(__file__).with_name("in_uvloop.py")
-    subprocess.run([sys.executable, "-W", "error", script], check=True, timeout=60)
+    subprocess.run([sys.executable, "-W", "error", SCRIPT, "use"], check=True, timeout=60)
+
+
+def has_ended(pid: int) -> bool:
+    """Whether nothing of the process is left but, perhaps, an entry that nobody reads."""
+    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], check=False, capture_output=True, text=True)
+    return shown.stdout.strip() in {"", "Z", "Zs"}
+
+
+async def test_evaluating_processes_end_with_a_server_that_is_killed() -> None:
+    with subprocess.Popen([sys.executable, SCRIPT, "leave"], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        left = [int(pid) for pid in server.stdout.readline().split()]
+        server.kill()
+    assert len(left) >= 2
+    await until(lambda: all(has_ended(pid) for pid in left))

@@ -13,8 +13,8 @@ from typing import Final, Literal
 from tocsin.adapters.jq.frames import HEAD
 from tocsin.model.noun import Noun
 
-Death = Literal["time", "memory", "crash"]
-"""What a process died of: too much time, too much memory, or something else."""
+Death = Literal["time", "late", "memory", "crash"]
+"""What a process died of: too much processor time, no answer in time, too much memory, or something else."""
 
 CAUSES: Final[Mapping[int, Death]] = {-signal.SIGPROF: "time", -signal.SIGABRT: "memory"}
 """By return code."""
@@ -80,7 +80,7 @@ class EvaluatingProcess:
                 return await stdout.readexactly(size)
         except TimeoutError:
             await self.end()
-            return "time"
+            return "late"
         except (asyncio.IncompleteReadError, ConnectionError):
             return CAUSES.get(await self.end(), "crash")
 

@@ -94,6 +94,7 @@ class Crew:
     async def _work(self) -> None:
         """One process after another answers, until nothing comes any more."""
         process: EvaluatingProcess | None = None
+        is_used = False
         try:
             while await self._is_wanted():
                 asked = self._take()
@@ -101,8 +102,13 @@ class Crew:
                     continue
                 try:
                     if process is None or process.has_ended:
-                        process = await self._replaced(process)
+                        process, is_used = await self._replaced(process), False
                     reply: Reply = await process.ask(asked.frame)
+                    if reply == "crash" or (reply == "memory" and is_used):
+                        # Somebody else may be to blame, or what was left behind in the process: once more, in a new one.
+                        process = await self._replaced(process)
+                        reply = await process.ask(asked.frame)
+                    is_used = True
                 except OSError as error:
                     log.error("template.no_process", error=str(error))
                     reply = None
@@ -171,10 +177,6 @@ class JqTemplates:
         debt = self._debts.get(key)
         crew = self.new if debt is None else self.indebted if debt else self.proven
         reply = await crew.ask(key, frame)
-        if crew is not self.indebted and reply in ("memory", "crash"):
-            # What others left behind in the process may have been the cause: this one is tried again elsewhere.
-            self._owe(key, crew)
-            reply = await self.indebted.ask(key, frame)
         if reply is None:
             return NoValue(cause="busy", message="waits for too many others")
         if not isinstance(reply, bytes):
@@ -226,6 +228,8 @@ class JqTemplates:
         match death:
             case "time":
                 return f"took longer than {self._limits.cpu_seconds:g} s"
+            case "late":
+                return f"was not done within {self._limits.wall_seconds:g} s"
             case "memory":
                 return f"needed more than {_size(self._limits.memory_bytes)} of memory"
             case "crash":

@@ -124,6 +124,7 @@ def _cut(error: Exception) -> bytes:
 def _confine(memory_bytes: int) -> None:
     """From here on: so much more memory (where the kernel tells how much there is now, as Linux does), no core file, no file
     beside the three pipes, no process. When the machine is short of memory, this process is the first to go."""
+    os.closerange(3, 65536)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
