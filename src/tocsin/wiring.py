@@ -53,6 +53,7 @@ from tocsin.telemetry import Metrics, log, set_up_logs
 from tocsin.workers.consent import ConsentWorker
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.endpoints import Endpoints
+from tocsin.workers.exchanges import Exchanges, Judge
 from tocsin.workers.fanout import FanoutWorker
 from tocsin.workers.notices import NoticeWorker
 from tocsin.workers.replay import ReplayWorker
@@ -270,14 +271,13 @@ async def _loops(
     notices = NoticeWorker(tell, now_ms)
     delivery = DeliveryWorker(
         queue=store.queue,
+        batches=store.batches,
         holder=holder,
-        sender=sender,
-        tokens=tokens,
-        templates=templates,
+        exchanges=Exchanges(sender, tokens, templates, now_ms),
         endpoints=endpoints,
         mint=mint,
         now_ms=now_ms,
-        jitter=random.random,
+        judge=Judge(mint, now_ms, random.random, metrics),
         metrics=metrics,
         standings=Standings(endpoints, now_ms, disable, notices),
     )

@@ -319,15 +319,15 @@ def test_live_traffic_goes_first_and_each_fourth_turn_is_for_replays() -> None:
     for number in range(40):
         live.offer(*a_claim(number))
     first.offer(*a_claim(100))
-    assert outlet.next_lane() is live
+    assert outlet.next_lane(0) is live
     second.offer(*a_claim(200))
-    turns = [outlet.next_lane() for _ in range(12)]
+    turns = [outlet.next_lane(0) for _ in range(12)]
     assert turns.count(live) == 9
     assert {lane.lane for lane in turns if lane is not None} == {LIVE, 1, 2}
     first.is_held = True
-    assert first not in [outlet.next_lane() for _ in range(12)]
+    assert first not in [outlet.next_lane(0) for _ in range(12)]
     live.put_back(lambda _: True)
-    assert [outlet.next_lane() for _ in range(3)] == [second] * 3
+    assert [outlet.next_lane(0) for _ in range(3)] == [second] * 3
 
 
 def test_one_delivery_of_a_subject_is_out_over_all_lanes() -> None:

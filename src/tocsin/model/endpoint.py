@@ -113,6 +113,15 @@ class Realtime(Setting, frozen=True, kw_only=True, tag_field="mode", tag="realti
     """One request for each event."""
 
 
+class Batched(Setting, frozen=True, kw_only=True, tag_field="mode", tag="batch"):
+    """One request for up to `max_events` events or `max_bytes` of body, or for what has come `max_wait_seconds` after the
+    first of them."""
+
+    max_events: Annotated[int, Meta(ge=1, le=1000)] = 100
+    max_wait_seconds: Annotated[float, Meta(ge=0, le=86400)] = 60
+    max_bytes: Annotated[int, Meta(ge=1, le=10_485_760)] = 1_048_576
+
+
 class Retry(Setting, frozen=True, kw_only=True):
     """Waits in seconds after each failed attempt, +-20 %; the age is judged when an attempt fails."""
 
@@ -140,7 +149,7 @@ class EndpointConfig(Setting, frozen=True, kw_only=True):
     enabled: bool = True
     filters: Annotated[tuple[Filter, ...], Meta(max_length=100)] = ()
     format: FormatSetting = CloudEventsFormat()
-    delivery: Realtime = Realtime()
+    delivery: Realtime | Batched = Realtime()
     ordering: Literal["none", "subject"] = "none"
     headers: Annotated[tuple[Header, ...], Meta(max_length=50)] = ()
     authorization: Authorization = NoAuthorization()

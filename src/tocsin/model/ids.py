@@ -16,6 +16,7 @@ AttemptId = NewType("AttemptId", str)
 KeyId = NewType("KeyId", str)
 AuditId = NewType("AuditId", str)
 ReplayId = NewType("ReplayId", str)
+BatchId = NewType("BatchId", str)
 Millis = int
 """Milliseconds since 1970-01-01 UTC."""
 
@@ -87,6 +88,9 @@ class IdMint:
 
     def replay(self) -> ReplayId:
         return ReplayId("rpl_" + self.uuid())
+
+    def batch(self) -> BatchId:
+        return BatchId("bat_" + self.uuid())
 
 
 def plain_uuid(identifier: str) -> str:

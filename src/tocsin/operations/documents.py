@@ -41,6 +41,8 @@ class DeliveryShown(Noun, frozen=True, kw_only=True):
     next_attempt_at: str | None
     settled_at: str | None
     resend_of: str | None
+    batch_id: str | None
+    replay_id: str | None
 
 
 class ReplayShown(Noun, frozen=True, kw_only=True):
@@ -120,6 +122,8 @@ def delivery_shown(view: DeliveryView, *, in_flight: bool) -> DeliveryShown:
         next_attempt_at=to_text(view.due_at) if is_pending else None,
         settled_at=time_or_none(view.settled_at),
         resend_of=view.resend_of,
+        batch_id=view.batch_id,
+        replay_id=view.replay_id,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tocsin.errors import FieldError, InvalidRequest
+from tocsin.formats.batching import batch_content_type
 from tocsin.model.authorization import (
     ApiKeyAuthorization,
     BasicAuthorization,
@@ -12,7 +13,7 @@ from tocsin.model.authorization import (
     NoAuthorization,
     OAuth2Authorization,
 )
-from tocsin.model.endpoint import EndpointConfig
+from tocsin.model.endpoint import Batched, EndpointConfig
 from tocsin.model.signing import HmacSigning
 from tocsin.operations.authorization_checks import authorization_errors
 from tocsin.operations.network_checks import network_errors
@@ -30,6 +31,7 @@ def check_config(config: EndpointConfig, *, allow_http: bool, allow_proxy: bool 
     errors = (
         *said(lambda: target_of(config.url, "", allow_http=allow_http), "/url"),
         *_filter_errors(config),
+        *_delivery_errors(config),
         *_header_errors(config),
         *template_errors(config, _own_header_names(config)),
         *authorization_errors(config, allow_http=allow_http),
@@ -38,6 +40,11 @@ def check_config(config: EndpointConfig, *, allow_http: bool, allow_proxy: bool 
     )
     if errors:
         raise InvalidRequest(errors[0].detail, errors=errors)
+
+
+def _delivery_errors(config: EndpointConfig) -> Iterator[FieldError]:
+    if isinstance(config.delivery, Batched) and batch_content_type(config.format) is None:
+        yield FieldError("/delivery/mode", "The endpoint's format has no form for several events.")
 
 
 def _filter_errors(config: EndpointConfig) -> Iterator[FieldError]:

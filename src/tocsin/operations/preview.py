@@ -20,7 +20,9 @@ from tocsin.rules.matching import wants
 
 TRIED: Final = ("filters", "format")
 """Settings that may be tried before they are saved."""
-WhyNot = Literal["no filter matches", "the format cannot express it", "the template gives nothing", "the template fails"]
+WhyNot = Literal[
+    "no filter matches", "the format cannot express it", "the template gives nothing", "the template fails"
+]
 
 
 class Previewed(Noun, frozen=True, kw_only=True):

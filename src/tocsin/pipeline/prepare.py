@@ -14,6 +14,7 @@ from tocsin.authorizing import authorization_headers
 from tocsin.authorizing.oauth2 import Token, TokenSource, token_source
 from tocsin.formats import Rendered, Renderer, Template, renderer_of
 from tocsin.model.authorization import OAuth2Authorization
+from tocsin.model.batch import Batch
 from tocsin.model.delivery import Delivery
 from tocsin.model.endpoint import Endpoint, Tls
 from tocsin.model.event_view import EventView
@@ -79,7 +80,11 @@ class Preparation:
         self._shown = (*start, *masked, *((name, MASK) for name, _ in authorization))
         sent = (*(value for name, value in own if name in sensitive), *(value for _, value in authorization))
         self._hidden = spellings(
-            (*(secret.reveal() for _, secret in secrets_in(config)), *sent, *(value.partition(" ")[2] for value in sent))
+            (
+                *(secret.reveal() for _, secret in secrets_in(config)),
+                *sent,
+                *(value.partition(" ")[2] for value in sent),
+            )
         )
         self._fixed = f"POST {self._target.path} HTTP/1.1\r\n{_lines((*start, *own, *authorization))}"
 
@@ -94,20 +99,44 @@ class Preparation:
     ) -> OutboundRequest:
         """The request of the delivery's next attempt, with the access token where the endpoint asks for one, and the replay
         that the delivery belongs to. A template is evaluated elsewhere: what came of it is `rendered`."""
-        event = view.event
-        number = delivery.attempts + 1
-        timestamp = now // 1000
-        webhook_id = delivery.id if replay is not None and replay.new_webhook_ids else event.id
+        webhook_id = delivery.id if replay is not None and replay.new_webhook_ids else view.event.id
         if rendered is None:
-            assert not isinstance(self.renderer, Template), "a template is evaluated before"
-            rendered = self.renderer.render(view)
+            rendered = self.rendered(view)
+        number = delivery.attempts + 1
+        trace = _traceparent(view, delivery, number)
+        return self._outbound(webhook_id, number, now // 1000, trace, rendered, token, replay)
+
+    def rendered(self, view: EventView) -> Rendered:
+        """The event in the endpoint's format, which is not a template."""
+        assert not isinstance(self.renderer, Template), "a template is evaluated elsewhere"
+        return self.renderer.render(view)
+
+    def batch_request(
+        self, batch: Batch, rendered: Rendered, now: Millis, token: Token | None = None, replay: Replay | None = None
+    ) -> OutboundRequest:
+        """The request of a batch's next attempt; `rendered` holds all its members."""
+        number = batch.attempts + 1
+        span = f"{(batch.number << _ATTEMPT_BITS | number) & (2**64 - 1):016x}"
+        trace = f"00-{plain_uuid(batch.id).replace('-', '')}-{span}-01"
+        return self._outbound(batch.id, number, now // 1000, trace, rendered, token, replay)
+
+    def _outbound(  # noqa: PLR0917 (the parts of a request, in their order)
+        self,
+        webhook_id: str,
+        number: int,
+        timestamp: int,
+        trace: str,
+        rendered: Rendered,
+        token: Token | None,
+        replay: Replay | None,
+    ) -> OutboundRequest:
         headers: HeaderPairs = (
             ("Content-Type", self._content_type or rendered.content_type),
             *rendered.headers,
             ("webhook-id", webhook_id),
             ("webhook-timestamp", str(timestamp)),
             ("webhook-attempt", str(number)),
-            ("traceparent", _traceparent(view, delivery, number)),
+            ("traceparent", trace),
         )
         if replay is not None:
             headers += (("webhook-replay", replay.id),)

@@ -6,6 +6,7 @@ process.
 
 from __future__ import annotations
 
+from tocsin.ports.batching import Batches, BatchPage
 from tocsin.ports.reading import (
     AuditQuery,
     DeliveryQuery,
@@ -45,6 +46,8 @@ __all__ = [
     "BEGINNING",
     "Answers",
     "AuditQuery",
+    "BatchPage",
+    "Batches",
     "Candidates",
     "Cause",
     "Cursor",

@@ -9,7 +9,7 @@ from tocsin.model.attempt import Attempt
 from tocsin.model.audit import Action, AuditEntry
 from tocsin.model.delivery import DeliveryState
 from tocsin.model.event import Event
-from tocsin.model.ids import DeliveryId, EndpointId, EventId, KeyId
+from tocsin.model.ids import BatchId, DeliveryId, EndpointId, EventId, KeyId, ReplayId
 from tocsin.model.job import JobRow
 from tocsin.model.noun import Noun
 from tocsin.model.replay import ReplayState
@@ -97,6 +97,8 @@ class DeliveryView(Noun, frozen=True, kw_only=True):
     settled_at: int | None
     resend_of: DeliveryId | None
     endpoint: int
+    batch_id: BatchId | None
+    replay_id: ReplayId | None
 
 
 class JobView(Noun, frozen=True, kw_only=True):

@@ -11,27 +11,28 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from tocsin.authorizing.oauth2 import Token
-from tocsin.authorizing.tokens import Tokens
 from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.formats import Rendered, Unrendered
 from tocsin.model.attempt import Settlement
 from tocsin.model.audit import AuditEntry
-from tocsin.model.delivery import Claim, Delivery
+from tocsin.model.batch import Batch
+from tocsin.model.delivery import Claim, Delivery, Step
+from tocsin.model.endpoint import Batched
 from tocsin.model.event import order_keys
 from tocsin.model.event_view import EventView
-from tocsin.model.exchange import OutboundRequest, TransportFailure
+from tocsin.model.exchange import OutboundRequest
 from tocsin.model.ids import IdMint, Millis
 from tocsin.model.replay import Replay, ReplayState
 from tocsin.pipeline.fanout import Fan
 from tocsin.pipeline.prepare import Preparation
-from tocsin.pipeline.send import not_sent, send
 from tocsin.pipeline.settle import Settle
-from tocsin.ports import Fanned, Holder, Queue, Sender, Templates
-from tocsin.rules.outcome import settlement_of
+from tocsin.ports import Batches, Fanned, Holder, Queue
 from tocsin.telemetry import Metrics, log
+from tocsin.workers.batches import BatchSending
 from tocsin.workers.endpoints import Endpoints
+from tocsin.workers.exchanges import INEXPRESSIBLE, Exchanges, Judge, Sent
 from tocsin.workers.lanes import LIVE, Lane, Outlet
-from tocsin.workers.ready import HELD_UP_MS, RETRY_MS, Ready
+from tocsin.workers.ready import RETRY_MS, Ready
 from tocsin.workers.rendering import Rendering
 from tocsin.workers.standings import Standings
 
@@ -47,33 +48,43 @@ _TICK_SECONDS: Final = 1.0
 class DeliveryWorker:
     """Delivers to every endpoint of this process."""
 
-    def __init__(  # noqa: PLR0913 (one of each part that it drives)
+    def __init__(
         self,
         *,
         queue: Queue,
+        batches: Batches,
         holder: Holder,
-        sender: Sender,
-        tokens: Tokens,
-        templates: Templates,
+        exchanges: Exchanges,
         endpoints: Endpoints,
         mint: IdMint,
         now_ms: Callable[[], Millis],
-        jitter: Callable[[], float],
+        judge: Judge,
         metrics: Metrics,
         standings: Standings,
     ) -> None:
         self._queue = queue
+        self._batches = batches
         self._holder = holder
-        self._sender = sender
-        self._tokens = tokens
+        self._exchanges = exchanges
         self._endpoints = endpoints
-        self._mint = mint
         self._now_ms = now_ms
-        self._jitter = jitter
+        self._judge = judge
         self._metrics = metrics
         self._standings = standings
-        self._ready = Ready(queue, holder, endpoints, now_ms, self._open_slot)
-        self._rendering = Rendering(templates, endpoints, self._ready, now_ms)
+        self._ready = Ready(queue, batches, holder, endpoints, now_ms, self._open_slot)
+        self._rendering = Rendering(exchanges.templates, endpoints, self._ready, now_ms)
+        self._batch_sending = BatchSending(
+            store=batches,
+            holder=holder,
+            ready=self._ready,
+            standings=standings,
+            mint=mint,
+            now_ms=now_ms,
+            judge=judge,
+            exchange=self._exchange_batch,
+            rendering=self._rendering,
+            give_up=self._give_up,
+        )
         self._settle = Settle(queue, holder, self._settled)
         self._slots: set[asyncio.Task[None]] = set()
         self._out: set[int] = set()
@@ -87,7 +98,7 @@ class DeliveryWorker:
 
     async def start(self) -> None:
         """Find what was pending when the process began: it comes back from the store."""
-        for waiting in await self._queue.waiting(self._holder):
+        for waiting in (*await self._queue.waiting(self._holder), *await self._batches.waiting(self._holder)):
             lane = self._ready.lane(waiting.endpoint, waiting.lane)
             if lane is not None:
                 self._ready.wake_at(lane, waiting.due_at)
@@ -197,6 +208,7 @@ class DeliveryWorker:
         else:
             outlet.allowance.restart()
         for lane in self._ready.lanes(number):
+            lane.batching = config.delivery if isinstance(config.delivery, Batched) else None
             if not config.enabled:
                 lane.put_back(lambda _: True)
             lane.spill()
@@ -222,7 +234,7 @@ class DeliveryWorker:
         """Send one delivery after another while there are some; each time it is the next endpoint's turn."""
         while self._ready.rotation and self._has_credit():
             outlet = self._ready.rotation.next()
-            lane = outlet.next_lane() if outlet.has_room else None
+            lane = outlet.next_lane(self._now_ms()) if outlet.has_room else None
             if lane is None:
                 continue
             preparation = self._endpoints.prepared.get(outlet.endpoint)
@@ -232,19 +244,55 @@ class DeliveryWorker:
             if is_slow and self._slow_out >= SLOW_SLOTS:
                 self._slow_waiting.append(outlet)
                 continue
-            taken = lane.take()
-            if taken is None:
-                continue
-            if outlet.pace is not None:
-                outlet.pace.sent()
-            self._unsettled += 1
             self._slow_out += is_slow
-            if outlet.is_ordered:
-                self._keys[taken[0].delivery.number] = order_keys(taken[0].event)
-            self._ready.list_all(outlet)
-            await self._deliver(lane, preparation, *taken)
+            if lane.batches or lane.batching is not None:
+                await self._deliver_batch(lane, preparation)
+            elif (taken := lane.take()) is not None:
+                if outlet.pace is not None:
+                    outlet.pace.sent()
+                self._unsettled += 1
+                if outlet.is_ordered:
+                    self._keys[taken[0].delivery.number] = order_keys(taken[0].event)
+                self._ready.list_all(outlet)
+                await self._deliver(lane, preparation, *taken)
             if is_slow:
                 self._slow_ended()
+
+    async def _deliver_batch(self, lane: Lane, preparation: Preparation) -> None:
+        """A batch that is due again, else a new one of what has gathered."""
+        outlet = lane.outlet
+        again = lane.batches.popleft() if lane.batches else None
+        taken = lane.take_batch(lane.batching) if again is None and lane.batching is not None else []
+        if again is None and not taken:
+            return
+        numbers = [claim.delivery.number for claim in (again.members if again else (claim for claim, _ in taken))]
+        outlet.in_flight += again is not None
+        if outlet.pace is not None:
+            outlet.pace.sent()
+        self._unsettled += len(numbers)
+        self._out.update(numbers)
+        self._ready.list_all(outlet)
+        try:
+            if again is not None:
+                await self._batch_sending.send_again(lane, preparation, again)
+            else:
+                await self._batch_sending.send_new(lane, preparation, taken)
+        finally:
+            outlet.in_flight -= 1
+            self._unsettled -= len(numbers)
+            self._out.difference_update(numbers)
+            self._ready.list_all(outlet)
+
+    async def _exchange_batch(
+        self, lane: Lane, preparation: Preparation, batch: Batch, rendered: Rendered
+    ) -> Sent | Unrendered:
+        replay = self._replays.get(lane.lane)
+        return await self._exchanges.exchange(
+            preparation,
+            lambda now, token: preparation.batch_request(batch, rendered, now, token, replay),
+            self._now_ms(),
+            self._ready.turn(lane.outlet),
+        )
 
     def _slow_ended(self) -> None:
         """A place for slow endpoints is free."""
@@ -256,71 +304,41 @@ class DeliveryWorker:
         delivery = claim.delivery
         started_at = self._now_ms()
         self._out.add(delivery.number)
-        rendered: Rendered | Unrendered | None = None
-        if preparation.template is not None:
-            rendered = await self._rendering.rendered(lane, preparation, delivery.number, view)
-        if isinstance(rendered, Unrendered):
-            await self._give_back(lane, preparation, claim, rendered)
-            return
-        source = preparation.token_source
-        granted = None if source is None else await self._tokens.token(source)
-        token, failure = (None, granted) if isinstance(granted, TransportFailure) else (granted, None)
-        now = started_at if source is None else self._now_ms()
-        if lane.outlet.pace is not None and self._now_ms() - started_at > HELD_UP_MS:
-            await self._ready.turn_again(lane.outlet.pace)
-            now = self._now_ms()
-        replay = self._replays.get(lane.lane)
-        request = self._prepared(preparation, delivery, view, now, token=token, replay=replay, rendered=rendered)
-        if isinstance(request, Unrendered):
-            await self._give_back(lane, preparation, claim, request)
-            return
-        exchange = await send(self._sender, request) if failure is None else not_sent(failure, now - started_at)
+        sent = await self._sent(lane, preparation, delivery, view, started_at)
         lane.outlet.in_flight -= 1
         self._out.discard(delivery.number)
-        settled = settlement_of(
-            delivery=delivery,
-            config=preparation.endpoint.config,
-            exchange=exchange,
-            request=request,
-            started_at=started_at,
-            now=self._now_ms(),
-            jitter=self._jitter(),
-            attempt_id=self._mint.attempt(),
-            may_refresh=token is not None and not token.is_second,
-        )
-        if source is not None and token is not None:
-            self._tokens.follow(source, token, exchange)
-        self._metrics.attempts[settled.settlement.attempt.outcome].inc()
-        self._standings.follow(lane.outlet, preparation.endpoint, claim, settled)
+        if isinstance(sent, Unrendered):
+            self._unsettled -= 1
+            self._keys.pop(delivery.number, None)
+            await self._give_up(lane, preparation, claim, sent)
+            return
+        settled = self._judge.judged(delivery, preparation.endpoint.config, sent, started_at)
+        gave_up = settled.settlement.step_taken is Step.GIVE_UP
+        self._standings.follow(lane.outlet, preparation.endpoint, (claim,), settled, gave_up=gave_up)
         self._settle.add(settled.settlement)
         self._ready.list_all(lane.outlet)
 
-    @staticmethod
-    def _prepared(
-        preparation: Preparation,
-        delivery: Delivery,
-        view: EventView,
-        now: Millis,
-        *,
-        token: Token | None,
-        replay: Replay | None,
-        rendered: Rendered | None,
-    ) -> OutboundRequest | Unrendered:
-        """The request, or why there is none: the format was changed since fan-out, or the event cannot be rendered."""
-        try:
+    async def _sent(
+        self, lane: Lane, preparation: Preparation, delivery: Delivery, view: EventView, began: Millis
+    ) -> Sent | Unrendered:
+        rendered: Rendered | None = None
+        if preparation.template is not None:
+            made = await self._rendering.rendered(lane, preparation, delivery.number, view)
+            if isinstance(made, Unrendered):
+                return made
+            rendered = made
+        replay = self._replays.get(lane.lane)
+
+        def make(now: Millis, token: Token | None) -> OutboundRequest | Unrendered:
             if preparation.renderer.expresses(view):
                 return preparation.request(delivery, view, now, token, replay, rendered)
-        except Exception as error:  # noqa: BLE001  # one event must neither hang nor stop the others
-            log.error("prepare.fault", delivery=delivery.id, exc_info=error)
-            return Unrendered(cause="nothing", reason="the request could not be prepared")
-        return Unrendered(cause="nothing", reason="the endpoint's format cannot express the event")
+            return INEXPRESSIBLE
 
-    async def _give_back(self, lane: Lane, preparation: Preparation, claim: Claim, why: Unrendered) -> None:
+        return await self._exchanges.exchange(preparation, make, began, self._ready.turn(lane.outlet))
+
+    async def _give_up(self, lane: Lane, preparation: Preparation, claim: Claim, why: Unrendered) -> None:
         """There is nothing to send: the delivery is cancelled, or dead if that is a failure; or it is tried later."""
         number = claim.delivery.number
-        self._out.discard(number)
-        self._unsettled -= 1
-        lane.outlet.in_flight -= 1
         try:
             if why.is_failure:
                 self._ready.take(await self._queue.give_up(number, why.reason, self._now_ms()))
@@ -333,7 +351,7 @@ class DeliveryWorker:
         except (StoreUnavailable, StorageFull) as error:
             log.error("cancel.waits", problem=error.slug)
             self._ready.wake_at(lane, self._now_ms() + RETRY_MS)
-        lane.settled(number, self._keys.pop(number, ()))
+        self._ready.release(lane, claim)
         self._ready.list_all(lane.outlet)
 
     def _settled(self, settlements: Sequence[Settlement], ready: Sequence[Claim]) -> None:

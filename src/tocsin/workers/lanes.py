@@ -10,7 +10,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from tocsin.model.batch import BatchClaim
 from tocsin.model.delivery import Claim
+from tocsin.model.endpoint import Batched
 from tocsin.model.event import order_keys
 from tocsin.model.event_view import EventView
 from tocsin.model.ids import Millis
@@ -27,6 +29,8 @@ LIVE: Final = 0
 """The lane of live traffic; every other one is a replay's."""
 REPLAY_TURN: Final = 4
 _LOOK_PAST: Final = 64
+LOW: Final = 128
+"""When fewer are ready in a spilled lane, more are read from the store."""
 Taken = tuple[Claim, EventView]
 
 
@@ -75,14 +79,16 @@ class Outlet:
     def has_room(self) -> bool:
         return self.in_flight < self.allowance.limit
 
-    def next_lane(self) -> Lane | None:
+    def next_lane(self, now: Millis) -> Lane | None:
         """The lane whose turn it is: live traffic, except that each fourth turn is for replays when there are some."""
         live = self.lanes.get(LIVE)
         if len(self.lanes) == 1 and live is not None:
-            return live if live.ready else None
+            return live if live.can_send(now) else None
         self._turn += 1
-        replays = [lane for lane in self.lanes.values() if lane.ready and lane.lane != LIVE and not lane.is_held]
-        if live is not None and live.ready and (not replays or self._turn % REPLAY_TURN):
+        replays = [
+            lane for lane in self.lanes.values() if lane.lane != LIVE and not lane.is_held and lane.can_send(now)
+        ]
+        if live is not None and live.can_send(now) and (not replays or self._turn % REPLAY_TURN):
             return live
         return replays[self._turn // REPLAY_TURN % len(replays)] if replays else None
 
@@ -92,20 +98,26 @@ class Lane:
 
     `spills` counts the deliveries that were left to the store; a refill that saw all of them ends the spill. `released` are
     those settled while a refill reads: what it read of them is old; `read_to` is where the next refill goes on. A lane that
-    `is_held` sends nothing: its replay is paused.
+    `is_held` sends nothing: its replay is paused. With `batching`, what is ready is gathered; `batches` are those that were
+    formed before and are due again.
     """
 
     __slots__ = (
         "_budget",
+        "batches",
+        "batches_held",
+        "batching",
         "endpoint",
         "held",
         "is_held",
         "is_refilling",
         "is_spilled",
         "lane",
+        "more_batches",
         "outlet",
         "read_to",
         "ready",
+        "ready_bytes",
         "released",
         "spills",
         "wakes_at",
@@ -118,6 +130,11 @@ class Lane:
         self.endpoint = outlet.endpoint
         self.lane = lane
         self.ready: deque[Taken] = deque()
+        self.ready_bytes = 0
+        self.batching: Batched | None = None
+        self.batches: deque[BatchClaim] = deque()
+        self.batches_held: set[int] = set()
+        self.more_batches = False
         self.held: set[int] = set()
         self.read_to = BEGINNING
         self.released: set[int] = set()
@@ -127,6 +144,52 @@ class Lane:
         self.is_spilled = False
         self.spills = 0
         self.wakes_at: Millis | None = None
+
+    def can_send(self, now: Millis) -> bool:
+        """Whether there is something to send now."""
+        if self.batches:
+            return True
+        batching = self.batching
+        if batching is None or not self.ready:
+            return bool(self.ready)
+        return (
+            len(self.ready) >= batching.max_events
+            or self.ready_bytes >= batching.max_bytes
+            or now >= self.gathered_at(batching)
+        )
+
+    def gathered_at(self, batching: Batched) -> Millis:
+        """When the first that is ready has waited long enough for others."""
+        return self.ready[0][0].delivery.created_at + round(batching.max_wait_seconds * 1000)
+
+    @property
+    def low(self) -> int:
+        """When fewer are ready than this, more are read from the store."""
+        return max(LOW, self.batching.max_events if self.batching is not None else 0)
+
+    def take_batch(self, batching: Batched) -> list[Taken]:
+        """The next ones, to be sent together: so many, or so many bytes of data, but one at least."""
+        taken: list[Taken] = []
+        room = batching.max_bytes
+        while self.ready and len(taken) < batching.max_events:
+            size = len(self.ready[0][0].event.data)
+            if taken and size > room:
+                break
+            one = self.take()
+            if one is None:
+                break
+            self.outlet.in_flight -= 1
+            room -= size
+            taken.append(one)
+        if taken:
+            self.outlet.in_flight += 1
+        return taken
+
+    def offer_batch(self, batch: BatchClaim) -> None:
+        """A batch that is due again, unless it is held already."""
+        if batch.batch.number not in self.batches_held:
+            self.batches_held.add(batch.batch.number)
+            self.batches.append(batch)
 
     def offer(self, claim: Claim, view: EventView) -> bool:
         """Take a ready delivery in, or leave it to the store. Gives whether it is held now."""
@@ -140,6 +203,7 @@ class Lane:
         self._budget.left -= size
         self.held.add(number)
         self.ready.append((claim, view))
+        self.ready_bytes += len(claim.event.data)
         return True
 
     def spill(self) -> None:
@@ -161,6 +225,7 @@ class Lane:
             else:
                 return None
         taken = self.ready.popleft()
+        self.ready_bytes -= len(taken[0].event.data)
         self._budget.left += _size(taken[0])
         outlet.in_flight += 1
         return taken
@@ -178,12 +243,19 @@ class Lane:
         self.released.clear()
 
     def put_back(self, numbers: Callable[[int], bool]) -> None:
-        """Leave ready deliveries to the store again."""
+        """Leave ready deliveries to the store again, and all batches."""
+        for batch in self.batches:
+            self.batches_held.discard(batch.batch.number)
+            self.outlet.keys_out.difference_update(*(order_keys(member.event) for member in batch.members))
+            self.held.difference_update(member.delivery.number for member in batch.members)
+            self.spill()
+        self.batches.clear()
         kept: deque[Taken] = deque()
         for taken in self.ready:
             number = taken[0].delivery.number
             if numbers(number):
                 self._budget.left += _size(taken[0])
+                self.ready_bytes -= len(taken[0].event.data)
                 self.held.discard(number)
                 self.spill()
             else:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.model.delivery import Claim, Delivery
+from tocsin.model.endpoint import Batched
+from tocsin.model.event import order_keys
 from tocsin.model.event_view import EventView
 from tocsin.model.ids import Millis
 from tocsin.pipeline.fanout import Fan
 from tocsin.pipeline.prepare import Preparation
-from tocsin.ports import BEGINNING, Fanned, Holder, Queue
+from tocsin.ports import BEGINNING, Batches, Fanned, Holder, Queue
 from tocsin.rules.consent import holds_back, rates_for
 from tocsin.rules.rates import Pace
 from tocsin.telemetry import log
@@ -23,10 +25,10 @@ from tocsin.workers.rotation import Rotation
 
 REFILL: Final = 384
 """Deliveries read for a lane at once."""
+BATCHES: Final = 8
+"""Batches read for a lane at once."""
 RETRY_MS: Final = 500
 """When a lane looks again after the store could not be read."""
-HELD_UP_MS: Final = 10
-"""After a longer wait, for a token or a template, a request takes its turn in the endpoint's pace anew."""
 _PACE: Final = -1
 """In place of a lane: the time is when the endpoint's pace lets the next request go."""
 
@@ -38,12 +40,14 @@ class Ready:
     def __init__(
         self,
         queue: Queue,
+        batches: Batches,
         holder: Holder,
         endpoints: Endpoints,
         now_ms: Callable[[], Millis],
         can_send: Callable[[], None],
     ) -> None:
         self._queue = queue
+        self._batches = batches
         self._holder = holder
         self._endpoints = endpoints
         self._now_ms = now_ms
@@ -75,6 +79,8 @@ class Ready:
         found = outlet.lanes.get(lane)
         if found is None:
             found = outlet.lanes[lane] = Lane(outlet, lane, self._budget)
+            delivery = self._endpoints.prepared[number].endpoint.config.delivery
+            found.batching = delivery if isinstance(delivery, Batched) else None
         return found
 
     def paced_anew(self, number: int) -> None:
@@ -140,6 +146,10 @@ class Ready:
                 lane.offer(Claim(delivery=delivery, event=view.event), view)
             self.list(lane)
 
+    def release(self, lane: Lane, claim: Claim) -> None:
+        """A delivery is held no longer."""
+        lane.settled(claim.delivery.number, order_keys(claim.event) if lane.outlet.is_ordered else ())
+
     def take(self, claims: Sequence[Claim]) -> None:
         """Deliveries of ordered endpoints became ready."""
         now = self._now_ms()
@@ -197,6 +207,11 @@ class Ready:
             self._wake_at(now + wait, outlet.endpoint, _PACE)
         return wait == 0
 
+    def turn(self, outlet: Outlet) -> Callable[[], Awaitable[None]] | None:
+        """How a request that was held up waits for its endpoint's pace again; None where there is no pace."""
+        pace = outlet.pace
+        return None if pace is None else lambda: self.turn_again(pace)
+
     async def turn_again(self, pace: Pace) -> None:
         """A request that was held up on its way out must not go together with those that were held up with it. Its first turn
         is past: it is not given back, else all of them would have theirs now."""
@@ -231,12 +246,15 @@ class Ready:
 
     def list(self, lane: Lane) -> None:
         """Put a lane in the rotation when it can send, and see to it that its queue is filled."""
-        if lane.is_spilled and not lane.is_refilling and len(lane.ready) < REFILL // 3:
+        if lane.is_spilled and not lane.is_refilling and len(lane.ready) < lane.low:
             self._refill(lane)
         outlet = lane.outlet
-        if outlet.is_listed or not lane.ready or not outlet.has_room:
+        if outlet.is_listed or not (lane.ready or lane.batches) or not outlet.has_room:
             return
-        if self.may_send(lane, self._now_ms()):
+        now = self._now_ms()
+        if lane.batching is not None and not lane.can_send(now):
+            self.wake_at(lane, lane.gathered_at(lane.batching))
+        elif self.may_send(lane, now):
             self.rotation.add(outlet)
             self._can_send()
 
@@ -252,6 +270,21 @@ class Ready:
             self._refills.add(task)
             task.add_done_callback(self._refills.discard)
 
+    async def _read_batches(self, lane: Lane) -> None:
+        """Batches that were formed before and are due again."""
+        now, limit = self._now_ms(), BATCHES + len(lane.batches_held)
+        try:
+            page = await self._batches.due(self._holder, lane.endpoint, lane.lane, now, limit)
+        except (StoreUnavailable, StorageFull) as error:
+            log.error("refill.waits", problem=error.slug)
+            self.wake_at(lane, now + RETRY_MS)
+            return
+        lane.more_batches = len(page.claims) == limit
+        for batch in page.claims:
+            lane.offer_batch(batch)
+        if page.next_due_at is not None:
+            self.wake_at(lane, page.next_due_at)
+
     async def _read(self, lane: Lane) -> None:
         """Read what is due for a spilled lane, on from the last page. The spill ends when one page from the beginning saw
         everything that had been left."""
@@ -266,6 +299,8 @@ class Ready:
             return
         if self.known_lane(lane.endpoint, lane.lane) is not lane:
             return
+        if lane.batching is not None:
+            await self._read_batches(lane)
         took_all = True
         for claim in page.claims:
             took_all &= lane.offer(claim, EventView(claim.event))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 from tocsin.errors import Conflict, StorageFull, StoreUnavailable
-from tocsin.model.delivery import Claim, Step
+from tocsin.model.delivery import Claim
 from tocsin.model.endpoint import Endpoint, Standing
 from tocsin.model.event import OPERATIONAL_SUBJECT_TYPES
 from tocsin.model.ids import Millis
@@ -45,10 +45,12 @@ class Standings:
         for task in self._background:
             task.cancel()
 
-    def follow(self, outlet: Outlet, endpoint: Endpoint, claim: Claim, settled: Settled) -> None:
-        """What an exchange means for the endpoint: its standing, and how many requests may be out."""
-        is_told = claim.event.subject_type not in OPERATIONAL_SUBJECT_TYPES
-        if settled.settlement.step_taken is Step.GIVE_UP:
+    def follow(
+        self, outlet: Outlet, endpoint: Endpoint, claims: Sequence[Claim], settled: Settled, *, gave_up: bool
+    ) -> None:
+        """What the exchange for these deliveries means for the endpoint: its standing, and how many requests may be out."""
+        is_told = any(claim.event.subject_type not in OPERATIONAL_SUBJECT_TYPES for claim in claims)
+        for claim in claims if gave_up else ():
             self.gave_up(endpoint, claim, settled.settlement.reason)
         now, attempt = self._now_ms(), settled.settlement.attempt
         if attempt.outcome == "delivered":

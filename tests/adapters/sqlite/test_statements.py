@@ -21,6 +21,16 @@ OWN_LOOPS = "run by the loops of the server, for all tenants"
 BY_ENDPOINT = "the endpoint was read with its tenant in the same request"
 BY_REPLAY = "the replay was read with its tenant in the same request"
 WITHOUT_TENANT = {
+    "batch_attempt_detail": OWN_LOOPS,
+    "batch_members": OWN_LOOPS,
+    "due_batches": OWN_LOOPS,
+    "join_batch": OWN_LOOPS,
+    "last_batch_body": OWN_LOOPS,
+    "move_to_batch": OWN_LOOPS,
+    "next_due_batch": OWN_LOOPS,
+    "settle_batch": OWN_LOOPS,
+    "settle_members": OWN_LOOPS,
+    "waiting_batches": OWN_LOOPS,
     "attempt_detail": OWN_LOOPS,
     "cancel": "the delivery was read with its tenant in the same request",
     "cancel_endpoint": BY_ENDPOINT,

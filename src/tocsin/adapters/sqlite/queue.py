@@ -112,7 +112,7 @@ class SqliteQueue:
             end = after
             room = _PAGE_BYTES
             for due_at, *row in connection.execute(statement("due"), (endpoint, lane, now, *after, limit)):
-                claim = _claim_of(tuple(row))
+                claim = claim_of(tuple(row))
                 claims.append(claim)
                 end = (cast("int", due_at), claim.delivery.number)
                 room -= len(claim.event.data)
@@ -197,13 +197,14 @@ def _delivery_head(connection: apsw.Connection) -> int:
     return cast("int", row[0]) if row else 0
 
 
-def _claim_of(row: Row) -> Claim:
+def claim_of(row: Row) -> Claim:
+    """From the columns of a delivery and its event."""
     return Claim(delivery=delivery_of(row[:DELIVERY_COLUMNS]), event=event_of(row[DELIVERY_COLUMNS:]))
 
 
 def claims_of(connection: apsw.Connection, numbers: Sequence[int]) -> list[Claim]:
     """Those of these deliveries that are ready, with their events."""
-    return [_claim_of(row) for row in read_among(connection, "claims_by_number", (), numbers)]
+    return [claim_of(row) for row in read_among(connection, "claims_by_number", (), numbers)]
 
 
 def _settle_row(settlement: Settlement) -> Row:

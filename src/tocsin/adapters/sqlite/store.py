@@ -9,6 +9,8 @@ from typing import Final
 
 import apsw
 
+from tocsin.adapters.sqlite.batches import SqliteBatches
+from tocsin.adapters.sqlite.data_keys import SqliteDataKeys
 from tocsin.adapters.sqlite.database import (
     FileLock,
     check_filesystem,
@@ -16,7 +18,6 @@ from tocsin.adapters.sqlite.database import (
     migrate,
     open_connection,
 )
-from tocsin.adapters.sqlite.data_keys import SqliteDataKeys
 from tocsin.adapters.sqlite.directory import SqliteDirectory
 from tocsin.adapters.sqlite.log import SqliteLog
 from tocsin.adapters.sqlite.queue import SqliteQueue
@@ -51,6 +52,7 @@ class SqliteStore:
         self._checkpoints = _Checkpoints(path, self._writer, self._readers)
         self.log = SqliteLog(self._writer, self._readers, now_ms)
         self.queue = SqliteQueue(self._writer, self._readers)
+        self.batches = SqliteBatches(self._writer, self._readers)
         self.replays = SqliteReplays(self._writer, self._readers, self.queue.add)
         self.directory = SqliteDirectory(self._writer, self._readers)
         self.data_keys = SqliteDataKeys(self._writer, self._readers)

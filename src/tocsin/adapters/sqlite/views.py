@@ -67,10 +67,13 @@ class SqliteViews:
             "tenant": tenant,
             "delivery": None if tenant is None else delivery,
         }
-        rows = await self._readers.run(lambda c: read_page(c, "attempts", values))
+        batched: Values = {"delivery": delivery, "tenant": tenant}
+        rows, batch_rows = await self._readers.run(
+            lambda c: (read_page(c, "attempts", values), read_page(c, "batch_attempts", batched))
+        )
         attempts: list[Attempt] = []
         body = b""
-        for detail, own_body in cast("list[tuple[bytes, bytes | None]]", rows):
+        for detail, own_body in cast("list[tuple[bytes, bytes | None]]", [*rows, *(row[1:] for row in batch_rows)]):
             body = body if own_body is None else own_body
             attempts.append(attempt_of(detail, body))
         return attempts

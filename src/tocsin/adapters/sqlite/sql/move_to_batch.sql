@@ -1,0 +1,1 @@
+UPDATE delivery SET batch = ? WHERE number IN (SELECT value FROM carray(?)) AND batch = ?

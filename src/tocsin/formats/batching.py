@@ -1,0 +1,30 @@
+"""Several events in one body: the array of what each would be alone, where the format has such a form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from tocsin.formats.rendering import JSON, Rendered
+from tocsin.model.endpoint import CloudEventsFormat, FormatSetting, LyticsFormat, TamrFormat, TemplateFormat
+
+CLOUDEVENTS_BATCH: Final = "application/cloudevents-batch+json"
+"""CloudEvents JSON format section 4.2."""
+
+
+def batch_content_type(setting: FormatSetting) -> str | None:
+    """The content type of a batch in this format; None when the format has none."""
+    match setting:
+        case CloudEventsFormat(mode="structured") | TamrFormat():
+            return CLOUDEVENTS_BATCH
+        case LyticsFormat():
+            return JSON
+        case TemplateFormat(content_type=content_type):
+            return content_type
+        case _:
+            return None
+
+
+def batched(bodies: Sequence[bytes], content_type: str) -> Rendered:
+    """A JSON array of bodies that are JSON each."""
+    return Rendered(content_type=content_type, body=b"[" + b",".join(bodies) + b"]")

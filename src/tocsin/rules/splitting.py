@@ -1,0 +1,55 @@
+"""What the exchange of a batch means for its members: retried together, or split in two until the bad one stands alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from tocsin.model.batch import Batch, BatchSettlement, BatchState, Part
+from tocsin.model.delivery import Step
+from tocsin.model.endpoint import Retry
+from tocsin.model.ids import BatchId
+from tocsin.rules.outcome import Settled
+
+SPLITTING: Final = frozenset({400, 413, 422})
+"""Statuses that speak of what was sent rather than of the receiver: half as much may pass, or the half that is at fault."""
+_EXHAUSTED: Final = "schedule exhausted"
+
+
+def batch_settlement_of(
+    batch: Batch, settled: Settled, retry: Retry, members: Sequence[int], mint: Callable[[], BatchId]
+) -> BatchSettlement:
+    """`settled` is the judgement over the batch as if it were a single delivery; `members` are numbers, in order.
+
+    A batch whose schedule is used up is split as well, and each half is tried once more: one event at fault does not take its
+    neighbours with it. What the endpoint cannot read at all (415) and what is too old is given up on as a whole.
+    """
+    settlement = settled.settlement
+    response = settlement.attempt.response
+    state: BatchState = "pending"
+    parts: tuple[Part, ...] = ()
+    step = settlement.schedule_step
+    if settlement.step_taken is Step.SUCCEED:
+        state = "delivered"
+    elif len(members) > 1 and response is not None and response.status in SPLITTING:
+        state, step, parts = "split", batch.step, _halves(members, mint)
+    elif settlement.step_taken is Step.GIVE_UP:
+        state = "dead"
+        if len(members) > 1 and settlement.reason == _EXHAUSTED:
+            state, step, parts = "split", len(retry.schedule_seconds), _halves(members, mint)
+    return BatchSettlement(
+        batch=batch,
+        state=state,
+        reason=settlement.reason if state == "dead" else None,
+        due_at=settlement.settled_at if parts else settlement.due_at,
+        schedule_step=step,
+        at_once=settlement.at_once,
+        attempt=settlement.attempt,
+        settled_at=settlement.settled_at,
+        parts=parts,
+    )
+
+
+def _halves(members: Sequence[int], mint: Callable[[], BatchId]) -> tuple[Part, ...]:
+    middle = (len(members) + 1) // 2
+    return (Part(id=mint(), members=tuple(members[:middle])), Part(id=mint(), members=tuple(members[middle:])))

@@ -1,0 +1,110 @@
+"""One exchange with a receiver: the access token where one is needed, the request, what came back."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from tocsin.authorizing.oauth2 import Token
+from tocsin.authorizing.tokens import Tokens
+from tocsin.formats import Unrendered
+from tocsin.model.delivery import Delivery
+from tocsin.model.endpoint import EndpointConfig
+from tocsin.model.exchange import Exchange, OutboundRequest, TransportFailure
+from tocsin.model.ids import IdMint, Millis
+from tocsin.model.noun import Noun
+from tocsin.pipeline.prepare import Preparation
+from tocsin.pipeline.send import not_sent, send
+from tocsin.ports import Sender, Templates
+from tocsin.rules.outcome import Settled, settlement_of
+from tocsin.telemetry import Metrics, log
+
+UNPREPARED: Final = Unrendered(cause="nothing", reason="the request could not be prepared")
+INEXPRESSIBLE: Final = Unrendered(cause="nothing", reason="the endpoint's format cannot express the event")
+HELD_UP_MS: Final = 10
+"""After a longer wait, for a token or a template, a request takes its turn in the endpoint's pace anew."""
+Make = Callable[[Millis, Token | None], OutboundRequest | Unrendered]
+"""Prepares the request of an attempt at this time, with this access token; or says why there is none."""
+
+
+class Sent(Noun, frozen=True, kw_only=True):
+    """A request, what came of it, and whether a 401 to its access token may be answered with a new one."""
+
+    request: OutboundRequest
+    exchange: Exchange
+    may_refresh: bool
+
+
+class Exchanges:
+    """Makes exchanges for every endpoint of this process."""
+
+    def __init__(self, sender: Sender, tokens: Tokens, templates: Templates, now_ms: Callable[[], Millis]) -> None:
+        self.templates = templates
+        self._sender = sender
+        self._tokens = tokens
+        self._now_ms = now_ms
+
+    async def exchange(
+        self, preparation: Preparation, make: Make, began: Millis, turn: Callable[[], Awaitable[None]] | None
+    ) -> Sent | Unrendered:
+        """The exchange, or why there was nothing to send. Without a token nothing is sent either, but that is an exchange.
+        `turn` is awaited when it is longer since it `began`, so that the endpoint's pace holds."""
+        source = preparation.token_source
+        if source is None:
+            if turn is not None and self._now_ms() - began > HELD_UP_MS:
+                await turn()
+            request = _made(make, self._now_ms(), None)
+            if isinstance(request, Unrendered):
+                return request
+            return Sent(request=request, exchange=await send(self._sender, request), may_refresh=False)
+        asked_at = self._now_ms()
+        token = await self._tokens.token(source)
+        if isinstance(token, TransportFailure):
+            request = _made(make, self._now_ms(), None)
+            if isinstance(request, Unrendered):
+                return request
+            return Sent(request=request, exchange=not_sent(token, self._now_ms() - asked_at), may_refresh=False)
+        if turn is not None and self._now_ms() - began > HELD_UP_MS:
+            await turn()
+        request = _made(make, self._now_ms(), token)
+        if isinstance(request, Unrendered):
+            return request
+        exchange = await send(self._sender, request)
+        self._tokens.follow(source, token, exchange)
+        return Sent(request=request, exchange=exchange, may_refresh=not token.is_second)
+
+
+def _made(make: Make, now: Millis, token: Token | None) -> OutboundRequest | Unrendered:
+    try:
+        return make(now, token)
+    except Exception as error:  # noqa: BLE001  # one event must neither hang nor stop the others
+        log.error("prepare.fault", exc_info=error)
+        return UNPREPARED
+
+
+class Judge:
+    """Judges exchanges, and counts what they were."""
+
+    def __init__(
+        self, mint: IdMint, now_ms: Callable[[], Millis], jitter: Callable[[], float], metrics: Metrics
+    ) -> None:
+        self._mint = mint
+        self._now_ms = now_ms
+        self._jitter = jitter
+        self._metrics = metrics
+
+    def judged(self, delivery: Delivery, config: EndpointConfig, sent: Sent, started_at: Millis) -> Settled:
+        """What the exchange means for the delivery, and what is to be written."""
+        settled = settlement_of(
+            delivery=delivery,
+            config=config,
+            exchange=sent.exchange,
+            request=sent.request,
+            started_at=started_at,
+            now=self._now_ms(),
+            jitter=self._jitter(),
+            attempt_id=self._mint.attempt(),
+            may_refresh=sent.may_refresh,
+        )
+        self._metrics.attempts[settled.settlement.attempt.outcome].inc()
+        return settled
