@@ -91,7 +91,7 @@ def test_given_secrets_are_never_shown(shared_server: Server) -> None:
         ({"id": "end_x"}, "/id"),
         ({"state": "healthy"}, "/state"),
         ({"rate_limit": {"requests": 0}}, "/rate_limit/requests"),
-        ({"delivery": {"mode": "batch"}}, "/delivery/mode"),
+        ({"delivery": {"mode": "stream"}}, "/delivery/mode"),
         ({"authorization": {"kind": "ntlm"}}, "/authorization/kind"),
         ({"authorization": {"kind": "basic", "username": "a"}}, "/authorization/password"),
         ({"headers": [{"name": "Transfer-Encoding", "value": "x"}]}, "/headers/0/name"),

@@ -165,6 +165,7 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
     call("POST", "/v1/endpoints/{endpoint_id}/validate", **one)
     for method in ("GET", "POST"):
         call(method, "/v1/consent/{token}", token="none")
+    call("POST", "/v1/endpoints/{endpoint_id}/preview", {}, **one)
     call("POST", "/v1/endpoints/{endpoint_id}/disable", **one)
     call("POST", "/v1/endpoints/{endpoint_id}/enable", **one)
     call("POST", "/v1/jobs/reports", {"job_id": "k", "job_type": "t", "state": "running"})
@@ -176,6 +177,13 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
     call("GET", "/v1/deliveries/{delivery_id}", **delivery)
     call("POST", "/v1/deliveries/{delivery_id}/resend", **delivery)
     call("POST", "/v1/deliveries/{delivery_id}/cancel", **delivery)
+    assert call("POST", "/v1/replays", one, query="?dry_run=true")["total"] > 0
+    call("POST", "/v1/replays", {"endpoint_id": "end_x"})
+    replay = {"replay_id": call("POST", "/v1/replays", {**one, "rate_per_second": 0.01})["id"]}
+    call("GET", "/v1/replays")
+    call("GET", "/v1/replays/{replay_id}", **replay)
+    for step in ("pause", "resume", "cancel", "pause"):
+        call("POST", f"/v1/replays/{{replay_id}}/{step}", **replay)
     events = call("GET", "/v1/events")["items"]
     for event in events:
         call("GET", "/v1/events/{event_id}", event_id=event["id"])

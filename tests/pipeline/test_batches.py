@@ -80,10 +80,10 @@ async def test_one_event_at_fault_does_not_take_its_neighbours_with_it(server: S
 
 async def test_bytes_are_bounded(server: Server) -> None:
     with WebServer(lambda _: Say()) as web:
-        endpoint = server.endpoint(web.url, delivery={**BATCH, "max_bytes": 700})
+        endpoint = server.endpoint(web.url, delivery={**BATCH, "max_bytes": 450})
         given_events(server, 12)
         await until(lambda: len(deliveries(server, endpoint, "delivered")) == 12)
-        assert all(len(one.body) <= 700 or len(numbers(one)) == 1 for one in web.asked)
+        assert all(len(one.body) <= 450 or len(numbers(one)) == 1 for one in web.asked)
         assert len(web.asked) > 3
 
 

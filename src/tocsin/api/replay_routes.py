@@ -137,6 +137,7 @@ REPLAY_ROUTES: Final = (
         ),
         takes=NewReplay,
         gives=ReplayShown,
+        gives_also=((200, Total),),
         status=202,
         problems=(NotFound, Conflict),
     ),

@@ -110,7 +110,7 @@ def test_a_secret_is_a_text_or_what_was_read(value: object, pointer: str) -> Non
         ({"authorization": {"kind": "ntlm"}}, "/authorization/kind"),
         ({"signing": {"kind": "jws"}}, "/signing/kind"),
         ({"signing": {"kind": "standard_webhooks", "algorithm": "rsa"}}, "/signing/algorithm"),
-        ({"delivery": {"mode": "batch"}}, "/delivery/mode"),
+        ({"delivery": {"mode": "stream"}}, "/delivery/mode"),
         ({"format": {"kind": "xslt"}}, "/format/kind"),
         ({"format": {"kind": "template"}}, "/format/program"),
         ({"format": {"kind": "tamr", "tenant": "x"}}, "/format/tenant"),
