@@ -53,6 +53,8 @@ class EndpointFlags:
     """Ids of sources whose jobs it wants."""
     label: Texts = None
     """Labels (key=value) that a job must have."""
+    where: Annotated[str | None, Parameter(group=_WHAT)] = None
+    """CEL expression that must hold as well: `data.amount > 100`."""
     filter: Annotated[list[str] | None, Parameter(group=_WHAT, negative=(), allow_leading_hyphen=True)] = None
     """A further filter as JSON, @file or -; may be repeated: any one suffices."""
     format: Annotated[Format | None, Parameter(group=_HOW)] = None
@@ -71,6 +73,8 @@ class EndpointFlags:
     """Seconds for one whole request."""
     max_in_flight: Annotated[int | None, Parameter(group=_HOW)] = None
     """How many requests may be out at once."""
+    batch: Annotated[str | None, Parameter(group=_HOW)] = None
+    """Several events in one request: `100`, or `100/10s` for at most so many, gathered for so long; `off` for one each."""
     header: Annotated[list[str] | None, Parameter(group=_HOW, negative=())] = None
     """name=value, sent with every request; may be repeated."""
     secret_header: Annotated[list[str] | None, Parameter(group=_HOW, negative=())] = None
@@ -111,6 +115,7 @@ class EndpointFlags:
             "max_in_flight": self.max_in_flight,
             "headers": headers or None,
             "rate_limit": _rate_limit(self.rate_limit),
+            "delivery": _delivery(self.batch),
             "validation": self.validation,
             "tls": self._tls(),
             "proxy": self._proxy(),
@@ -147,6 +152,7 @@ class EndpointFlags:
             "resources": resources(self.resource) or None,
             "sources": self.source,
             "labels": pairs(self.label, "--label") or None,
+            "where": self.where,
         }
         named = {name: value for name, value in condition.items() if value}
         further: list[object] = []
@@ -180,6 +186,17 @@ def _headers(texts: list[str] | None, *, sensitive: bool) -> list[dict[str, obje
         {"name": name, "value": secret_argument(value, option) if sensitive else value, "sensitive": sensitive}
         for name, value in pairs(texts, option).items()
     ]
+
+
+def _delivery(text: str | None) -> dict[str, object] | None:
+    if text is None or text == "off":
+        return None if text is None else {"mode": "realtime"}
+    events, slash, wait = text.partition("/")
+    if not (events.isascii() and events.isdigit()):
+        raise Usage("--batch must be written like 100, 100/10s or off")
+    return {"mode": "batch", "max_events": int(events)} | (
+        {"max_wait_seconds": duration(wait, "--batch")} if slash else {}
+    )
 
 
 def _rate_limit(text: str | None) -> dict[str, object] | None:

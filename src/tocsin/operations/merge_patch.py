@@ -24,4 +24,6 @@ def merge_patched(target: Mapping[str, object], patch: Mapping[str, object]) -> 
 
 
 def _is_another_kind(present: Mapping[str, object], given: Mapping[str, object]) -> bool:
-    return "kind" in given and given["kind"] != present.get("kind")
+    """Objects say what they are by `kind`; where there is none, by `mode`."""
+    tag = "kind" if "kind" in present or "kind" in given else "mode"
+    return tag in given and given[tag] != present.get(tag)

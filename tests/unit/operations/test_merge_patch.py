@@ -28,3 +28,12 @@ def test_merging(target: dict[str, object], patch: dict[str, object], merged: di
     before = repr(target)
     assert merge_patched(target, patch) == merged
     assert repr(target) == before
+
+
+def test_another_mode_replaces_where_there_is_no_kind() -> None:
+    batch = {"delivery": {"mode": "batch", "max_events": 5}}
+    assert merge_patched(batch, {"delivery": {"mode": "realtime"}}) == {"delivery": {"mode": "realtime"}}
+    assert merge_patched(batch, {"delivery": {"max_events": 6}}) == {"delivery": {"mode": "batch", "max_events": 6}}
+    binary = {"format": {"kind": "cloudevents", "mode": "binary", "source": "/s"}}
+    patched = merge_patched(binary, {"format": {"mode": "structured"}})
+    assert patched == {"format": {"kind": "cloudevents", "mode": "structured", "source": "/s"}}
