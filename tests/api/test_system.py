@@ -166,6 +166,7 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
     for method in ("GET", "POST"):
         call(method, "/v1/consent/{token}", token="none")
     call("POST", "/v1/endpoints/{endpoint_id}/preview", {}, **one)
+    call("POST", "/v1/endpoints/{endpoint_id}/rotate-secret", {}, **one)
     call("POST", "/v1/endpoints/{endpoint_id}/disable", **one)
     call("POST", "/v1/endpoints/{endpoint_id}/enable", **one)
     call("POST", "/v1/jobs/reports", {"job_id": "k", "job_type": "t", "state": "running"})
@@ -195,6 +196,8 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
     key = call("POST", "/v1/api-keys", {"name": "n", "role": "viewer"})
     call("GET", "/v1/api-keys")
     call("DELETE", "/v1/api-keys/{key_id}", key_id=key["id"])
+    call("GET", "/v1/audit")
+    call("GET", "/v1/audit", query="?action=endpoint.created")
     call("GET", "/v1/stats")
     for path in ("/livez", "/readyz", "/metrics", "/version"):
         call("GET", path)
