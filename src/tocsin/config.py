@@ -77,6 +77,14 @@ SETTINGS: Final = (
         default="",
         meaning="Where this API is reached from outside, like https://hooks.example.com. Its host is the name under which "
         "receivers are asked for consent (else the machine's), and there they may give it later.",
+        name="job_overdue_after",
+        default="",
+        meaning="Seconds after which a running job is overdue, by job type: `load_source=3600, *=86400`. A report's own limit goes first.",
+    ),
+    Setting(
+        name="job_lost_after",
+        default="",
+        meaning="Seconds without a report after which an unfinished job is lost, by job type, as above.",
     ),
     Setting(name="log_level", default="info", meaning="`debug`, `info`, `warning` or `error`."),
 )
@@ -108,6 +116,8 @@ class Settings(Noun, frozen=True, kw_only=True):
     proxy: Secret | None
     bootstrap_key: Secret | None
     public_url: str | None
+    job_overdue_after: str
+    job_lost_after: str
     log_level: str
     values: dict[str, Value]
 
@@ -136,6 +146,8 @@ def load_settings(
         proxy=Secret(values["proxy"].text) if values["proxy"].text else None,
         bootstrap_key=_checked(values, "bootstrap_key", _bootstrap_key),
         public_url=_checked(values, "public_url", _public_url),
+        job_overdue_after=values["job_overdue_after"].text,
+        job_lost_after=values["job_lost_after"].text,
         log_level=_checked(values, "log_level", _log_level),
         values=values,
     )

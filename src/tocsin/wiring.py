@@ -48,6 +48,7 @@ from tocsin.pipeline.prepare import pool_of, token_pool_of
 from tocsin.ports import MasterKeySource
 from tocsin.rules.accepting import Deciding, needs_of
 from tocsin.rules.egress import EgressPolicy, parse_networks
+from tocsin.rules.job_watch import JobLimits, parse_limits
 from tocsin.rules.proxies import operators_proxy
 from tocsin.telemetry import Metrics, log, set_up_logs
 from tocsin.workers.consent import ConsentWorker
@@ -55,6 +56,7 @@ from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.exchanges import Exchanges, Judge
 from tocsin.workers.fanout import FanoutWorker
+from tocsin.workers.job_watch import JobWatch
 from tocsin.workers.notices import NoticeWorker
 from tocsin.workers.replay import ReplayWorker
 from tocsin.workers.standings import Standings
@@ -164,9 +166,7 @@ async def _serve(
         templates=templates,
         on_change=follow,
     )
-    loops = await _loops(
-        store, sender, Tokens(sender, now_ms, os.urandom), endpoints, mint, operations, templates=templates
-    )
+    loops = await _loops(settings, store, sender, endpoints, mint, operations, templates=templates)
     replay = ReplayWorker(
         store=store.replays,
         endpoints=endpoints,
@@ -191,6 +191,7 @@ async def _serve(
         consent=ConsentWorker(consents, endpoints, now_ms),
         replay=replay,
         notices=loops.notices,
+        job_watch=loops.job_watch,
         keys=keys,
         stop=stop,
     )
@@ -242,13 +243,14 @@ class _Loops(Noun, frozen=True, kw_only=True):
     delivery: DeliveryWorker
     tokens: Tokens
     notices: NoticeWorker
+    job_watch: JobWatch
     metrics: Metrics
 
 
 async def _loops(
+    settings: Settings,
     store: SqliteStore,
     sender: HttpSender,
-    tokens: Tokens,
     endpoints: Endpoints,
     mint: IdMint,
     operations: EndpointOperations,
@@ -256,7 +258,7 @@ async def _loops(
     templates: JqTemplates,
 ) -> _Loops:
     """Accept, fan-out and delivery, one behind the other."""
-    metrics = Metrics()
+    metrics, tokens = Metrics(), Tokens(sender, now_ms, os.urandom)
     holder, cursor = await store.queue.acquire(PARTITION)
 
     async def disable(number: int) -> None:
@@ -293,11 +295,26 @@ async def _loops(
         metrics=metrics,
         pushed=delivery.pushed,
     )
-    accept = Accept(store.log, needs_of, Deciding(mint), fanout.committed)
-    return _Loops(accept=accept, fanout=fanout, delivery=delivery, tokens=tokens, notices=notices, metrics=metrics)
+    accept = Accept(store.log, needs_of, Deciding(mint, _job_limits(settings)), fanout.committed)
+    return _Loops(
+        accept=accept,
+        fanout=fanout,
+        delivery=delivery,
+        tokens=tokens,
+        notices=notices,
+        job_watch=JobWatch(store.log, accept, now_ms),
+        metrics=metrics,
+    )
 
 
 def _master_key_source(settings: Settings) -> MasterKeySource:
     if settings.master_key is not None:
         return GivenMasterKeys(settings.master_key.reveal(), settings.values["master_key"].file)
     return MasterKeysBeside(settings.database)
+
+
+def _job_limits(settings: Settings) -> JobLimits:
+    try:
+        return JobLimits(overdue=parse_limits(settings.job_overdue_after), lost=parse_limits(settings.job_lost_after))
+    except ValueError as error:
+        raise Misconfigured(f"TOCSIN_JOB_OVERDUE_AFTER, TOCSIN_JOB_LOST_AFTER: {error}.") from error

@@ -38,6 +38,10 @@ class SettingFlags:
     """Operator key to create at first start; better given in the environment."""
     public_url: Annotated[str | None, Parameter(group=_SETTINGS)] = None
     """Where this API is reached from outside; its host is the name under which receivers are asked for consent."""
+    job_overdue_after: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """Seconds after which a running job is overdue, by job type: `load_source=3600, *=86400`."""
+    job_lost_after: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """Seconds without a report after which an unfinished job is lost, by job type."""
     log_level: Annotated[str | None, Parameter(group=_SETTINGS)] = None
     """`debug`, `info`, `warning` or `error`."""
 
@@ -53,6 +57,8 @@ class SettingFlags:
             "proxy": self.proxy,
             "bootstrap_key": self.bootstrap_key,
             "public_url": self.public_url,
+            "job_overdue_after": self.job_overdue_after,
+            "job_lost_after": self.job_lost_after,
             "log_level": self.log_level,
         }
         return load_settings(flags, file=self.config)

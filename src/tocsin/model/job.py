@@ -104,10 +104,13 @@ class Job(Noun, frozen=True, kw_only=True):
 
 
 class JobRow(Noun, frozen=True, kw_only=True):
-    """What the store keeps of a job: the snapshot that events show, and what they do not."""
+    """What the store keeps of a job: the snapshot that events show, and what they do not. `overdue_at` and `lost_at` (ms): when
+    that is told, if nothing else is heard of the job."""
 
     job: Job
     overdue_after_seconds: float | None = None
+    overdue_at: int | None = None
+    lost_at: int | None = None
 
 
 decode_job = msgspec.json.Decoder(Job).decode

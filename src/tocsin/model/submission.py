@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from tocsin.errors import TocsinError
 from tocsin.model.event import CloudContext, Event, NewEvent
@@ -51,6 +52,12 @@ class CloudEvents(Noun, frozen=True, kw_only=True):
     items: tuple[CloudEvent, ...]
 
 
+class Overrun(Noun, frozen=True, kw_only=True):
+    """Jobs whose time is over, by id, and which of the two it is: to be judged again, for they may have reported."""
+
+    items: tuple[tuple[str, Literal["overdue", "lost"]], ...]
+
+
 class IdempotencyKey(Noun, frozen=True, kw_only=True):
     """The caller's key for one request (scope: tenant, route, key) and the hash of the body it came with."""
 
@@ -65,7 +72,7 @@ class Submission(Noun, frozen=True, kw_only=True):
     tenant: str
     received_at: int
     size: int = 0
-    body: Reports | Changes | DataVersions | CloudEvents | Notices
+    body: Reports | Changes | DataVersions | CloudEvents | Notices | Overrun
     idempotency: IdempotencyKey | None = None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from tocsin.errors import TocsinError
 from tocsin.model.access import ApiKey
@@ -76,6 +76,15 @@ class StoredEndpoint(Noun, frozen=True, kw_only=True):
     is_deleted: bool = False
 
 
+class JobOver(Noun, frozen=True, kw_only=True):
+    """A job that is overdue or lost at a time (ms), if nothing else is heard of it."""
+
+    tenant: str
+    job_id: str
+    kind: Literal["overdue", "lost"]
+    at: int
+
+
 class Log(Protocol):
     """The event log: durable, totally ordered."""
 
@@ -87,6 +96,9 @@ class Log(Protocol):
 
     async def read(self, after: int, limit: int) -> list[Event]:
         """Events in positions after `after`, oldest first."""
+
+    async def jobs_over(self, limit: int) -> list[JobOver]:
+        """The jobs whose time is over first, `limit` of each kind, past ones and coming ones."""
 
     async def head(self) -> int:
         """The highest position, 0 when the log is empty."""

@@ -25,12 +25,14 @@ from tocsin.model.submission import (
     Facts,
     Lineage,
     Needs,
+    Overrun,
     Reports,
     StoredVersion,
     Submission,
     Verdict,
 )
 from tocsin.rules.job_reports import Told, told_by
+from tocsin.rules.job_watch import NO_LIMITS, JobLimits, told, watched
 from tocsin.rules.record_expansion import expand, missing_role
 
 _ACCEPTED: Final = 202
@@ -103,17 +105,20 @@ def needs_of(submission: Submission) -> Needs:
             return Needs(seen=tuple({seen_hash(item.context.source, item.context.id): None for item in events}))
         case Notices(items=notices):
             return Needs(seen=tuple(seen_hash(NOTICE_SOURCE, item.once) for item in notices))
+        case Overrun(items=jobs_over):
+            return Needs(jobs=tuple({job_id: None for job_id, _ in jobs_over}))
         case DataVersions():
             return Needs()
 
 
 class Deciding:
-    """Decides (`model.submission.Decide`). The mint is all that it keeps."""
+    """Decides (`model.submission.Decide`). The mint and the limits of jobs are all that it keeps."""
 
-    __slots__ = ("_mint",)
+    __slots__ = ("_limits", "_mint")
 
-    def __init__(self, mint: IdMint) -> None:
+    def __init__(self, mint: IdMint, limits: JobLimits = NO_LIMITS) -> None:
         self._mint = mint
+        self._limits = limits
 
     def __call__(self, submission: Submission, facts: Facts) -> Verdict:
         match submission.body:
@@ -127,6 +132,8 @@ class Deciding:
                 return self._on_data_versions(body, submission)
             case Notices() as body:
                 return self._on_notices(body, submission, facts)
+            case Overrun() as body:
+                return self._on_overrun(body, submission, facts)
 
     def _on_reports(self, body: Reports, submission: Submission, facts: Facts) -> Verdict:
         """Each report stands alone and sees what those before it did."""
@@ -134,8 +141,9 @@ class Deciding:
         events: list[NewEvent] = []
         rows: dict[str, JobRow] = {}
         for index, item in enumerate(body.items):
-            told = item if isinstance(item, TocsinError) else _told(item, facts, submission.received_at)
             job_id = None if isinstance(item, TocsinError) else item.job_id
+            before = facts.jobs.get(job_id) if job_id is not None else None
+            told = item if isinstance(item, TocsinError) else self._told(item, facts, submission.received_at)
             if isinstance(told, TocsinError):
                 if body.single:
                     return _refused(told)
@@ -143,6 +151,8 @@ class Deciding:
                 answers.append(ReportAnswer(job_id=job_id, outcome="refused", event_ids=[], problem=problem))
                 continue
             if told.row is None:
+                if job_id is not None and (heard := facts.jobs.get(job_id)) is not None and heard is not before:
+                    rows[job_id] = heard
                 answers.append(ReportAnswer(job_id=job_id, outcome="unchanged", event_ids=[]))
                 continue
             new = self._job_events(told, told.row, submission.tenant)
@@ -150,6 +160,37 @@ class Deciding:
             rows[told.row.job.job_id] = told.row
             answers.append(ReportAnswer(job_id=job_id, outcome="changed", event_ids=[event.id for event in new]))
         return _accepted(answers, events, jobs=tuple(rows.items()))
+
+    def _told(self, report: Report, facts: Facts, received_at: Millis) -> Told | TocsinError:
+        """What the report says that was not known; the facts now know it too, and until when the next one may take."""
+        job_id = report.job_id
+        old = facts.jobs.get(job_id)
+        told = told_by(report, old, facts.lineages, received_at)
+        if isinstance(told, TocsinError):
+            return told
+        if told.row is None:
+            if old is not None:
+                facts.jobs[job_id] = watched(old, self._limits, received_at, old)
+            return told
+        row = watched(told.row, self._limits, received_at, old)
+        job = row.job
+        facts.jobs[job_id] = row
+        if old is None or old.job.parent_job_id != job.parent_job_id or old.job.root_job_id != job.root_job_id:
+            facts.lineages[job_id] = Lineage(parent_job_id=job.parent_job_id, root_job_id=job.root_job_id)
+        return Told(row=row, verbs=told.verbs, time=told.time)
+
+    def _on_overrun(self, body: Overrun, submission: Submission, facts: Facts) -> Verdict:
+        events: list[NewEvent] = []
+        rows: dict[str, JobRow] = {}
+        for job_id, kind in body.items:
+            row = facts.jobs.get(job_id)
+            after = None if row is None else told(row, kind, submission.received_at)
+            if after is None:
+                continue
+            facts.jobs[job_id] = rows[job_id] = after
+            overrun = Told(row=after, verbs=(kind,), time=submission.received_at)
+            events += self._job_events(overrun, after, submission.tenant)
+        return _accepted([], events, jobs=tuple(rows.items()))
 
     def _job_events(self, told: Told, row: JobRow, tenant: str) -> list[NewEvent]:
         if not told.verbs:
@@ -268,19 +309,6 @@ class Deciding:
             seen.append((digest, event.id))
             events.append(event)
         return _accepted([], events, seen=tuple(seen))
-
-
-def _told(report: Report, facts: Facts, received_at: Millis) -> Told | TocsinError:
-    """What the report says that was not known; the facts now know it too."""
-    job_id = report.job_id
-    old = facts.jobs.get(job_id)
-    told = told_by(report, old, facts.lineages, received_at)
-    if isinstance(told, Told) and told.row is not None:
-        job = told.row.job
-        facts.jobs[job_id] = told.row
-        if old is None or old.job.parent_job_id != job.parent_job_id or old.job.root_job_id != job.root_job_id:
-            facts.lineages[job_id] = Lineage(parent_job_id=job.parent_job_id, root_job_id=job.root_job_id)
-    return told
 
 
 def _fault(change: Change, version_id: int, counter: int, known: StoredVersion | None) -> TocsinError | None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from tocsin.errors import StorageFull, StoreUnavailable
-from tocsin.formats import Rendered, Unrendered
+from tocsin.formats import Unrendered
 from tocsin.formats.batching import batch_content_type, batched
 from tocsin.model.batch import Batch, BatchClaim, BatchSettlement
 from tocsin.model.delivery import Claim
@@ -18,7 +18,7 @@ from tocsin.pipeline.prepare import Preparation
 from tocsin.ports import Batches, Holder
 from tocsin.rules.splitting import batch_settlement_of
 from tocsin.telemetry import log
-from tocsin.workers.exchanges import INEXPRESSIBLE, UNPREPARED, Judge, Sent
+from tocsin.workers.exchanges import INEXPRESSIBLE, UNPREPARED, Exchanges, Judge
 from tocsin.workers.lanes import Lane, Taken
 from tocsin.workers.ready import RETRY_MS, Ready
 from tocsin.workers.rendering import Rendering
@@ -26,10 +26,6 @@ from tocsin.workers.standings import Standings
 
 _WAIT_SECONDS: Final = 0.2
 _LONGEST_WAIT_SECONDS: Final = 5.0
-
-
-Exchanging = Callable[[Lane, Preparation, Batch, Rendered], Awaitable[Sent | Unrendered]]
-"""Sends a batch: fetches the access token where one is needed, prepares and sends."""
 
 
 class BatchSending:
@@ -46,7 +42,7 @@ class BatchSending:
         mint: IdMint,
         now_ms: Callable[[], Millis],
         judge: Judge,
-        exchange: Exchanging,
+        exchanges: Exchanges,
         rendering: Rendering,
         give_up: Callable[[Lane, Preparation, Claim, Unrendered], Awaitable[None]],
     ) -> None:
@@ -57,7 +53,7 @@ class BatchSending:
         self._mint = mint
         self._now_ms = now_ms
         self._judge = judge
-        self._exchange = exchange
+        self._exchanges = exchanges
         self._rendering = rendering
         self._give_up = give_up
 
@@ -150,7 +146,13 @@ class BatchSending:
     async def _send(self, lane: Lane, preparation: Preparation, claim: BatchClaim, bodies: Sequence[bytes]) -> None:
         batch, started_at = claim.batch, self._now_ms()
         content_type = batch_content_type(preparation.endpoint.config.format) or "application/json"
-        sent = await self._exchange(lane, preparation, batch, batched(bodies, content_type))
+        rendered, replay = batched(bodies, content_type), lane.replay
+        sent = await self._exchanges.exchange(
+            preparation,
+            lambda now, token: preparation.batch_request(batch, rendered, now, token, replay),
+            started_at,
+            self._ready.turn(lane.outlet),
+        )
         if isinstance(sent, Unrendered):
             await self._not_now(lane, preparation, claim, sent)
             return

@@ -15,14 +15,13 @@ from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.formats import Rendered, Unrendered
 from tocsin.model.attempt import Settlement
 from tocsin.model.audit import AuditEntry
-from tocsin.model.batch import Batch
 from tocsin.model.delivery import Claim, Delivery, Step
 from tocsin.model.endpoint import Batched
 from tocsin.model.event import order_keys
 from tocsin.model.event_view import EventView
 from tocsin.model.exchange import OutboundRequest
 from tocsin.model.ids import IdMint, Millis
-from tocsin.model.replay import Replay, ReplayState
+from tocsin.model.replay import Replay
 from tocsin.pipeline.fanout import Fan
 from tocsin.pipeline.prepare import Preparation
 from tocsin.pipeline.settle import Settle
@@ -81,7 +80,7 @@ class DeliveryWorker:
             mint=mint,
             now_ms=now_ms,
             judge=judge,
-            exchange=self._exchange_batch,
+            exchanges=exchanges,
             rendering=self._rendering,
             give_up=self._give_up,
         )
@@ -89,7 +88,6 @@ class DeliveryWorker:
         self._slots: set[asyncio.Task[None]] = set()
         self._out: set[int] = set()
         self._unsettled = 0
-        self._replays: dict[int, Replay] = {}
         self._keys: dict[int, tuple[str, ...]] = {}
         self._slow_out = 0
         self._slow_waiting: deque[Outlet] = deque()
@@ -145,20 +143,12 @@ class DeliveryWorker:
         self._ready.take(claims)
 
     def replay_changed(self, replay: Replay) -> None:
-        """A replay runs or is held; what waits in its lane stays in the store meanwhile."""
-        lane = self._ready.lane(replay.endpoint, replay.number)
-        if lane is None:
-            return
-        self._replays[replay.number] = replay
-        lane.is_held = replay.state is not ReplayState.RUNNING
-        if lane.is_held:
-            lane.put_back(lambda _: True)
-        self._ready.wake(replay.endpoint, replay.number)
+        """A replay runs or is held."""
+        self._ready.replay_changed(replay)
 
     def replay_ended(self, replay: Replay) -> None:
         """Nothing more comes from its lane."""
         self._ready.remove_lane(replay.endpoint, replay.number)
-        self._replays.pop(replay.number, None)
 
     def all_in_flight(self) -> frozenset[int]:
         """The numbers of all deliveries whose request is out."""
@@ -283,17 +273,6 @@ class DeliveryWorker:
             self._out.difference_update(numbers)
             self._ready.list_all(outlet)
 
-    async def _exchange_batch(
-        self, lane: Lane, preparation: Preparation, batch: Batch, rendered: Rendered
-    ) -> Sent | Unrendered:
-        replay = self._replays.get(lane.lane)
-        return await self._exchanges.exchange(
-            preparation,
-            lambda now, token: preparation.batch_request(batch, rendered, now, token, replay),
-            self._now_ms(),
-            self._ready.turn(lane.outlet),
-        )
-
     def _slow_ended(self) -> None:
         """A place for slow endpoints is free."""
         self._slow_out -= 1
@@ -327,7 +306,7 @@ class DeliveryWorker:
             if isinstance(made, Unrendered):
                 return made
             rendered = made
-        replay = self._replays.get(lane.lane)
+        replay = lane.replay
 
         def make(now: Millis, token: Token | None) -> OutboundRequest | Unrendered:
             if preparation.renderer.expresses(view):
@@ -339,6 +318,7 @@ class DeliveryWorker:
     async def _give_up(self, lane: Lane, preparation: Preparation, claim: Claim, why: Unrendered) -> None:
         """There is nothing to send: the delivery is cancelled, or dead if that is a failure; or it is tried later."""
         number = claim.delivery.number
+        self._out.discard(number)
         try:
             if why.is_failure:
                 self._ready.take(await self._queue.give_up(number, why.reason, self._now_ms()))

@@ -16,6 +16,7 @@ from tocsin.model.endpoint import Batched
 from tocsin.model.event import order_keys
 from tocsin.model.event_view import EventView
 from tocsin.model.ids import Millis
+from tocsin.model.replay import Replay
 from tocsin.ports import BEGINNING
 from tocsin.rules.allowance import Allowance
 from tocsin.rules.rates import Pace
@@ -119,6 +120,7 @@ class Lane:
         "ready",
         "ready_bytes",
         "released",
+        "replay",
         "spills",
         "wakes_at",
         "withheld",
@@ -140,6 +142,7 @@ class Lane:
         self.released: set[int] = set()
         self.withheld: set[int] = set()
         self.is_held = False
+        self.replay: Replay | None = None
         self.is_refilling = False
         self.is_spilled = False
         self.spills = 0

@@ -13,6 +13,7 @@ from tocsin.model.endpoint import Batched
 from tocsin.model.event import order_keys
 from tocsin.model.event_view import EventView
 from tocsin.model.ids import Millis
+from tocsin.model.replay import Replay, ReplayState
 from tocsin.pipeline.fanout import Fan
 from tocsin.pipeline.prepare import Preparation
 from tocsin.ports import BEGINNING, Batches, Fanned, Holder, Queue
@@ -119,6 +120,17 @@ class Ready:
         if gone is not None and lane != LIVE:
             gone.put_back(lambda _: True)
             del gone.outlet.lanes[lane]
+
+    def replay_changed(self, replay: Replay) -> None:
+        """A replay runs or is held; what waits in its lane stays in the store meanwhile."""
+        lane = self.lane(replay.endpoint, replay.number)
+        if lane is None:
+            return
+        lane.replay = replay
+        lane.is_held = replay.state is not ReplayState.RUNNING
+        if lane.is_held:
+            lane.put_back(lambda _: True)
+        self.wake(replay.endpoint, replay.number)
 
     def stop(self) -> None:
         """Read nothing more from the store."""

@@ -12,6 +12,7 @@ from tocsin.telemetry import log
 from tocsin.workers.consent import ConsentWorker
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.fanout import FanoutWorker
+from tocsin.workers.job_watch import JobWatch
 from tocsin.workers.notices import NoticeWorker
 from tocsin.workers.replay import ReplayWorker
 
@@ -32,6 +33,7 @@ class Supervisor:
         consent: ConsentWorker,
         replay: ReplayWorker,
         notices: NoticeWorker,
+        job_watch: JobWatch,
         keys: ApiKeys,
         stop: asyncio.Event,
     ) -> None:
@@ -41,6 +43,7 @@ class Supervisor:
         self._consent = consent
         self._replay = replay
         self._notices = notices
+        self._job_watch = job_watch
         self._keys = keys
         self._stop = stop
         self._loops: list[asyncio.Task[None]] = []
@@ -56,6 +59,7 @@ class Supervisor:
             self._watched(self._consent.run(), "consent"),
             self._watched(self._replay.run(), "replay"),
             self._watched(self._notices.run(), "notices"),
+            self._watched(self._job_watch.run(), "job watch"),
         ]
         self._flushing = asyncio.create_task(self._flush(), name="keys")
 
@@ -70,6 +74,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """No new submissions arrive any more. What was taken is answered, what is out may finish, outcomes are written."""
+        self._job_watch.stop()
         await self._accept.idle()
         self._fanout.stop()
         self._replay.stop()

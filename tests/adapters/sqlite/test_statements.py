@@ -24,6 +24,7 @@ WITHOUT_TENANT = {
     "batch_attempt_detail": OWN_LOOPS,
     "batch_members": OWN_LOOPS,
     "due_batches": OWN_LOOPS,
+    "jobs_over": OWN_LOOPS,
     "join_batch": OWN_LOOPS,
     "last_batch_body": OWN_LOOPS,
     "move_to_batch": OWN_LOOPS,

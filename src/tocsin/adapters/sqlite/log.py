@@ -10,13 +10,14 @@ import msgspec
 
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import decode_job_row, encode, event_of, event_row, placed
-from tocsin.adapters.sqlite.statements import Row, read, read_among, read_one, write, write_rows
+from tocsin.adapters.sqlite.statements import Row, read, read_among, read_one, statement, write, write_rows
 from tocsin.adapters.sqlite.writer import DataRefusedError, Rank, Writer
 from tocsin.errors import IdempotencyKeyReused, InvalidRequest, StorageFull, StoreUnavailable, TocsinError
 from tocsin.model.event import Event
 from tocsin.model.ids import EventId, Millis
 from tocsin.model.job import JobRow
 from tocsin.model.submission import Accepted, Decide, Facts, Lineage, Needs, StoredVersion, Submission, Verdict
+from tocsin.ports import JobOver
 from tocsin.telemetry import log
 
 ANSWERS_KEPT_MS = 24 * 3600 * 1000
@@ -105,6 +106,13 @@ class SqliteLog:
             lambda connection: [event_of(row) for row in read(connection, "events_after", (after, limit))]
         )
 
+    async def jobs_over(self, limit: int) -> list[JobOver]:
+        def query(connection: apsw.Connection) -> list[JobOver]:
+            rows = connection.execute(statement("jobs_over"), {"limit": limit}).fetchall()
+            return [msgspec.convert(dict(zip(JobOver.__struct_fields__, row, strict=True)), JobOver) for row in rows]
+
+        return await self._readers.run(query)
+
     async def head(self) -> int:
         return await self._readers.run(lambda connection: _head(connection)[0])
 
@@ -166,7 +174,19 @@ def _head(connection: apsw.Connection) -> tuple[int, int]:
 
 def _job_row(tenant: str, row: JobRow, at: Millis) -> Row:
     job = row.job
-    return (tenant, job.job_id, job.state, job.job_type, job.parent_job_id, job.root_job_id, at, at, encode(row))
+    return (
+        tenant,
+        job.job_id,
+        job.state,
+        job.job_type,
+        job.parent_job_id,
+        job.root_job_id,
+        at,
+        at,
+        row.overdue_at,
+        row.lost_at,
+        encode(row),
+    )
 
 
 def _stored_answer(connection: apsw.Connection, group: _Group, submission: Submission) -> Accepted | TocsinError | None:
