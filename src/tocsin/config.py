@@ -77,6 +77,8 @@ SETTINGS: Final = (
         default="",
         meaning="Where this API is reached from outside, like https://hooks.example.com. Its host is the name under which "
         "receivers are asked for consent (else the machine's), and there they may give it later.",
+    ),
+    Setting(
         name="job_overdue_after",
         default="",
         meaning="Seconds after which a running job is overdue, by job type: `load_source=3600, *=86400`. A report's own limit goes first.",

@@ -180,7 +180,11 @@ def test_tenants_of_keys_and_operators(shared_server: Server) -> None:
 
 
 def test_addresses_that_only_accept(shared_server: Server) -> None:
-    for path, allowed in (("/v1/records/changes", "POST"), ("/v1/data-versions", "POST"), ("/v1/events", "GET, HEAD, POST")):
+    for path, allowed in (
+        ("/v1/records/changes", "POST"),
+        ("/v1/data-versions", "POST"),
+        ("/v1/events", "GET, HEAD, POST"),
+    ):
         answer = shared_server.call("PUT", path)
         assert problem_of(answer)[:2] == ("method-not-allowed", 405)
         assert answer.headers["allow"] == allowed
