@@ -46,8 +46,7 @@ def openapi_document(routes: Iterable[Route], problems: Iterable[type[TocsinErro
     routes = tuple(routes)
     types = {*ACCEPT_TYPES, *DATA_TYPES.values()}
     for route in routes:
-        gives_also = (kind for _, kind in route.gives_also)
-        types.update(_bare(kind) for kind in (route.takes, route.gives, *gives_also) if kind is not None)
+        types.update(_bare(kind) for kind in (route.takes, route.gives) if kind is not None)
     ordered = sorted(types, key=lambda kind: kind.__name__)
     _, schemas = msgspec.json.schema_components(ordered, schema_hook=schema_of_custom, ref_template=REF)
     paths: dict[str, Json] = {}
@@ -109,11 +108,7 @@ def _operation(route: Route) -> Json:
         "operationId": route.name,
         "summary": route.summary,
         "parameters": parameters,
-        "responses": {
-            str(route.status): answer,
-            **{str(status): _other_answer(status, gives) for status, gives in route.gives_also},
-            **problem_responses(_problems(route)),
-        },
+        "responses": {str(route.status): answer, **problem_responses(_problems(route))},
     }
     if route.name == "readyz":
         operation["responses"] = {"200": answer, "503": {**answer, "description": "Not ready"}}
@@ -121,7 +116,7 @@ def _operation(route: Route) -> Json:
         schema: Json = {"type": "object"} if route.method == "PATCH" else _ref(route.takes)
         media_type = "application/merge-patch+json" if route.method == "PATCH" else JSON
         operation["requestBody"] = {
-            "required": any(field.required for field in msgspec.structs.fields(route.takes)),
+            "required": "name" in getattr(route.takes, "__struct_fields__", ()),
             "content": {media_type: {"schema": schema}, JSON: {"schema": schema}},
         }
     if route.roles is None:
@@ -129,10 +124,6 @@ def _operation(route: Route) -> Json:
     else:
         operation["x-roles"] = sorted(route.roles)
     return operation
-
-
-def _other_answer(status: int, gives: type) -> Json:
-    return {"description": HTTPStatus(status).phrase, "content": {JSON: {"schema": _gives(gives)}}}
 
 
 def _parameter(parameter: Parameter) -> Json:

@@ -137,7 +137,6 @@ REPLAY_ROUTES: Final = (
         ),
         takes=NewReplay,
         gives=ReplayShown,
-        gives_also=((200, Total),),
         status=202,
         problems=(NotFound, Conflict),
     ),

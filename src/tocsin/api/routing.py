@@ -90,7 +90,7 @@ class Request(Noun, frozen=True, kw_only=True):
 
 class Route(Noun, frozen=True, kw_only=True):
     """One method of one address. `roles` None: no API key is needed. `takes` and `gives` are the types documented for the
-    bodies, `gives_also` those with another status; `problems` those that this route has beside what all have."""
+    bodies; `problems` those that this route has beside what all have."""
 
     method: Method
     path: str
@@ -101,7 +101,6 @@ class Route(Noun, frozen=True, kw_only=True):
     parameters: tuple[Parameter, ...] = ()
     takes: type | None = None
     gives: type | None = None
-    gives_also: tuple[tuple[int, type], ...] = ()
     status: int = 200
     problems: tuple[type[TocsinError], ...] = ()
     content_type: str = JSON
