@@ -1,5 +1,6 @@
 """API keys over HTTP."""
 
+import http.client
 from collections.abc import Callable
 
 from tests.api.callers import Caller, problem_of
@@ -67,6 +68,58 @@ def test_keys_outlive_the_server(start_server: Callable[..., Server]) -> None:
     stored = b"".join(path.read_bytes() for path in server.database.parent.glob(f"{server.database.name}*"))
     assert made["value"].encode() not in stored
     assert OPERATOR_KEY.encode() not in stored
+
+
+def test_a_revoked_key_is_refused_on_a_connection_that_it_opened(shared_server: Server) -> None:
+    caller = Caller(shared_server)
+    made = caller.post("/v1/api-keys", {"name": "n", "role": "producer"}).json
+    connection = http.client.HTTPConnection(shared_server.url.removeprefix("http://"), timeout=30)
+    try:
+        connection.connect()
+        opened, statuses = connection.sock, []
+        for method, path, body in (("GET", "/v1/events", None), ("POST", "/v1/events", b"{}")) * 2:
+            connection.request(method, path, body, {"Authorization": f"Bearer {made['value']}"})
+            answer = connection.getresponse()
+            answer.read()
+            statuses.append(answer.status)
+            if len(statuses) == 2:
+                assert caller.call("DELETE", f"/v1/api-keys/{made['id']}").status == 204
+        assert statuses == [200, 422, 401, 401]
+        assert connection.sock is opened
+    finally:
+        connection.close()
+
+
+def test_an_admin_may_revoke_the_key_it_uses(shared_server: Server) -> None:
+    caller = Caller(shared_server)
+    mine = caller.get("/v1/api-keys").json["items"][0]["id"]
+    assert caller.call("DELETE", f"/v1/api-keys/{mine}").status == 204
+    assert problem_of(caller.get("/v1/api-keys"))[:2] == ("unauthenticated", 401)
+
+
+def test_the_last_operator_key_cannot_be_revoked(start_server: Callable[..., Server]) -> None:
+    server = start_server()
+    first = server.get("/v1/api-keys").json["items"][0]["id"]
+    assert problem_of(server.call("DELETE", f"/v1/api-keys/{first}"))[:2] == ("conflict", 409)
+    other = server.post("/v1/api-keys", {"name": "other", "role": "operator"}).json["value"]
+    assert server.call("DELETE", f"/v1/api-keys/{first}").status == 204
+    assert server.get("/v1/stats").status == 401
+    server.stop()
+    server.start()
+    assert server.get("/v1/stats").status == 401
+    assert server.get("/v1/stats", key=other).status == 200
+
+
+def test_when_a_key_was_last_used_is_kept_when_the_server_stops(start_server: Callable[..., Server]) -> None:
+    server = start_server()
+    made = server.post("/v1/api-keys", {"name": "n", "role": "viewer", "tenant": "acme"}).json
+    unused = server.post("/v1/api-keys", {"name": "n", "role": "viewer", "tenant": "acme"}).json
+    assert server.get("/v1/stats", key=made["value"]).status == 200
+    server.stop()
+    server.start()
+    used = {key["id"]: key["last_used_at"] for key in server.get("/v1/api-keys").json["items"]}
+    assert used[made["id"]] > made["created_at"]
+    assert used[unused["id"]] is None
 
 
 def test_schemes_of_authorization(shared_server: Server) -> None:
