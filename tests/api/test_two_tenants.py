@@ -140,7 +140,10 @@ def listing(path: str, **filters: str) -> Callable[[Hand], Ask]:
 def endpoint(hand: Hand) -> Ask:
     headers = [{"name": "X-Mark", "value": hand.mark}]
     fields = {"name": hand.mark, "url": hand.url, "headers": headers, "retry": {"schedule_seconds": [3600]}}
-    return Ask("/v1/endpoints", fields | {"ordering": hand.one_of("none", "subject")})
+    return Ask(
+        "/v1/endpoints",
+        fields | {"ordering": hand.one_of("none", "subject"), "validation": hand.one_of("off", "optional")},
+    )
 
 
 def patched(hand: Hand) -> Ask:
@@ -206,6 +209,7 @@ DRIVERS: dict[str, Callable[[Hand], Ask]] = {
     "POST /v1/endpoints/{endpoint_id}/rotate-secret": on("/v1/endpoints/{endpoint_id}/rotate-secret"),
     "POST /v1/endpoints/{endpoint_id}/enable": on("/v1/endpoints/{endpoint_id}/enable"),
     "POST /v1/endpoints/{endpoint_id}/disable": on("/v1/endpoints/{endpoint_id}/disable"),
+    "POST /v1/endpoints/{endpoint_id}/validate": on("/v1/endpoints/{endpoint_id}/validate"),
     "GET /v1/deliveries": listing("/v1/deliveries", endpoint="end", event="evt", job="job"),
     "GET /v1/deliveries/{delivery_id}": on("/v1/deliveries/{delivery_id}"),
     "POST /v1/deliveries/{delivery_id}/resend": on("/v1/deliveries/{delivery_id}/resend"),
@@ -222,7 +226,7 @@ DRIVERS: dict[str, Callable[[Hand], Ask]] = {
     "GET /v1/audit": listing("/v1/audit", target="end", actor="key"),
     "GET /v1/stats": on("/v1/stats"),
 }
-OF_OPERATORS = frozenset[str]()
+OF_OPERATORS = {"POST /v1/master-key/rewrap"}
 """Routes that no tenant may use."""
 LAST = ("DELETE /v1/endpoints/{endpoint_id}", "DELETE /v1/api-keys/{key_id}")
 BY_ROUTE = {f"{route.method} {route.path}": route for route in API_ROUTES if route.roles is not None}
