@@ -23,7 +23,7 @@ def set_up_logs(level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # whatever that is when a line is written
     )
     of_libraries = logging.StreamHandler(sys.stderr)
     of_libraries.setFormatter(_Redacting("%(levelname)s:%(name)s:%(message)s"))

@@ -83,3 +83,17 @@ def test_no_line_shows_locals_objects_or_texts_of_exceptions() -> None:
     assert "ValueError: the answer to 'Authorization: Bearer ***'" in ours["exception"]
     assert "WARNING:library:seen: Basic ***" in ran.stderr
     assert ran.stderr.count("Traceback") == 2
+
+
+def test_lines_go_to_the_standard_error_of_the_moment() -> None:
+    script = """
+import io, sys
+from tocsin.telemetry import log, set_up_logs
+real, sys.stderr = sys.stderr, io.StringIO()
+set_up_logs("info")
+sys.stderr.close()
+sys.stderr = real
+log.info("still here")
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(ran.stderr)["event"] == "still here"
