@@ -69,7 +69,7 @@ SETTINGS: Final = (
     Setting(
         name="bootstrap_key",
         default="",
-        meaning="Operator key to create at first start (visible ASCII, 16 characters or more); else one is made and printed.",
+        meaning="Operator key to create at a start without a valid one (visible ASCII, 16 characters or more); else one is made and printed.",
         is_secret=True,
     ),
     Setting(

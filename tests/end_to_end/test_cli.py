@@ -250,6 +250,25 @@ def test_keys(shared_server):
     assert tocsin("endpoints", "list", server=shared_server, TOCSIN_API_KEY=made["value"]).returncode == 4
 
 
+def test_audit(shared_server, capsys):
+    named = {"server": shared_server, "tenant": "audited"}
+    made = told("endpoints", "add", "crm", "https://crm.example/", **named)
+    told("endpoints", "disable", made["id"], **named)
+    changed, created = told("audit", "--target", made["id"], **named)["items"]
+    assert (changed["action"], created["action"]) == ("endpoint.disabled", "endpoint.created")
+    assert created["actor"] == changed["actor"]
+    assert made["signing"]["secret"] not in json.dumps([changed, created])
+    reach = ("--url", shared_server.url, "--api-key", OPERATOR_KEY, "--tenant", "audited")
+    assert main(["audit", "--action", "endpoint.disabled", *reach]) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split() == ["AT", "ACTION", "TARGET", "BY", "TENANT", "CHANGE"]
+    assert made["id"] in row
+    assert "bootstrap (operator)" in row
+    assert row.endswith("enabled: true -> false; state: healthy -> disabled")
+    assert main(["audit", "--target", "end_none", *reach]) == 0
+    assert capsys.readouterr().out == "Nothing was changed.\n"
+
+
 def test_run_reports_success_and_keeps_the_output(shared_server):
     inner = [sys.executable, "-m", "tocsin", "run", "--job-id", "run-child", "--", sys.executable, "-c", "print('in')"]
     outer = f"import subprocess; print('out', flush=True); subprocess.run({inner!r}, check=True)"
