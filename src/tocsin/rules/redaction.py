@@ -55,9 +55,9 @@ def without(hidden: tuple[bytes, ...], response: Response) -> Response:
     is_cut = response.body_bytes > len(body)
     if not is_cut and not _has_room(min(map(len, hidden), default=0), response):
         return response
+    body = _masked(body, hidden)
     if is_cut:
         body = _without_cut_value(body, hidden)
-    body = _masked(body, hidden)
     headers = _headers_without(hidden, headers)
     if body is response.body and headers is response.headers:
         return response
@@ -103,10 +103,10 @@ def _masked(data: bytes, hidden: tuple[bytes, ...]) -> bytes:
 
 
 def _without_cut_value(data: bytes, hidden: tuple[bytes, ...]) -> bytes:
-    """Where the end of the data is the beginning of a value, that is masked."""
+    """Where the end of the data is the beginning of a value, or all of it, that is masked."""
     end = len(data)
     for value in hidden:
-        at = data.find(value[:SHORTEST], max(0, len(data) - len(value) + 1))
+        at = data.find(value[:SHORTEST], max(0, len(data) - len(value)))
         while at != -1 and not value.startswith(data[at:]):
             at = data.find(value[:SHORTEST], at + 1)
         if at != -1:
