@@ -84,7 +84,10 @@ def _headers_without(hidden: tuple[bytes, ...], headers: HeaderPairs) -> HeaderP
     together = "\n".join([text for pair in headers for text in pair]).encode("latin-1", "replace")
     if len(together) > _WHOLE_HEAD:
         name, field = headers[-1]
-        headers = (*headers[:-1], (name, _without_cut_value(field.encode("latin-1"), hidden).decode("latin-1")))
+        headers = (
+            *headers[:-1],
+            (name, _without_cut_value(_masked(field.encode("latin-1"), hidden), hidden).decode("latin-1")),
+        )
     if _masked(together, hidden) is together:
         return headers
     return tuple([(_masked_latin(name, hidden), _masked_latin(field, hidden)) for name, field in headers])
