@@ -13,7 +13,7 @@ from pathlib import Path
 import uvloop
 
 from tocsin.adapters.jq.evaluating import Limits
-from tocsin.adapters.jq.pool import JqTemplates
+from tocsin.adapters.jq.pool import TRIAL, JqTemplates
 from tocsin.ports import NoValue
 
 ENDLESS = "def f: f; f"
@@ -41,8 +41,8 @@ async def use() -> None:
 
 async def leave() -> None:
     templates = JqTemplates()
-    await asyncio.gather(*(templates.evaluate((str(n),), b"1") for n in range(3)))
-    await asyncio.gather(*(templates.evaluate(("1",), b"1") for n in range(3)))
+    for _ in range(TRIAL + 1):
+        await asyncio.gather(*(templates.evaluate((str(n),), b"1") for n in range(3)))
     waiting = asyncio.create_task(templates.evaluate((ENDLESS,), b"1"))
     await asyncio.sleep(0.05)
     running = pids(templates)

@@ -23,8 +23,10 @@ PROCESSES: Final = 2
 NICENESS: Final = 10
 LONG_MICROSECONDS: Final = 50_000
 """An evaluation that takes more processor time than this is long."""
+TRIAL: Final = 5
+"""Evaluations that must not be long before a new program counts as proven; more than trying it on samples makes."""
 DEBT: Final = 20
-"""Evaluations in a row that must not be long before a program counts as proven again."""
+"""The same after one that was long, or had to be stopped."""
 REMEMBERED: Final = 4096
 """Programs whose standing is known, those used last."""
 
@@ -167,15 +169,16 @@ class JqTemplates:
         self.proven = Crew(PROCESSES, self._limits, 0)
         self.new = Crew(1, self._limits, 0)
         self.indebted = Crew(1, self._limits, NICENESS)
-        self._debts: OrderedDict[Key, int] = OrderedDict()
+        self._standings: OrderedDict[Key, int] = OrderedDict()
+        """Evaluations still to do well: below 0 of a new program, above 0 of one in debt."""
 
     async def evaluate(self, programs: Sequence[str], document: bytes) -> tuple[str, ...] | NoValue:
         """The JSON texts that the programs give, in their order, or why the first that gives none does not."""
         parts = [program.encode() for program in programs]
         key = blake2b(packed(parts), digest_size=16).digest()
         frame = packed((*parts, document))
-        debt = self._debts.get(key)
-        crew = self.new if debt is None else self.indebted if debt else self.proven
+        standing = self._standings.get(key, -TRIAL)
+        crew = self.new if standing < 0 else self.indebted if standing else self.proven
         reply = await crew.ask(key, frame)
         if reply is None:
             return NoValue(cause="busy", message="waits for too many others")
@@ -186,7 +189,8 @@ class JqTemplates:
         if int(spent) > LONG_MICROSECONDS:
             self._owe(key, crew)
         else:
-            self._remember(key, max(0, self._debts.get(key, 0) - 1))
+            standing = self._standings.get(key, -TRIAL)
+            self._remember(key, standing + 1 if standing < 0 else max(0, standing - 1))
         return self._values(gave)
 
     async def close(self) -> None:
@@ -199,11 +203,11 @@ class JqTemplates:
         if crew is not self.indebted:
             crew.move(key, self.indebted)
 
-    def _remember(self, key: Key, debt: int) -> None:
-        self._debts[key] = debt
-        self._debts.move_to_end(key)
-        if len(self._debts) > REMEMBERED:
-            self._debts.popitem(last=False)
+    def _remember(self, key: Key, standing: int) -> None:
+        self._standings[key] = standing
+        self._standings.move_to_end(key)
+        if len(self._standings) > REMEMBERED:
+            self._standings.popitem(last=False)
 
     def _values(self, gave: Sequence[bytes]) -> tuple[str, ...] | NoValue:
         last = gave[-1]
