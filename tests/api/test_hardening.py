@@ -79,6 +79,17 @@ def test_a_repeated_request_is_known_by_its_content(shared_server: Server) -> No
     assert problem_of(other)[:2] == ("idempotency-key-reused", 422)
 
 
+def test_a_kept_answer_is_for_the_tenant_that_was_named(shared_server: Server) -> None:
+    caller = Caller(shared_server)
+    body = {"name": "e", "url": "http://127.0.0.1:9/"}
+    key = {"Idempotency-Key": "kept"}
+    assert caller.post("/v1/endpoints", body, headers=key).status == 201
+    assert problem_of(caller.post("/v1/endpoints?tenant=other", body, headers=key))[:2] == ("forbidden", 403)
+    for role in ("admin", "operator"):
+        call = shared_server.post if role == "operator" else caller.post
+        assert problem_of(call("/v1/endpoints?tenant=", body, headers=key)) == ("invalid-request", 422, ["tenant"])
+
+
 def hardened(answer: Answer) -> str:
     """Checks what every answer carries; gives its Content-Security-Policy."""
     headers = answer.headers

@@ -199,6 +199,7 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
     call("GET", "/v1/audit")
     call("GET", "/v1/audit", query="?action=endpoint.created")
     call("GET", "/v1/stats")
+    call("POST", "/v1/master-key/rewrap")
     for path in ("/livez", "/readyz", "/metrics", "/version"):
         call("GET", path)
     call("GET", "/problems/{slug}", slug="conflict")

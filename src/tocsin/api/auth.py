@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Annotated, Final
+
+from msgspec import Meta
 
 from tocsin.errors import Forbidden, InvalidRequest, Unauthenticated
 from tocsin.model.access import Caller, Role
 from tocsin.operations.api_keys import ApiKeys
 
 DEFAULT_TENANT: Final = "default"
-TENANT_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
+TENANT_PATTERN: Final = "^[A-Za-z0-9._-]{1,128}$"
+TENANT_NAME: Final = re.compile(TENANT_PATTERN.strip("^$"), re.ASCII)
+TenantName = Annotated[str, Meta(extra_json_schema={"pattern": TENANT_PATTERN})]
+"""A tenant in a request's body. The pattern is documentation here: `checked_tenant` says it in words."""
 
 POSTERS: Final = frozenset({Role.OPERATOR, Role.ADMIN, Role.PRODUCER})
 ADMINS: Final = frozenset({Role.OPERATOR, Role.ADMIN})

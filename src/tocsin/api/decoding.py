@@ -12,7 +12,7 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 from msgspec import Meta, Raw
 
-from tocsin.api.auth import checked_tenant
+from tocsin.api.auth import TenantName, checked_tenant
 from tocsin.api.text_checks import check_json_bytes, check_text, has_bad_text
 from tocsin.errors import InvalidRequest, MalformedJson, TocsinError, TooLarge
 from tocsin.model.job import JobError, JobState, Mode, Report, Resource, Signal
@@ -36,7 +36,7 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class TenantWire(Wire, frozen=True, kw_only=True):
     """Base of what may name its tenant."""
 
-    tenant: str | None = None
+    tenant: TenantName | None = None
 
 
 class ErrorWire(Wire, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from tocsin.api.auth import ADMINS, READERS
+from tocsin.api.auth import ADMINS, READERS, TenantName
 from tocsin.api.paging import LIST, TENANT, page_fields, page_reply
 from tocsin.api.routing import Reply, Request, Route
 from tocsin.api.services import Services
@@ -47,7 +47,7 @@ class EndpointShown(EndpointConfig, frozen=True, kw_only=True):
 class NewEndpoint(EndpointConfig, frozen=True, kw_only=True):
     """An endpoint to be created. `tenant` is for operators."""
 
-    tenant: str | None = None
+    tenant: TenantName | None = None
 
 
 class TestRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

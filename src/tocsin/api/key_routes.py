@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from tocsin.api.auth import ADMINS, checked_tenant
+from tocsin.api.auth import ADMINS, TenantName, checked_tenant
 from tocsin.api.decoding import millis
 from tocsin.api.paging import LIST, TENANT, page_fields, page_reply
 from tocsin.api.routing import Reply, Request, Route
@@ -25,7 +25,7 @@ class NewKeyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     name: Annotated[str, Meta(min_length=1, max_length=256)]
     role: Role
-    tenant: str | None = None
+    tenant: TenantName | None = None
     expires_at: str | None = None
 
 

@@ -5,25 +5,35 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Final, get_args, get_origin
+from typing import Final, cast, get_args, get_origin
 
 import msgspec
 
 from tocsin import __version__
 from tocsin.api.catalogue import DATA_TYPES, example, schema_of_custom
-from tocsin.api.openapi_accepting import ACCEPT_OPERATIONS, ACCEPT_TYPES, CLOUDEVENT_SCHEMA, accept_operation
+from tocsin.api.openapi_accepting import (
+    ACCEPT_OPERATIONS,
+    ACCEPT_TYPES,
+    CLOUDEVENT_SCHEMA,
+    IDEMPOTENCY_KEY,
+    accept_operation,
+)
 from tocsin.api.routing import JSON, Parameter, Route
 from tocsin.errors import (
+    AddressTooLong,
     Forbidden,
+    HeadersTooLarge,
     IdempotencyKeyReused,
     InvalidRequest,
     MalformedJson,
     MalformedRequest,
     RequestRunning,
+    RequestTimeout,
     StorageFull,
     StoreUnavailable,
     TocsinError,
     TooLarge,
+    TooManyConnections,
     Unauthenticated,
     UnsupportedMediaType,
 )
@@ -32,13 +42,16 @@ from tocsin.model.event import OWN_SUBJECT_TYPES
 
 Json = dict[str, object]
 REF: Final = "#/components/schemas/{name}"
-IDEMPOTENCY_KEY: Final[Json] = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "The same key with the same body is answered with the first answer, for 24 hours.",
-    "schema": {"type": "string", "maxLength": 257},
-}
+OF_ALL: Final = (
+    MalformedRequest,
+    RequestTimeout,
+    TooLarge,
+    AddressTooLong,
+    UnsupportedMediaType,
+    HeadersTooLarge,
+    TooManyConnections,
+)
+"""What may be wrong with the request itself or its connection, whatever the route."""
 
 
 def openapi_document(routes: Iterable[Route], problems: Iterable[type[TocsinError]]) -> Json:
@@ -46,7 +59,7 @@ def openapi_document(routes: Iterable[Route], problems: Iterable[type[TocsinErro
     routes = tuple(routes)
     types = {*ACCEPT_TYPES, *DATA_TYPES.values()}
     for route in routes:
-        types.update(_bare(kind) for kind in (route.takes, route.gives) if kind is not None)
+        types.update(_bare(kind) for kind in (route.takes, route.gives, *route.others.values()) if kind is not None)
     ordered = sorted(types, key=lambda kind: kind.__name__)
     _, schemas = msgspec.json.schema_components(ordered, schema_hook=schema_of_custom, ref_template=REF)
     paths: dict[str, Json] = {}
@@ -108,15 +121,13 @@ def _operation(route: Route) -> Json:
         "operationId": route.name,
         "summary": route.summary,
         "parameters": parameters,
-        "responses": {str(route.status): answer, **problem_responses(_problems(route))},
+        "responses": _with_others(route, {str(route.status): answer, **problem_responses(_problems(route))}),
     }
-    if route.name == "readyz":
-        operation["responses"] = {"200": answer, "503": {**answer, "description": "Not ready"}}
     if route.takes is not None:
         schema: Json = {"type": "object"} if route.method == "PATCH" else _ref(route.takes)
         media_type = "application/merge-patch+json" if route.method == "PATCH" else JSON
         operation["requestBody"] = {
-            "required": "name" in getattr(route.takes, "__struct_fields__", ()),
+            "required": any(field.required for field in msgspec.structs.fields(route.takes)),
             "content": {media_type: {"schema": schema}, JSON: {"schema": schema}},
         }
     if route.roles is None:
@@ -126,12 +137,22 @@ def _operation(route: Route) -> Json:
     return operation
 
 
+def _with_others(route: Route, responses: dict[str, Json]) -> dict[str, Json]:
+    """The responses, and the route's answers of other statuses; one of these may share its status with problems."""
+    for status, kind in route.others.items():
+        answer = responses.setdefault(str(status), {"description": HTTPStatus(status).phrase, "content": {}})
+        answer["content"] = {JSON: {"schema": _gives(kind)}, **cast("Json", answer["content"])}
+    return responses
+
+
 def _parameter(parameter: Parameter) -> Json:
     schema: Json = {"type": "integer" if parameter.kind == "integer" else "string"}
     if parameter.kind == "time":
         schema["format"] = "date-time"
     if parameter.kind == "integer":
         schema |= {"minimum": 1, "maximum": 500, "default": 50}
+    if parameter.pattern:
+        schema["pattern"] = parameter.pattern
     if parameter.values:
         schema["enum"] = [str(value) for value in parameter.values]
     return {"name": parameter.name, "in": "query", "description": parameter.meaning, "schema": schema}
@@ -139,31 +160,37 @@ def _parameter(parameter: Parameter) -> Json:
 
 def _problems(route: Route) -> tuple[type[TocsinError], ...]:
     """Everything that may go wrong on a route."""
-    if route.roles is None:
-        return (*route.problems, InvalidRequest)
-    problems = (*route.problems, Unauthenticated, Forbidden, InvalidRequest, StoreUnavailable, TocsinError)
-    if route.method == "GET":
-        return (*problems, MalformedRequest) if route.parameters else problems
-    problems = (*problems, MalformedRequest, MalformedJson, TooLarge, UnsupportedMediaType, StorageFull)
-    return (*problems, RequestRunning, IdempotencyKeyReused) if route.method == "POST" else problems
+    problems = (*route.problems, *OF_ALL, InvalidRequest, TocsinError)
+    if route.roles is not None:
+        problems = (*problems, Unauthenticated, Forbidden, StoreUnavailable)
+    if route.method != "GET":
+        problems = (*problems, MalformedJson, StoreUnavailable, StorageFull)
+    if route.method == "POST" and route.roles is not None:
+        problems = (*problems, RequestRunning, IdempotencyKeyReused)
+    return problems
 
 
 def _accept_problems(path: str) -> tuple[type[TocsinError], ...]:
     return (
         *ACCEPT_OPERATIONS[path].problems,
-        MalformedRequest,
+        *OF_ALL,
         MalformedJson,
         Unauthenticated,
         Forbidden,
         RequestRunning,
-        TooLarge,
-        UnsupportedMediaType,
         InvalidRequest,
         IdempotencyKeyReused,
         StoreUnavailable,
         StorageFull,
         TocsinError,
     )
+
+
+_HEADERS: Final[Mapping[int, Json]] = {
+    401: {"headers": {"WWW-Authenticate": {"required": True, "schema": {"const": 'Bearer realm="tocsin"'}}}},
+    429: {"headers": {"Retry-After": {"description": "Seconds.", "required": True, "schema": {"type": "integer"}}}},
+    503: {"headers": {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}},
+}
 
 
 def problem_responses(problems: Iterable[type[TocsinError]]) -> dict[str, Json]:
@@ -176,6 +203,7 @@ def problem_responses(problems: Iterable[type[TocsinError]]) -> dict[str, Json]:
     return {
         str(status): {
             "description": " ".join(kind.title for kind in kinds),
+            **_HEADERS.get(status, {}),
             "content": {"application/problem+json": {"schema": {"$ref": REF.format(name="Problem")}}},
             "x-problem-types": [f"/problems/{kind.slug}" for kind in kinds],
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from tocsin.api.auth import TENANT_PATTERN
 from tocsin.api.change_decoding import ChangeWire
 from tocsin.api.decoding import MAX_ITEMS, DataVersionWire, ReportWire
 from tocsin.errors import IllegalTransition, Overloaded, TocsinError, VersionConflict
@@ -15,13 +16,14 @@ Json = dict[str, object]
 
 
 class AcceptOperation(Noun, frozen=True, kw_only=True):
-    """An accept route. `takes` None: CloudEvents."""
+    """An accept route. `takes` None: CloudEvents. `each_alone`: in an array each item is accepted or refused by itself."""
 
     name: str
     summary: str
     takes: type | None
     gives: type
     problems: tuple[type[TocsinError], ...] = (Overloaded,)
+    each_alone: bool = False
 
 
 ACCEPT_OPERATIONS: Final[Mapping[str, AcceptOperation]] = {
@@ -31,6 +33,7 @@ ACCEPT_OPERATIONS: Final[Mapping[str, AcceptOperation]] = {
         takes=ReportWire,
         gives=ReportAnswer,
         problems=(IllegalTransition, Overloaded),
+        each_alone=True,
     ),
     "/v1/records/changes": AcceptOperation(
         name="change_records",
@@ -81,19 +84,24 @@ CLOUDEVENT_SCHEMA: Final[Json] = {
     "required": ["specversion", "id", "source", "type"],
     "additionalProperties": {"type": ["string", "boolean", "integer", "null"]},
 }
+IDEMPOTENCY_KEY: Final[Json] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key with the same body is answered with the first answer, for 24 hours.",
+    "schema": {
+        "type": "string",
+        "pattern": r"""^([!#-+\--~]{1,255}|"([ !#-\[\]-~]|\\["\\]){1,255}")$""",
+    },
+}
 _PARAMETERS: Final[list[Json]] = [
     {
         "name": "tenant",
         "in": "query",
         "description": "For operators: the tenant that is meant; `default` without it.",
-        "schema": {"type": "string"},
+        "schema": {"type": "string", "pattern": TENANT_PATTERN},
     },
-    {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "description": "The same key with the same body is answered with the first answer, for 24 hours.",
-        "schema": {"type": "string", "maxLength": 257},
-    },
+    IDEMPOTENCY_KEY,
 ]
 
 
@@ -109,7 +117,7 @@ def accept_operation(operation: AcceptOperation, problems: Mapping[str, Json]) -
         "operationId": operation.name,
         "summary": operation.summary,
         "parameters": _PARAMETERS,
-        "requestBody": {"required": True, "content": _content(operation.takes)},
+        "requestBody": {"required": True, "content": _content(operation)},
         "responses": {"202": accepted, **problems},
         "x-roles": ["admin", "operator", "producer"],
     }
@@ -119,10 +127,13 @@ def _ref(name: str) -> Json:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _content(takes: type | None) -> Json:
-    one = _ref("CloudEvent" if takes is None else takes.__name__)
-    several: Json = {"type": "array", "items": one, "maxItems": MAX_ITEMS}
-    if takes is not None:
+def _content(operation: AcceptOperation) -> Json:
+    one = _ref("CloudEvent" if operation.takes is None else operation.takes.__name__)
+    items: Json = (
+        {"anyOf": [one, {"description": "Anything else is refused by itself."}]} if operation.each_alone else one
+    )
+    several: Json = {"type": "array", "items": items, "maxItems": MAX_ITEMS}
+    if operation.takes is not None:
         return {"application/json": {"schema": {"anyOf": [one, {**several, "minItems": 1}]}}}
     return {
         "application/cloudevents+json": {"schema": one},

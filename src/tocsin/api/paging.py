@@ -8,6 +8,7 @@ from typing import Final, TypedDict, TypeVar
 
 import msgspec
 
+from tocsin.api.auth import TENANT_PATTERN
 from tocsin.api.routing import Parameter, Reply
 from tocsin.errors import InvalidRequest, MalformedRequest
 from tocsin.model.times import from_text
@@ -17,7 +18,9 @@ DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 500
 
 TENANT: Final = Parameter(
-    name="tenant", meaning="For operators: the tenant that is meant. A tenant's own key implies its tenant."
+    name="tenant",
+    meaning="For operators: the tenant that is meant. A tenant's own key implies its tenant.",
+    pattern=TENANT_PATTERN,
 )
 LIST: Final = (
     Parameter(name="limit", meaning=f"Rows in a page, 1 to {MAX_LIMIT}; {DEFAULT_LIMIT} by default.", kind="integer"),

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from tocsin.api.auth import ADMINS, READERS
+from tocsin.api.auth import ADMINS, READERS, TenantName
 from tocsin.api.decoding import millis
 from tocsin.api.endpoint_routes import nothing_in
 from tocsin.api.paging import LIST, TENANT, page_fields, page_reply
@@ -35,7 +35,7 @@ class NewReplay(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     only: Only = "all"
     rate_per_second: Annotated[float, Meta(gt=0, le=100_000)] | None = None
     new_webhook_ids: bool = False
-    tenant: str | None = None
+    tenant: TenantName | None = None
 
 
 class Total(Noun, frozen=True, kw_only=True):
@@ -138,6 +138,7 @@ REPLAY_ROUTES: Final = (
         takes=NewReplay,
         gives=ReplayShown,
         status=202,
+        others={200: Total},
         problems=(NotFound, Conflict),
     ),
     Route(

@@ -39,12 +39,13 @@ class Reply(Noun, frozen=True, kw_only=True):
 
 
 class Parameter(Noun, frozen=True, kw_only=True):
-    """A query parameter. `values` are the only ones allowed, if there is such a list."""
+    """A query parameter. `values` are the only ones allowed, if there is such a list; `pattern` is for the documentation."""
 
     name: str
     meaning: str
     kind: Literal["string", "integer", "time", "boolean"] = "string"
     values: tuple[str, ...] = ()
+    pattern: str = ""
 
 
 class Request(Noun, frozen=True, kw_only=True):
@@ -90,7 +91,7 @@ class Request(Noun, frozen=True, kw_only=True):
 
 class Route(Noun, frozen=True, kw_only=True):
     """One method of one address. `roles` None: no API key is needed. `takes` and `gives` are the types documented for the
-    bodies; `problems` those that this route has beside what all have."""
+    bodies, `others` for those of other statuses; `problems` are what this route has beside what all have."""
 
     method: Method
     path: str
@@ -102,6 +103,7 @@ class Route(Noun, frozen=True, kw_only=True):
     takes: type | None = None
     gives: type | None = None
     status: int = 200
+    others: Mapping[int, type] = {}
     problems: tuple[type[TocsinError], ...] = ()
     content_type: str = JSON
 
@@ -141,7 +143,7 @@ async def answer(route: Route, services: Services, asked: Asked) -> Reply:
     if asked.idempotency_key is None or route.method != "POST" or caller is None:
         return await route.answer(request)
     scope = Scope(
-        tenant=caller.tenant or request.query.get("tenant", ""),
+        tenant=request.tenant_read() or "",
         route=f"POST {asked.path}",
         key=idempotency_key(asked.idempotency_key),
         body_hash=sha256(asked.body).digest(),

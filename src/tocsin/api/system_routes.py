@@ -114,6 +114,7 @@ SYSTEM_ROUTES: Final = (
         answer=_readyz,
         roles=None,
         gives=Status,
+        others={503: Status},
     ),
     Route(
         method="GET",
