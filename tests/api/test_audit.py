@@ -4,13 +4,39 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 from tests.api.callers import Caller, problem_of
 from tests.kit.server import Server
 from tests.kit.waiting import until
 from tests.kit.web import Say, WebServer
 
+from tocsin.api.app import API_ROUTES
+from tocsin.model.audit import Action
+
+TOLD = {
+    "POST /v1/endpoints": {"endpoint.created"},
+    "PATCH /v1/endpoints/{endpoint_id}": {"endpoint.changed", "endpoint.enabled", "endpoint.disabled"},
+    "DELETE /v1/endpoints/{endpoint_id}": {"endpoint.deleted"},
+    "POST /v1/endpoints/{endpoint_id}/rotate-secret": {"endpoint.secret_rotated"},
+    "POST /v1/endpoints/{endpoint_id}/enable": {"endpoint.enabled"},
+    "POST /v1/endpoints/{endpoint_id}/disable": {"endpoint.disabled"},
+    "POST /v1/deliveries/{delivery_id}/resend": {"delivery.resent"},
+    "POST /v1/deliveries/{delivery_id}/cancel": {"delivery.cancelled"},
+    "POST /v1/replays": {"replay.created"},
+    "POST /v1/replays/{replay_id}/pause": {"replay.paused"},
+    "POST /v1/replays/{replay_id}/resume": {"replay.resumed"},
+    "POST /v1/replays/{replay_id}/cancel": {"replay.cancelled"},
+    "POST /v1/api-keys": {"api_key.created"},
+    "DELETE /v1/api-keys/{key_id}": {"api_key.revoked"},
+    "POST /v1/master-key/rewrap": {"master_key.rewrapped"},
+}
+NOT_TOLD = {
+    "POST /v1/endpoints/{endpoint_id}/test": "keeps nothing",
+    "POST /v1/endpoints/{endpoint_id}/preview": "keeps nothing",
+    "POST /v1/endpoints/{endpoint_id}/validate": "asks the receiver; what it says is the receiver's",
+    "POST /v1/consent/{token}": "what a receiver says, without a key",
+}
 SERVER = {"key_id": None, "key_name": None, "role": None}
 
 
@@ -23,6 +49,12 @@ def log(caller: Caller, query: str = "") -> list[dict[str, Any]]:
 def of(caller: Caller, target: str) -> list[dict[str, Any]]:
     """The entries about one thing, oldest first."""
     return log(caller, f"?target={target}")[::-1]
+
+
+def test_every_route_that_may_change_something_says_what_is_told_of_it() -> None:
+    routes = {f"{route.method} {route.path}" for route in API_ROUTES if route.method != "GET"}
+    assert {*TOLD, *NOT_TOLD} == routes
+    assert set().union(*TOLD.values()) == set(get_args(Action))
 
 
 def test_the_life_of_an_endpoint_is_told_as_the_api_showed_it(shared_server: Server) -> None:
