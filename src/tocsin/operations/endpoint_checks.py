@@ -61,6 +61,10 @@ def _header_errors(config: EndpointConfig) -> Iterator[FieldError]:
         if name in taken:
             yield FieldError(pointer, taken[name])
             continue
+        if name == "content-type" and row.sensitive:
+            yield FieldError(
+                f"/headers/{index}/sensitive", "A content type is no secret: it is shown with every attempt."
+            )
         taken[name] = f"The header {row.name} is there twice."
         errors = tuple(said(lambda: check_header(row.name, ""), pointer))  # noqa: B023 (called at once)
         yield from errors

@@ -50,6 +50,10 @@ def test_good_settings_pass(changes: dict[str, object]) -> None:
         ({"headers": (row("X A"),)}, ["/headers/0/name"]),
         ({"headers": (row("X-A", "a\r\nb: c"),)}, ["/headers/0/value"]),
         ({"headers": (row("X-A", " a"), row("X-B", "\u00e9"))}, ["/headers/0/value", "/headers/1/value"]),
+        (
+            {"headers": (Header(name="Content-Type", value=Secret("text/json"), sensitive=True),)},
+            ["/headers/0/sensitive"],
+        ),
         ({"headers": (row("X-A"), row("x-a"))}, ["/headers/1/name"]),
         (
             {"authorization": BearerAuthorization(token=Secret("t")), "headers": (row("authorization"),)},
