@@ -167,6 +167,14 @@ async def test_what_is_refused(server: Server) -> None:
     assert server.get("/v1/replays/rpl_unknown").status == 404
 
 
+async def test_a_count_and_a_replay_do_not_share_an_idempotency_key(server: Server) -> None:
+    endpoint = server.endpoint("http://127.0.0.1:9/")
+    body, key = {"endpoint_id": endpoint["id"]}, {"Idempotency-Key": "once"}
+    assert server.post("/v1/replays?dry_run=true", body, headers=key).json == {"total": 0}
+    assert server.post("/v1/replays?dry_run=true", body, headers=key).json == {"total": 0}
+    assert server.post("/v1/replays", body, headers=key).status == 422
+
+
 async def test_order_holds_within_a_replay(server: Server) -> None:
     with WebServer(lambda _: Say()) as web:
         endpoint = server.endpoint(web.url, ordering="subject")

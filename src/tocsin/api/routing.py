@@ -146,7 +146,7 @@ async def answer(route: Route, services: Services, asked: Asked) -> Reply:
         tenant=request.tenant_read() or "",
         route=f"POST {asked.path}",
         key=idempotency_key(asked.idempotency_key),
-        body_hash=sha256(asked.body).digest(),
+        body_hash=sha256(asked.query + b"\0" + asked.body).digest(),
     )
 
     async def make() -> Answer:
