@@ -111,6 +111,17 @@ class Talk:
         body = self._read.read(int(headers.get("content-length", 0)))
         return {"status": status, "headers": headers, "json": json.loads(body) if body else None}
 
+    def slowly(self, size: int, pace: threading.Event) -> int:
+        """Read a body of this size, its first part at a slow pace; gives how much there was."""
+        for _ in range(100):
+            if not self._read.readline().strip():
+                break
+        left = size
+        for _ in range(30):
+            left -= len(self._read.read(size // 64))
+            pace.wait(0.05)
+        return size - left + len(self._read.read(left))
+
     def each(self, *parts: bytes) -> list[Message]:
         """Send each part after the answer to the one before it."""
         answers: list[Message] = []
@@ -332,6 +343,14 @@ async def test_a_client_that_does_not_read_is_cut_off(server: Answering) -> None
     with server.connect() as talk:
         talk.send(post(path=b"/big"))
         await until(lambda: _is_cut_off(talk))
+
+
+def test_a_client_that_reads_slowly_gets_all_of_it(server: Answering) -> None:
+    """It takes several times as long as a client that does not read may."""
+    pace = threading.Event()
+    with server.connect() as talk:
+        talk.send(post(path=b"/big"))
+        assert talk.slowly(BIG, pace) == BIG
 
 
 def _is_cut_off(talk: Talk) -> bool:

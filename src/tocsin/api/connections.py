@@ -30,13 +30,15 @@ from tocsin.model.noun import Noun
 LINGER_SECONDS: Final = 2
 """How long the rest of a refused request is still read: a client that is sending would otherwise not see the answer."""
 RETRY_SECONDS: Final = 5
+READ_BYTES: Final = 64 * 1024
+"""A client has to read this much of its answer within `stalled_seconds`, or all that is left."""
 
 
 class Limits(Noun, frozen=True, kw_only=True):
     """What clients may ask of the server.
 
     `head_seconds` is from the first byte to the end of the headers, and from the connection to its first byte; `body_seconds`
-    for the whole body; `stalled_seconds` for a client that does not read its answer.
+    for the whole body; `stalled_seconds` for a client that does not go on reading its answer.
     """
 
     connections: int
@@ -94,7 +96,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
-        self.resume_writing()
+        self._stop_watching()
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
 
@@ -262,15 +264,29 @@ class Connection(HttpToolsProtocol):
         """Close when everything is sent, and after a while even when the client does not take it."""
         self.transport.close()
         if self.transport.get_write_buffer_size() > 0:
-            self._arm(self.limits.stalled_seconds, self.transport.abort)
+            self._watch_reading()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self._stalled is None:
-            self._stalled = self.loop.call_later(self.limits.stalled_seconds, self.transport.abort)
+        self._watch_reading()
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self._stop_watching()
+
+    def _watch_reading(self) -> None:
+        """Cut the client off unless it has read some of its answer by then."""
+        self._stop_watching()
+        left = self.transport.get_write_buffer_size()
+        self._stalled = self.loop.call_later(self.limits.stalled_seconds, self._look_at_reading, left)
+
+    def _look_at_reading(self, before: int) -> None:
+        if before - self.transport.get_write_buffer_size() < READ_BYTES:
+            self.transport.abort()
+        else:
+            self._watch_reading()
+
+    def _stop_watching(self) -> None:
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
