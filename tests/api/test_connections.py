@@ -47,13 +47,13 @@ class Answering:
         send: Callable[[Any], Awaitable[None]],
     ) -> None:
         self.seen.append(scope["path"])
-        body, more = b"", scope["path"] != "/early"
+        body, more = b"", scope["path"] not in {"/early", "/late"}
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return
             body, more = body + message["body"], message["more_body"]
-        if scope["path"] == "/held":
+        if scope["path"] in {"/held", "/late"}:
             await asyncio.to_thread(self.released.wait, 10)
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         seen = {"method": scope["method"], "path": scope["path"], "headers": headers, "body": body.decode()}
@@ -61,6 +61,7 @@ class Answering:
         length = (b"content-length", b"%d" % len(content))
         await send({"type": "http.response.start", "status": 200, "headers": [length]})
         await send({"type": "http.response.body", "body": content})
+        self.seen.append(f"{scope['path']} done")
 
     def stop(self) -> None:
         self.released.set()
@@ -337,6 +338,28 @@ def test_after_an_early_answer_the_next_request_is_read(server: Answering) -> No
         assert talk.answer()
         (answer,) = talk.each(b"abc" + post(path=b"/next"))
     assert answer["json"]["path"] == "/next"
+
+
+def test_after_an_early_answer_an_idle_connection_is_closed(server: Answering) -> None:
+    with server.connect() as talk:
+        talk.send(post(b"Content-Length: 3", path=b"/early"))
+        assert talk.answer()
+        assert talk.ask(b"abc") == []
+
+
+async def test_an_answer_that_comes_after_the_refusal_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    server = Answering(LIMITS)
+    try:
+        with server.connect() as talk:
+            talk.send(post(b"Content-Length: 3", path=b"/late", body=b"a"))
+            refused = talk.answer()
+            assert refused is not None
+            assert refused["status"] == 408
+            server.released.set()
+            await until(lambda: "/late done" in server.seen)
+    finally:
+        server.stop()
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")] == []
 
 
 async def test_a_client_that_does_not_read_is_cut_off(server: Answering) -> None:
