@@ -113,7 +113,7 @@ async def test_a_commit_whose_answer_was_lost_is_looked_up(writer: Writer, path:
 
 async def test_settling_goes_first_but_nothing_starves(writer: Writer) -> None:
     order: list[str] = []
-    gate = threading.Event()
+    begun, gate = threading.Event(), threading.Event()
 
     def named(name: str) -> Callable[[apsw.Connection], None]:
         def transaction(_: apsw.Connection) -> None:
@@ -122,10 +122,11 @@ async def test_settling_goes_first_but_nothing_starves(writer: Writer) -> None:
         return transaction
 
     def wait(_: apsw.Connection) -> None:
+        begun.set()
         gate.wait(10)
 
     blocked = asyncio.ensure_future(writer.run(Rank.REST, wait))
-    await asyncio.sleep(0)
+    assert await asyncio.to_thread(begun.wait, 10)
     rest = [asyncio.ensure_future(writer.run(Rank.REST, named("rest")))]
     await asyncio.sleep(0)
     accept = [asyncio.ensure_future(writer.run(Rank.ACCEPT, named("accept"))) for _ in range(2)]
