@@ -48,15 +48,16 @@ class BatchClaim(Noun, frozen=True, kw_only=True):
 
 
 class Part(Noun, frozen=True, kw_only=True):
-    """A child batch that a split makes: deliveries by number."""
+    """A child batch that a split makes: deliveries by number. `waits` for the part before it, for the sake of order."""
 
     id: BatchId
     members: tuple[int, ...]
+    waits: bool = False
 
 
 class BatchSettlement(Noun, frozen=True, kw_only=True):
     """What the store is to write after the exchange of a batch: `parts` for a split, which are due at once with the schedule
-    step `schedule_step`. Times in ms."""
+    step `schedule_step`. A batch that is `split` without parts is dissolved: its members go on by themselves. Times in ms."""
 
     batch: Batch
     state: BatchState

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -15,10 +16,25 @@ from tocsin.pipeline.commit_group import CommitGroup
 from tocsin.ports import Holder, Queue
 from tocsin.telemetry import log
 
+T = TypeVar("T")
+
 GROUP: Final = 512
 _STALLED_SECONDS: Final = 1.0
 _WAIT_SECONDS: Final = 0.2
 _LONGEST_WAIT_SECONDS: Final = 5.0
+
+
+async def written(write: Callable[[], Awaitable[T]], *, failing: Callable[[], None] = lambda: None) -> T:
+    """What `write` gives, however long the store takes to be there again; `failing` is called each time that it is not."""
+    wait = _WAIT_SECONDS
+    while True:
+        try:
+            return await write()
+        except (StoreUnavailable, StorageFull) as error:
+            failing()
+            log.error("settle.waits", problem=error.slug)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
 
 
 class Settle:
@@ -52,16 +68,11 @@ class Settle:
         await self._group.idle()
 
     async def _write(self, settlements: list[Settlement]) -> None:
-        wait = _WAIT_SECONDS
         self._began = asyncio.get_running_loop().time()
+        wait = _WAIT_SECONDS
         while True:
             try:
-                ready = await self._queue.settle(self._holder, settlements)
-            except (StoreUnavailable, StorageFull) as error:
-                self._is_failing = True
-                log.error("settle.waits", settlements=len(settlements), problem=error.slug)
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
+                ready = await written(partial(self._queue.settle, self._holder, settlements), failing=self._failed)
             except Exception as error:  # noqa: BLE001  # data that the store refuses: only the culprit may suffer
                 if len(settlements) > 1:
                     for settlement in settlements:
@@ -76,6 +87,9 @@ class Settle:
                 self._began = None
                 self._settled(settlements, ready)
                 return
+
+    def _failed(self) -> None:
+        self._is_failing = True
 
 
 def _without_texts(settlement: Settlement) -> Settlement:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from tocsin.model.batch import Batch, BatchClaim, BatchSettlement
 from tocsin.model.delivery import Claim
+from tocsin.model.ids import Millis
 from tocsin.model.noun import Noun
 from tocsin.ports.writing import Holder, Waiting
 
@@ -18,20 +19,41 @@ class BatchPage(Noun, frozen=True, kw_only=True):
     next_due_at: int | None
 
 
-class Batches(Protocol):
-    """Batches of deliveries."""
+class Formed(Noun, frozen=True, kw_only=True):
+    """A batch with the numbers of its members, in order; none: there is no such batch. `ready` became so by it."""
 
-    async def form(self, holder: Holder, batch: Batch, members: Sequence[int]) -> tuple[Batch, tuple[int, ...]]:
-        """Store a batch (the store gives `number`) of those deliveries that are still ready; gives which these are."""
+    batch: Batch
+    members: tuple[int, ...]
+    ready: tuple[Claim, ...] = ()
+
+
+class Batches(Protocol):
+    """Batches of deliveries. Members keep their order keys until their batch is through, also when they are cancelled."""
+
+    async def following(
+        self, holder: Holder, numbers: Sequence[int], now: Millis, limit: int, limit_bytes: int
+    ) -> list[Claim]:
+        """Deliveries that are due and wait, for the sake of order, for nobody but these ready ones and one another: the first
+        so many in number order, or so many bytes of data."""
+
+    async def form(self, holder: Holder, batch: Batch, members: Sequence[int], left: Sequence[int]) -> Formed:
+        """Store a batch (the store gives `number`) of those deliveries that are pending, in no batch, and wait for nobody but
+        one another. What was cancelled of these and of those that are `left` over kept its order keys for the batch, and gives
+        them up."""
 
     async def due(self, holder: Holder, endpoint: int, lane: int, now: int, limit: int) -> BatchPage:
-        """Batches of a lane that are due now, with their members."""
+        """Batches of a lane that are due now and wait for no other, with their members."""
 
     async def settle(self, holder: Holder, settlement: BatchSettlement) -> tuple[list[BatchClaim], list[Claim]]:
-        """Write the outcome and the attempt of a batch; gives the children of a split, and the deliveries that became ready."""
+        """Write the outcome and the attempt of a batch; gives the batches that can be sent because of it (children of a split,
+        and what waited for it), and the deliveries that became ready."""
 
-    async def close(self, batch: Batch, now: int) -> None:
-        """Nothing is to be sent of it any more: its members were settled one by one."""
+    async def dissolve(self, holder: Holder, numbers: Sequence[int], now: Millis) -> list[Claim]:
+        """There are no such batches any more, nor any that wait for them: what is pending of them may join another one, or go by
+        itself. Gives the deliveries that became ready because others had ended."""
+
+    async def pending(self, holder: Holder, endpoint: int, lane: int, after: int, limit: int) -> list[int]:
+        """The numbers of a lane's pending batches behind a number, in order."""
 
     async def waiting(self, holder: Holder) -> list[Waiting]:
         """Every lane with a pending batch, due or not."""

@@ -16,10 +16,14 @@ SPLITTING: Final = frozenset({400, 413, 422})
 _EXHAUSTED: Final = "schedule exhausted"
 
 
+Member = tuple[int, tuple[str, ...]]
+"""A delivery's number, and its order keys: none where its endpoint has no order."""
+
+
 def batch_settlement_of(
-    batch: Batch, settled: Settled, retry: Retry, members: Sequence[int], mint: Callable[[], BatchId]
+    batch: Batch, settled: Settled, retry: Retry, members: Sequence[Member], mint: Callable[[], BatchId]
 ) -> BatchSettlement:
-    """`settled` is the judgement over the batch as if it were a single delivery; `members` are numbers, in order.
+    """`settled` is the judgement over the batch as if it were a single delivery; `members` are in order.
 
     A batch whose schedule is used up is split as well, and each half is tried once more: one event at fault does not take its
     neighbours with it. What the endpoint cannot read at all (415) and what is too old is given up on as a whole.
@@ -32,11 +36,11 @@ def batch_settlement_of(
     if settlement.step_taken is Step.SUCCEED:
         state = "delivered"
     elif len(members) > 1 and response is not None and response.status in SPLITTING:
-        state, step, parts = "split", batch.step, _halves(members, mint)
+        state, step, parts = "split", batch.step, halves(members, mint)
     elif settlement.step_taken is Step.GIVE_UP:
         state = "dead"
         if len(members) > 1 and settlement.reason == _EXHAUSTED:
-            state, step, parts = "split", len(retry.schedule_seconds), _halves(members, mint)
+            state, step, parts = "split", len(retry.schedule_seconds), halves(members, mint)
     return BatchSettlement(
         batch=batch,
         state=state,
@@ -50,6 +54,37 @@ def batch_settlement_of(
     )
 
 
-def _halves(members: Sequence[int], mint: Callable[[], BatchId]) -> tuple[Part, ...]:
+def halves(members: Sequence[Member], mint: Callable[[], BatchId]) -> tuple[Part, ...]:
+    """Two parts that share no order key, so that neither waits for the other; or, when all members hang together, the earlier
+    half and the later one, which waits."""
     middle = (len(members) + 1) // 2
-    return (Part(id=mint(), members=tuple(members[:middle])), Part(id=mint(), members=tuple(members[middle:])))
+    groups = _tied(members)
+    if len(groups) == 1:
+        numbers = [number for number, _ in members]
+        return (
+            Part(id=mint(), members=tuple(numbers[:middle])),
+            Part(id=mint(), members=tuple(numbers[middle:]), waits=True),
+        )
+    first: list[int] = []
+    second: list[int] = []
+    for group in groups:
+        (first if not first or len(first) + len(group) <= middle else second).extend(group)
+    return (Part(id=mint(), members=tuple(sorted(first))), Part(id=mint(), members=tuple(sorted(second))))
+
+
+def _tied(members: Sequence[Member]) -> list[list[int]]:
+    """The members in groups: those that share a key, directly or through others, are in one."""
+    groups: dict[int, list[int]] = {}
+    holds: dict[str, int] = {}
+    keys_of: dict[int, set[str]] = {}
+    for number, keys in members:
+        tied = sorted({holds[key] for key in keys if key in holds})
+        into = tied[0] if tied else number
+        groups.setdefault(into, []).append(number)
+        news = set(keys)
+        for other in tied[1:]:
+            groups[into].extend(groups.pop(other))
+            news |= keys_of.pop(other)
+        keys_of.setdefault(into, set()).update(news)
+        holds.update(dict.fromkeys(news, into))
+    return list(groups.values())

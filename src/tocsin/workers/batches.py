@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
 
 from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.formats import Unrendered
 from tocsin.formats.batching import batch_content_type, batched
-from tocsin.model.batch import Batch, BatchClaim, BatchSettlement
+from tocsin.model.batch import Batch, BatchClaim
 from tocsin.model.delivery import Claim
 from tocsin.model.endpoint import Batched
+from tocsin.model.event import order_keys
 from tocsin.model.event_view import EventView
 from tocsin.model.ids import IdMint, Millis
 from tocsin.pipeline.prepare import Preparation
+from tocsin.pipeline.settle import written
 from tocsin.ports import Batches, Holder
 from tocsin.rules.splitting import batch_settlement_of
 from tocsin.telemetry import log
 from tocsin.workers.exchanges import INEXPRESSIBLE, UNPREPARED, Exchanges, Judge
+from tocsin.workers.flight import Hold
 from tocsin.workers.lanes import Lane, Taken
 from tocsin.workers.ready import RETRY_MS, Ready
 from tocsin.workers.rendering import Rendering
 from tocsin.workers.standings import Standings
-
-_WAIT_SECONDS: Final = 0.2
-_LONGEST_WAIT_SECONDS: Final = 5.0
 
 
 class BatchSending:
@@ -58,53 +56,92 @@ class BatchSending:
         self._give_up = give_up
 
     async def send_new(self, lane: Lane, preparation: Preparation, taken: Sequence[Taken]) -> None:
-        """Fix a batch of these deliveries, and send it. What does not fit into it any more waits for the next one."""
+        """Fix a batch of these deliveries and of those that wait for them only, and send it. What does not fit into it waits for the
+        next one."""
+        hold = Hold(self._ready.flight, lane)
+        hold.take(claim for claim, _ in taken)
+        try:
+            await self._send_new(hold, lane, preparation, taken)
+        finally:
+            hold.let_go()
+
+    async def send_again(self, lane: Lane, preparation: Preparation, claim: BatchClaim) -> None:
+        """Send a batch whose members are fixed."""
+        hold = Hold(self._ready.flight, lane)
+        hold.take(claim.members)
+        try:
+            bodies: list[bytes] = []
+            unfit: list[tuple[Claim, Unrendered]] = []
+            for member in claim.members:
+                made = await self._body(lane, preparation, member, EventView(member.event))
+                if isinstance(made, bytes):
+                    bodies.append(made)
+                elif made.cause == "busy":
+                    lane.batches_held.discard(claim.batch.number)
+                    self._ready.wake_at(lane, self._now_ms() + RETRY_MS)
+                    return
+                else:
+                    unfit.append((member, made))
+            if unfit:
+                await self._dissolve(hold, lane, preparation, claim, unfit)
+            else:
+                await self._send(hold, lane, preparation, claim, bodies)
+        finally:
+            hold.let_go()
+
+    async def _send_new(self, hold: Hold, lane: Lane, preparation: Preparation, taken: Sequence[Taken]) -> None:
         setting = preparation.endpoint.config.delivery
         limit = setting.max_bytes if isinstance(setting, Batched) else 1
+        waiting = await self._with_followers(hold, lane, setting, taken) if lane.outlet.is_ordered else list(taken)
         claims: list[Claim] = []
         bodies: list[bytes] = []
+        left: list[Claim] = []
         size = 2
-        for position, (claim, view) in enumerate(taken):
+        for position, (claim, view) in enumerate(waiting):
             body = await self._body(lane, preparation, claim, view)
-            if isinstance(body, Unrendered):
+            if isinstance(body, Unrendered) and body.cause != "busy":
                 await self._give_up(lane, preparation, claim, body)
+                hold.let_go((claim.delivery.number,))
                 continue
-            if claims and size + len(body) + 1 > limit:
-                self._leave(lane, [one for one, _ in taken[position:]])
+            if isinstance(body, Unrendered) or (claims and size + len(body) + 1 > limit):
+                left = [one for one, _ in waiting[position:]]
+                if isinstance(body, Unrendered):
+                    self._ready.wake_at(lane, self._now_ms() + RETRY_MS)
                 break
             claims.append(claim)
             bodies.append(body)
             size += len(body) + 1
-        formed = await self._formed(lane, preparation, claims) if claims else None
-        if formed is None:
-            self._leave(lane, claims)
-            return
-        kept = {claim.delivery.number for claim in formed.members}
-        self._leave(lane, [claim for claim in claims if claim.delivery.number not in kept])
-        pairs = zip(claims, bodies, strict=True)
-        await self._send(lane, preparation, formed, [body for claim, body in pairs if claim.delivery.number in kept])
+        formed = await self._formed(lane, preparation, claims, left)
+        kept = {member.delivery.number for member in formed.members}
+        gone = [claim.delivery.number for claim in (*claims, *left) if claim.delivery.number not in kept]
+        if gone:
+            hold.let_go(gone)
+            lane.spill()
+        if kept:
+            pairs = zip(claims, bodies, strict=True)
+            kept_bodies = [body for claim, body in pairs if claim.delivery.number in kept]
+            await self._send(hold, lane, preparation, formed, kept_bodies)
 
-    async def send_again(self, lane: Lane, preparation: Preparation, claim: BatchClaim) -> None:
-        """Send a batch whose members are fixed."""
-        bodies: list[bytes] = []
-        for member in claim.members:
-            made = await self._body(lane, preparation, member, EventView(member.event))
-            if isinstance(made, Unrendered):
-                await self._not_now(lane, preparation, claim, made)
-                return
-            bodies.append(made)
-        await self._send(lane, preparation, claim, bodies)
-
-    async def _not_now(self, lane: Lane, preparation: Preparation, claim: BatchClaim, why: Unrendered) -> None:
-        """A member cannot be rendered: at the moment, so the batch waits; or at all, so that there is no such batch any more."""
-        lane.batches_held.discard(claim.batch.number)
-        if why.cause == "busy":
-            self._leave(lane, claim.members)
-            self._ready.wake_at(lane, self._now_ms() + RETRY_MS)
-            return
-        for member in claim.members:
-            await self._give_up(lane, preparation, member, why)
-        await self._store.close(claim.batch, self._now_ms())
+    async def _with_followers(self, hold: Hold, lane: Lane, setting: object, taken: Sequence[Taken]) -> list[Taken]:
+        """These, and what waits for nobody else, in order."""
+        room = setting.max_events - len(taken) if isinstance(setting, Batched) else 0
+        room_bytes = setting.max_bytes - sum(len(c.event.data) for c, _ in taken) if isinstance(setting, Batched) else 0
+        numbers = [claim.delivery.number for claim, _ in taken]
+        found: list[Claim] = []
+        if room > 0 and room_bytes > 0:
+            try:
+                found = await self._store.following(self._holder, numbers, self._now_ms(), room, room_bytes)
+            except (StoreUnavailable, StorageFull) as error:
+                log.error("followers.unknown", problem=error.slug)
+        added: list[Taken] = []
+        for claim in found:
+            if not hold.may_take(claim):
+                break
+            hold.take((claim,))
+            added.append((claim, EventView(claim.event)))
+        # A batch that is full of them says that there are more: the next one need not wait for others to come.
+        lane.behind = max(lane.behind - len(added), 1) if len(found) >= room else 0
+        return sorted((*taken, *added), key=lambda one: one[0].delivery.number)
 
     async def _body(self, lane: Lane, preparation: Preparation, claim: Claim, view: EventView) -> bytes | Unrendered:
         if preparation.template is not None:
@@ -116,7 +153,9 @@ class BatchSending:
             log.error("prepare.fault", delivery=claim.delivery.id, exc_info=error)
             return UNPREPARED
 
-    async def _formed(self, lane: Lane, preparation: Preparation, claims: Sequence[Claim]) -> BatchClaim | None:
+    async def _formed(
+        self, lane: Lane, preparation: Preparation, claims: Sequence[Claim], left: Sequence[Claim]
+    ) -> BatchClaim:
         endpoint = preparation.endpoint
         new = Batch(
             number=0,
@@ -126,24 +165,18 @@ class BatchSending:
             lane=lane.lane,
             created_at=self._now_ms(),
         )
-        try:
-            batch, numbers = await self._store.form(self._holder, new, [claim.delivery.number for claim in claims])
-        except (StoreUnavailable, StorageFull) as error:
-            log.error("batch.waits", problem=error.slug)
-            self._ready.wake_at(lane, self._now_ms() + RETRY_MS)
-            return None
-        members = tuple(claim for claim in claims if claim.delivery.number in numbers)
-        lane.batches_held.add(batch.number)
-        return BatchClaim(batch=batch, members=members) if members else None
+        numbers = [claim.delivery.number for claim in claims]
+        others = [claim.delivery.number for claim in left]
+        formed = await written(lambda: self._store.form(self._holder, new, numbers, others))
+        self._ready.take(formed.ready)
+        if formed.members:
+            lane.batches_held.add(formed.batch.number)
+        members = set(formed.members)
+        return BatchClaim(batch=formed.batch, members=tuple(c for c in claims if c.delivery.number in members))
 
-    def _leave(self, lane: Lane, claims: Sequence[Claim]) -> None:
-        """These are in the store only, from now on."""
-        for claim in claims:
-            self._ready.release(lane, claim)
-        if claims:
-            lane.spill()
-
-    async def _send(self, lane: Lane, preparation: Preparation, claim: BatchClaim, bodies: Sequence[bytes]) -> None:
+    async def _send(
+        self, hold: Hold, lane: Lane, preparation: Preparation, claim: BatchClaim, bodies: Sequence[bytes]
+    ) -> None:
         batch, started_at = claim.batch, self._now_ms()
         content_type = batch_content_type(preparation.endpoint.config.format) or "application/json"
         rendered, replay = batched(bodies, content_type), lane.replay
@@ -154,11 +187,12 @@ class BatchSending:
             self._ready.turn(lane.outlet),
         )
         if isinstance(sent, Unrendered):
-            await self._not_now(lane, preparation, claim, sent)
+            await self._dissolve(hold, lane, preparation, claim, [(member, sent) for member in claim.members])
             return
         settled = self._judge.judged(batch.as_delivery(), preparation.endpoint.config, sent, started_at)
-        numbers = [member.delivery.number for member in claim.members]
-        settlement = batch_settlement_of(batch, settled, preparation.endpoint.config.retry, numbers, self._mint.batch)
+        is_ordered = lane.outlet.is_ordered
+        members = [(m.delivery.number, order_keys(m.event) if is_ordered else ()) for m in claim.members]
+        settlement = batch_settlement_of(batch, settled, preparation.endpoint.config.retry, members, self._mint.batch)
         self._standings.follow(
             lane.outlet,
             preparation.endpoint,
@@ -166,27 +200,34 @@ class BatchSending:
             settled,
             gave_up=settlement.state == "dead",
         )
-        children, ready = await self._settle(settlement)
+        freed, ready = await written(lambda: self._store.settle(self._holder, settlement))
         lane.batches_held.discard(batch.number)
-        if settlement.state == "split":
-            for child in children:
-                lane.offer_batch(child)
-        else:
-            for member in claim.members:
-                self._ready.release(lane, member)
-        if settlement.state == "pending":
+        hold.let_go()
+        for other in freed if lane.batching is not None else ():
+            lane.offer_batch(other)
+        if lane.batching is None:
+            lane.was_batching = True
+            lane.spill()
+        elif settlement.state == "pending":
             self._ready.wake_at(lane, settlement.due_at)
         elif lane.more_batches and not lane.batches:
             lane.spill()
         self._ready.take(ready)
 
-    async def _settle(self, settlement: BatchSettlement) -> tuple[list[BatchClaim], list[Claim]]:
-        """Written down, however long that takes: until then the batch counts as held."""
-        wait = _WAIT_SECONDS
-        while True:
-            try:
-                return await self._store.settle(self._holder, settlement)
-            except (StoreUnavailable, StorageFull) as error:
-                log.error("settle.waits", settlements=1, problem=error.slug)
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
+    async def _dissolve(
+        self,
+        hold: Hold,
+        lane: Lane,
+        preparation: Preparation,
+        claim: BatchClaim,
+        unfit: Sequence[tuple[Claim, Unrendered]],
+    ) -> None:
+        """Some members cannot be sent at all: there is no such batch any more, and the others go in another one."""
+        number = claim.batch.number
+        ready = await written(lambda: self._store.dissolve(self._holder, (number,), self._now_ms()))
+        lane.batches_held.discard(number)
+        for member, why in unfit:
+            await self._give_up(lane, preparation, member, why)
+        hold.let_go()
+        lane.spill()
+        self._ready.take(ready)

@@ -71,6 +71,7 @@ class DeliveryWorker:
         self._metrics = metrics
         self._standings = standings
         self._ready = Ready(queue, batches, holder, endpoints, now_ms, self._open_slot)
+        self._flight = self._ready.flight
         self._rendering = Rendering(exchanges.templates, endpoints, self._ready, now_ms)
         self._batch_sending = BatchSending(
             store=batches,
@@ -86,8 +87,6 @@ class DeliveryWorker:
         )
         self._settle = Settle(queue, holder, self._settled)
         self._slots: set[asyncio.Task[None]] = set()
-        self._out: set[int] = set()
-        self._unsettled = 0
         self._keys: dict[int, tuple[str, ...]] = {}
         self._slow_out = 0
         self._slow_waiting: deque[Outlet] = deque()
@@ -96,9 +95,14 @@ class DeliveryWorker:
 
     async def start(self) -> None:
         """Find what was pending when the process began: it comes back from the store."""
-        for waiting in (*await self._queue.waiting(self._holder), *await self._batches.waiting(self._holder)):
+        for waiting in await self._queue.waiting(self._holder):
             lane = self._ready.lane(waiting.endpoint, waiting.lane)
             if lane is not None:
+                self._ready.wake_at(lane, waiting.due_at)
+        for waiting in await self._batches.waiting(self._holder):
+            lane = self._ready.lane(waiting.endpoint, waiting.lane)
+            if lane is not None:
+                lane.was_batching = True
                 self._ready.wake_at(lane, waiting.due_at)
         await self._standings.start()
 
@@ -109,7 +113,7 @@ class DeliveryWorker:
             now = self._now_ms()
             next_at = self._ready.wake_due(now)
             self._open_slot()
-            self._metrics.in_flight.set(len(self._out))
+            self._metrics.in_flight.set(len(self._flight.out))
             wait = _TICK_SECONDS if next_at is None else min((next_at - now) / 1000, _TICK_SECONDS)
             try:
                 async with asyncio.timeout(wait):
@@ -152,7 +156,7 @@ class DeliveryWorker:
 
     def all_in_flight(self) -> frozenset[int]:
         """The numbers of all deliveries whose request is out."""
-        return frozenset(self._out)
+        return frozenset(self._flight.out)
 
     def is_stalled(self) -> bool:
         """Whether outcomes cannot be written at the moment."""
@@ -160,14 +164,14 @@ class DeliveryWorker:
 
     def in_flight(self, delivery: int) -> bool:
         """Whether a request for this delivery is out."""
-        return delivery in self._out
+        return delivery in self._flight.out
 
     async def cancel(self, endpoint: int, delivery: int, reason: str, entry: AuditEntry | None = None) -> None:
         """Give up a pending delivery. It is kept from starting until that is stored; one that is out keeps its order keys
         until its exchange is over."""
         self._ready.lane(endpoint)
         lanes = self._ready.lanes(endpoint)
-        is_out = delivery in self._out
+        is_out = delivery in self._flight.out
         self._rendering.withdraw(delivery)
         for lane in () if is_out else lanes:
             lane.withheld.add(delivery)
@@ -198,6 +202,9 @@ class DeliveryWorker:
         else:
             outlet.allowance.restart()
         for lane in self._ready.lanes(number):
+            if lane.batching is not None:
+                lane.was_batching = True
+                lane.put_back(lambda _: False)
             lane.batching = config.delivery if isinstance(config.delivery, Batched) else None
             if not config.enabled:
                 lane.put_back(lambda _: True)
@@ -218,7 +225,7 @@ class DeliveryWorker:
             slot.add_done_callback(self._slots.discard)
 
     def _has_credit(self) -> bool:
-        return self._unsettled < CREDITS and not self._settle.is_stalled and not self._is_stopping
+        return self._flight.unsettled < CREDITS and not self._settle.is_stalled and not self._is_stopping
 
     async def _run_slot(self) -> None:
         """Send one delivery after another while there are some; each time it is the next endpoint's turn."""
@@ -240,7 +247,7 @@ class DeliveryWorker:
             elif (taken := lane.take()) is not None:
                 if outlet.pace is not None:
                     outlet.pace.sent()
-                self._unsettled += 1
+                self._flight.unsettled += 1
                 if outlet.is_ordered:
                     self._keys[taken[0].delivery.number] = order_keys(taken[0].event)
                 self._ready.list_all(outlet)
@@ -251,16 +258,12 @@ class DeliveryWorker:
     async def _deliver_batch(self, lane: Lane, preparation: Preparation) -> None:
         """A batch that is due again, else a new one of what has gathered."""
         outlet = lane.outlet
-        again = lane.batches.popleft() if lane.batches else None
+        again = lane.take_batch_again()
         taken = lane.take_batch(lane.batching) if again is None and lane.batching is not None else []
         if again is None and not taken:
             return
-        numbers = [claim.delivery.number for claim in (again.members if again else (claim for claim, _ in taken))]
-        outlet.in_flight += again is not None
         if outlet.pace is not None:
             outlet.pace.sent()
-        self._unsettled += len(numbers)
-        self._out.update(numbers)
         self._ready.list_all(outlet)
         try:
             if again is not None:
@@ -269,8 +272,6 @@ class DeliveryWorker:
                 await self._batch_sending.send_new(lane, preparation, taken)
         finally:
             outlet.in_flight -= 1
-            self._unsettled -= len(numbers)
-            self._out.difference_update(numbers)
             self._ready.list_all(outlet)
 
     def _slow_ended(self) -> None:
@@ -282,14 +283,15 @@ class DeliveryWorker:
     async def _deliver(self, lane: Lane, preparation: Preparation, claim: Claim, view: EventView) -> None:
         delivery = claim.delivery
         started_at = self._now_ms()
-        self._out.add(delivery.number)
+        self._flight.out.add(delivery.number)
         sent = await self._sent(lane, preparation, delivery, view, started_at)
         lane.outlet.in_flight -= 1
-        self._out.discard(delivery.number)
+        self._flight.out.discard(delivery.number)
         if isinstance(sent, Unrendered):
-            self._unsettled -= 1
-            self._keys.pop(delivery.number, None)
             await self._give_up(lane, preparation, claim, sent)
+            self._flight.unsettled -= 1
+            lane.settled(delivery.number, self._keys.pop(delivery.number, ()))
+            self._ready.list_all(lane.outlet)
             return
         settled = self._judge.judged(delivery, preparation.endpoint.config, sent, started_at)
         gave_up = settled.settlement.step_taken is Step.GIVE_UP
@@ -318,7 +320,7 @@ class DeliveryWorker:
     async def _give_up(self, lane: Lane, preparation: Preparation, claim: Claim, why: Unrendered) -> None:
         """There is nothing to send: the delivery is cancelled, or dead if that is a failure; or it is tried later."""
         number = claim.delivery.number
-        self._out.discard(number)
+        self._flight.out.discard(number)
         try:
             if why.is_failure:
                 self._ready.take(await self._queue.give_up(number, why.reason, self._now_ms()))
@@ -331,17 +333,18 @@ class DeliveryWorker:
         except (StoreUnavailable, StorageFull) as error:
             log.error("cancel.waits", problem=error.slug)
             self._ready.wake_at(lane, self._now_ms() + RETRY_MS)
-        self._ready.release(lane, claim)
-        self._ready.list_all(lane.outlet)
 
     def _settled(self, settlements: Sequence[Settlement], ready: Sequence[Claim]) -> None:
         for settlement in settlements:
-            self._unsettled -= 1
+            self._flight.unsettled -= 1
             lane = self._ready.known_lane(settlement.endpoint, settlement.lane)
             if lane is None:
                 continue
             lane.settled(settlement.delivery, self._keys.pop(settlement.delivery, ()))
             if not settlement.ends:
                 self._ready.wake_at(lane, settlement.due_at)
+            if lane.outlet.is_held_up:
+                lane.outlet.is_held_up = False
+                self._ready.list_all(lane.outlet)
         self._ready.take(ready)
         self._open_slot()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Final
 
 from tocsin.model.batch import BatchClaim
@@ -46,14 +47,16 @@ class Budget:
 
 class Outlet:
     """An endpoint as the loop of delivery sees it: its lanes, and what they share. `keys_out` are the order keys of what is
-    out or not settled yet, over all lanes; only an ordered endpoint has some. `pace` None: as fast as the allowance lets
-    them; `paced_until` is when it lets the next request go."""
+    out or not settled yet, over all lanes; only an ordered endpoint has some. It `is_held_up` while a lane could send but for
+    a key that another lane has out. `pace` None: as fast as the allowance lets them; `paced_until` is when it lets the next
+    request go."""
 
     __slots__ = (
         "_turn",
         "allowance",
         "endpoint",
         "in_flight",
+        "is_held_up",
         "is_listed",
         "is_ordered",
         "keys_out",
@@ -70,6 +73,7 @@ class Outlet:
         self.is_ordered = is_ordered
         self.in_flight = 0
         self.is_listed = False
+        self.is_held_up = False
         self.lanes: dict[int, Lane] = {}
         self.keys_out: set[str] = set()
         self.pace: Pace | None = None
@@ -86,10 +90,11 @@ class Outlet:
         if len(self.lanes) == 1 and live is not None:
             return live if live.can_send(now) else None
         self._turn += 1
-        replays = [
-            lane for lane in self.lanes.values() if lane.lane != LIVE and not lane.is_held and lane.can_send(now)
-        ]
-        if live is not None and live.can_send(now) and (not replays or self._turn % REPLAY_TURN):
+        able = [lane for lane in self.lanes.values() if not lane.is_held and lane.can_send(now)]
+        free = [lane for lane in able if lane.is_free()]
+        self.is_held_up |= len(free) < len(able)
+        replays = [lane for lane in free if lane.lane != LIVE]
+        if live is not None and live in free and (not replays or self._turn % REPLAY_TURN):
             return live
         return replays[self._turn // REPLAY_TURN % len(replays)] if replays else None
 
@@ -100,7 +105,9 @@ class Lane:
     `spills` counts the deliveries that were left to the store; a refill that saw all of them ends the spill. `released` are
     those settled while a refill reads: what it read of them is old; `read_to` is where the next refill goes on. A lane that
     `is_held` sends nothing: its replay is paused. With `batching`, what is ready is gathered; `batches` are those that were
-    formed before and are due again.
+    formed before and are due again, and `behind` is how many deliveries of an ordered endpoint are thought to wait for those
+    that gather, so that they may go with them; `gathering` are the keys of all these. A lane that `was_batching` may have
+    batches in the store that are to be dissolved.
     """
 
     __slots__ = (
@@ -108,7 +115,9 @@ class Lane:
         "batches",
         "batches_held",
         "batching",
+        "behind",
         "endpoint",
+        "gathering",
         "held",
         "is_held",
         "is_refilling",
@@ -123,6 +132,7 @@ class Lane:
         "replay",
         "spills",
         "wakes_at",
+        "was_batching",
         "withheld",
     )
 
@@ -136,6 +146,9 @@ class Lane:
         self.batching: Batched | None = None
         self.batches: deque[BatchClaim] = deque()
         self.batches_held: set[int] = set()
+        self.was_batching = False
+        self.behind = 0
+        self.gathering: set[str] = set()
         self.more_batches = False
         self.held: set[int] = set()
         self.read_to = BEGINNING
@@ -156,7 +169,7 @@ class Lane:
         if batching is None or not self.ready:
             return bool(self.ready)
         return (
-            len(self.ready) >= batching.max_events
+            len(self.ready) + self.behind >= batching.max_events
             or self.ready_bytes >= batching.max_bytes
             or now >= self.gathered_at(batching)
         )
@@ -174,19 +187,41 @@ class Lane:
         """The next ones, to be sent together: so many, or so many bytes of data, but one at least."""
         taken: list[Taken] = []
         room = batching.max_bytes
-        while self.ready and len(taken) < batching.max_events:
-            size = len(self.ready[0][0].event.data)
-            if taken and size > room:
+        while len(taken) < batching.max_events and self._turn_to_free():
+            room -= len(self.ready[0][0].event.data)
+            if taken and room < 0:
                 break
-            one = self.take()
-            if one is None:
-                break
-            self.outlet.in_flight -= 1
-            room -= size
-            taken.append(one)
+            taken.append(self._pop())
         if taken:
             self.outlet.in_flight += 1
+        if self.outlet.is_ordered:
+            self.gathering = {key for claim, _ in self.ready for key in order_keys(claim.event)}
         return taken
+
+    def take_batch_again(self) -> BatchClaim | None:
+        """A batch that is due again and shares no order key with what is out."""
+        for _ in range(len(self.batches)):
+            keys = _keys_of(self.batches[0]) if self.outlet.is_ordered else ()
+            if self.outlet.keys_out.isdisjoint(keys):
+                self.outlet.in_flight += 1
+                return self.batches.popleft()
+            self.batches.rotate(-1)
+        return None
+
+    def followed(self, keys: Sequence[str]) -> None:
+        """A delivery came that waits for others: maybe only for such as gather now, and then it can go with them."""
+        if not self.gathering.isdisjoint(keys) and self.outlet.keys_out.isdisjoint(keys):
+            self.behind += 1
+            self.gathering.update(keys)
+
+    def is_free(self) -> bool:
+        """Whether something that can be sent shares no order key with what is out."""
+        out = self.outlet.keys_out
+        if not self.outlet.is_ordered or not out:
+            return True
+        return any(out.isdisjoint(_keys_of(batch)) for batch in islice(self.batches, _LOOK_PAST)) or any(
+            out.isdisjoint(order_keys(claim.event)) for claim, _ in islice(self.ready, _LOOK_PAST)
+        )
 
     def offer_batch(self, batch: BatchClaim) -> None:
         """A batch that is due again, unless it is held already."""
@@ -207,6 +242,8 @@ class Lane:
         self.held.add(number)
         self.ready.append((claim, view))
         self.ready_bytes += len(claim.event.data)
+        if self.batching is not None and self.outlet.is_ordered:
+            self.gathering.update(order_keys(claim.event))
         return True
 
     def spill(self) -> None:
@@ -217,20 +254,29 @@ class Lane:
     def take(self) -> Taken | None:
         """The next one, to be sent; None when each of the first few waits for one of the same subject that another lane has
         out."""
+        if not self._turn_to_free():
+            return None
+        self.outlet.in_flight += 1
+        return self._pop()
+
+    def _turn_to_free(self) -> bool:
+        """Bring one to the front that shares no order key with what is out, if there is one among the first few."""
         outlet = self.outlet
-        if outlet.is_ordered:
-            for _ in range(min(len(self.ready), _LOOK_PAST)):
-                keys = order_keys(self.ready[0][0].event)
-                if outlet.keys_out.isdisjoint(keys):
-                    outlet.keys_out.update(keys)
-                    break
-                self.ready.rotate(-1)
-            else:
-                return None
+        if not outlet.is_ordered:
+            return bool(self.ready)
+        for _ in range(min(len(self.ready), _LOOK_PAST)):
+            if outlet.keys_out.isdisjoint(order_keys(self.ready[0][0].event)):
+                return True
+            self.ready.rotate(-1)
+        outlet.is_held_up |= bool(self.ready)
+        return False
+
+    def _pop(self) -> Taken:
         taken = self.ready.popleft()
         self.ready_bytes -= len(taken[0].event.data)
         self._budget.left += _size(taken[0])
-        outlet.in_flight += 1
+        if self.outlet.is_ordered:
+            self.outlet.keys_out.update(order_keys(taken[0].event))
         return taken
 
     def settled(self, number: int, keys: Sequence[str] = ()) -> None:
@@ -249,8 +295,6 @@ class Lane:
         """Leave ready deliveries to the store again, and all batches."""
         for batch in self.batches:
             self.batches_held.discard(batch.batch.number)
-            self.outlet.keys_out.difference_update(*(order_keys(member.event) for member in batch.members))
-            self.held.difference_update(member.delivery.number for member in batch.members)
             self.spill()
         self.batches.clear()
         kept: deque[Taken] = deque()
@@ -264,6 +308,10 @@ class Lane:
             else:
                 kept.append(taken)
         self.ready = kept
+
+
+def _keys_of(batch: BatchClaim) -> set[str]:
+    return {key for member in batch.members for key in order_keys(member.event)}
 
 
 def _size(claim: Claim) -> int:

@@ -10,7 +10,6 @@ from typing import Final
 from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.model.delivery import Claim, Delivery
 from tocsin.model.endpoint import Batched
-from tocsin.model.event import order_keys
 from tocsin.model.event_view import EventView
 from tocsin.model.ids import Millis
 from tocsin.model.replay import Replay, ReplayState
@@ -21,6 +20,7 @@ from tocsin.rules.consent import holds_back, rates_for
 from tocsin.rules.rates import Pace
 from tocsin.telemetry import log
 from tocsin.workers.endpoints import Endpoints
+from tocsin.workers.flight import Flight
 from tocsin.workers.lanes import LIVE, Budget, Lane, Outlet
 from tocsin.workers.rotation import Rotation
 
@@ -28,6 +28,8 @@ REFILL: Final = 384
 """Deliveries read for a lane at once."""
 BATCHES: Final = 8
 """Batches read for a lane at once."""
+DISSOLVED: Final = 50
+"""Batches that are dissolved in one transaction, at most."""
 RETRY_MS: Final = 500
 """When a lane looks again after the store could not be read."""
 _PACE: Final = -1
@@ -36,7 +38,7 @@ _PACE: Final = -1
 
 class Ready:
     """Endpoints by number, with their lanes. `rotation` holds those that can send now; `can_send` is called when one was
-    added."""
+    added. `flight` is what was taken and is out."""
 
     def __init__(
         self,
@@ -58,6 +60,7 @@ class Ready:
         self._due: list[tuple[Millis, int, int]] = []
         self._refills: set[asyncio.Task[None]] = set()
         self._is_stopping = False
+        self.flight = Flight()
         self.rotation = Rotation()
         self.news = asyncio.Event()
         """Set when the earliest time to wake a lane has changed."""
@@ -141,10 +144,14 @@ class Ready:
     def pushed(self, fan: Fan, fanned: Sequence[Fanned]) -> None:
         """Deliveries were created: those that are ready go straight to their endpoint's queue while there is room."""
         for new, placed, view in zip(fan.deliveries, fanned, fan.views, strict=True):
-            lane = None if placed.blocked else self.lane(new.endpoint, new.lane)
+            lane = self.known_lane(new.endpoint, new.lane) if placed.blocked else self.lane(new.endpoint, new.lane)
             if lane is None:
                 continue
-            if lane.is_spilled:
+            if placed.blocked:
+                if lane.batching is None:
+                    continue
+                lane.followed(new.keys)
+            elif lane.is_spilled:
                 lane.spill()
             else:
                 delivery = Delivery(
@@ -157,10 +164,6 @@ class Ready:
                 )
                 lane.offer(Claim(delivery=delivery, event=view.event), view)
             self.list(lane)
-
-    def release(self, lane: Lane, claim: Claim) -> None:
-        """A delivery is held no longer."""
-        lane.settled(claim.delivery.number, order_keys(claim.event) if lane.outlet.is_ordered else ())
 
     def take(self, claims: Sequence[Claim]) -> None:
         """Deliveries of ordered endpoints became ready."""
@@ -285,17 +288,21 @@ class Ready:
     async def _read_batches(self, lane: Lane) -> None:
         """Batches that were formed before and are due again."""
         now, limit = self._now_ms(), BATCHES + len(lane.batches_held)
-        try:
-            page = await self._batches.due(self._holder, lane.endpoint, lane.lane, now, limit)
-        except (StoreUnavailable, StorageFull) as error:
-            log.error("refill.waits", problem=error.slug)
-            self.wake_at(lane, now + RETRY_MS)
-            return
+        page = await self._batches.due(self._holder, lane.endpoint, lane.lane, now, limit)
         lane.more_batches = len(page.claims) == limit
         for batch in page.claims:
             lane.offer_batch(batch)
         if page.next_due_at is not None:
             self.wake_at(lane, page.next_due_at)
+
+    async def _dissolve(self, lane: Lane) -> None:
+        """The endpoint takes no batches any more: those that wait go one by one. What is out is looked at again later."""
+        after = 0
+        while numbers := await self._batches.pending(self._holder, lane.endpoint, lane.lane, after, DISSOLVED):
+            after = numbers[-1]
+            idle = [number for number in numbers if number not in lane.batches_held]
+            self.take(await self._batches.dissolve(self._holder, idle, self._now_ms()))
+        lane.was_batching = bool(lane.batches_held)
 
     async def _read(self, lane: Lane) -> None:
         """Read what is due for a spilled lane, on from the last page. The spill ends when one page from the beginning saw
@@ -303,6 +310,10 @@ class Ready:
         spills, after = lane.spills, lane.read_to
         limit = REFILL + (len(lane.held) if after == BEGINNING else 0)
         try:
+            if lane.batching is not None:
+                await self._read_batches(lane)
+            elif lane.was_batching:
+                await self._dissolve(lane)
             page = await self._queue.due(self._holder, lane.endpoint, lane.lane, self._now_ms(), limit, after)
         except (StoreUnavailable, StorageFull) as error:
             log.error("refill.waits", problem=error.slug)
@@ -311,8 +322,6 @@ class Ready:
             return
         if self.known_lane(lane.endpoint, lane.lane) is not lane:
             return
-        if lane.batching is not None:
-            await self._read_batches(lane)
         took_all = True
         for claim in page.claims:
             took_all &= lane.offer(claim, EventView(claim.event))

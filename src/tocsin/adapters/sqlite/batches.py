@@ -8,17 +8,17 @@ from typing import cast
 import apsw
 import msgspec
 
-from tocsin.adapters.sqlite.lines import leave_lines
+from tocsin.adapters.sqlite.lines import end_batch, followers, leave_lines, together
 from tocsin.adapters.sqlite.queue import ATTEMPT_BITS, claim_of, claims_of
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import encode
-from tocsin.adapters.sqlite.statements import Row, listed, read, read_one, statement, write
+from tocsin.adapters.sqlite.statements import Row, listed, read, read_among, read_one, statement, write
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.errors import StoreUnavailable
 from tocsin.model.batch import Batch, BatchClaim, BatchSettlement
 from tocsin.model.delivery import Claim, DeliveryState
 from tocsin.model.ids import BatchId, Millis
-from tocsin.ports import BatchPage, Holder, Waiting
+from tocsin.ports import BatchPage, Formed, Holder, Waiting
 
 
 class SqliteBatches:
@@ -28,17 +28,28 @@ class SqliteBatches:
         self._writer = writer
         self._readers = readers
 
-    async def form(self, holder: Holder, batch: Batch, members: Sequence[int]) -> tuple[Batch, tuple[int, ...]]:
-        def transaction(connection: apsw.Connection) -> tuple[Batch, tuple[int, ...]]:
+    async def following(
+        self, holder: Holder, numbers: Sequence[int], now: Millis, limit: int, limit_bytes: int
+    ) -> list[Claim]:
+        del holder  # reading needs no right; settling does
+
+        def query(connection: apsw.Connection) -> list[Claim]:
+            found = followers(connection, numbers, now, limit, limit_bytes)
+            return [claim_of(row) for row in read_among(connection, "claims_of_followers", (), found)]
+
+        return await self._readers.run(query)
+
+    async def form(self, holder: Holder, batch: Batch, members: Sequence[int], left: Sequence[int]) -> Formed:
+        def transaction(connection: apsw.Connection) -> Formed:
             _check(connection, holder)
-            formed = self._add(connection, batch, parent=None, due_at=batch.created_at)
-            joined = connection.execute(statement("join_batch"), (formed.number, listed(members))).fetchall()
-            numbers = {cast("int", number) for (number,) in joined}
+            numbers = together(connection, members)
+            ended = [cast("int", row[0]) for row in read_among(connection, "cancelled_among", (), [*members, *left])]
+            ready = tuple(claims_of(connection, leave_lines(connection, ended)))
             if not numbers:
-                write(
-                    connection, "settle_batch", ("dead", formed.created_at, 0, 0, 0, formed.created_at, formed.number)
-                )
-            return formed, tuple(number for number in members if number in numbers)
+                return Formed(batch=batch, members=(), ready=ready)
+            formed = self._add(connection, batch, parent=None, due_at=batch.created_at, waits_for=None)
+            connection.execute(statement("join_batch"), (formed.number, listed(numbers)))
+            return Formed(batch=formed, members=tuple(numbers), ready=ready)
 
         return await self._writer.run(Rank.SETTLE, transaction)
 
@@ -46,16 +57,9 @@ class SqliteBatches:
         del holder  # reading needs no right; settling does
 
         def query(connection: apsw.Connection) -> BatchPage:
-            batches = [_batch_of(row) for row in read(connection, "due_batches", (endpoint, lane, now, limit))]
-            claims = tuple(
-                BatchClaim(
-                    batch=batch,
-                    members=tuple(claim_of(row) for row in read(connection, "batch_members", (batch.number,))),
-                )
-                for batch in batches
-            )
+            claims = _with_members(connection, read(connection, "due_batches", (endpoint, lane, now, limit)))
             later = read_one(connection, "next_due_batch", (endpoint, lane, now))
-            return BatchPage(claims=claims, next_due_at=cast("int | None", later[0]) if later else None)
+            return BatchPage(claims=tuple(claims), next_due_at=cast("int | None", later[0]) if later else None)
 
         return await self._readers.run(query)
 
@@ -87,9 +91,9 @@ class SqliteBatches:
             detail = encode(msgspec.structs.replace(attempt, request_body=b""))
             write(connection, "add_batch_attempt", (place, detail, body))
             if settlement.state == "split":
-                return [self._split(connection, settlement, index) for index in range(len(settlement.parts))], []
+                return self._split(connection, settlement), []
             if not ended:
-                return [], []
+                return [], self._end_if_cancelled(connection, batch.number, settlement.settled_at)
             state = DeliveryState.DELIVERED if settlement.state == "delivered" else DeliveryState.DEAD
             values = {
                 "state": state,
@@ -98,31 +102,74 @@ class SqliteBatches:
                 "batch": batch.number,
             }
             rows = connection.execute(statement("settle_members"), values).fetchall()
-            return [], claims_of(connection, leave_lines(connection, [cast("int", number) for (number,) in rows]))
+            ready = leave_lines(connection, [cast("int", number) for (number,) in rows])
+            return _released(connection, batch.number), claims_of(connection, ready)
 
         def is_in(connection: apsw.Connection) -> bool:
             return read_one(connection, "batch_attempt_detail", (place,)) is not None
 
         return await self._writer.run(Rank.SETTLE, transaction, is_in)
 
-    async def close(self, batch: Batch, now: Millis) -> None:
-        ended = ("dead", now, batch.step, 0, batch.attempts, now, batch.number)
-        await self._writer.run(Rank.REST, lambda connection: write(connection, "settle_batch", ended))
+    async def dissolve(self, holder: Holder, numbers: Sequence[int], now: Millis) -> list[Claim]:
+        def transaction(connection: apsw.Connection) -> list[Claim]:
+            _check(connection, holder)
+            ready: list[int] = []
+            left = list(numbers)
+            while left:
+                number = left.pop()
+                if read_one(connection, "end_batch", ("split", now, number)) is None:
+                    continue
+                ended = [cast("int", row[0]) for row in read(connection, "ended_members", (number,))]
+                write(connection, "leave_batch", (number,))
+                ready.extend(leave_lines(connection, ended))
+                # What waited for it stands behind its members, and not behind a batch any more.
+                left.extend(cast("int", row[0]) for row in read(connection, "waiting_for_batch", (number,)))
+            return claims_of(connection, ready)
 
-    def _split(self, connection: apsw.Connection, settlement: BatchSettlement, index: int) -> BatchClaim:
-        batch, part = settlement.batch, settlement.parts[index]
-        child = msgspec.structs.replace(
-            batch, id=part.id, step=settlement.schedule_step, at_once=0, attempts=settlement.attempt.number
-        )
-        child = self._add(connection, child, parent=batch.number, due_at=settlement.due_at)
-        connection.execute(statement("move_to_batch"), (child.number, listed(part.members), batch.number))
-        rows = read(connection, "batch_members", (child.number,))
-        return BatchClaim(batch=child, members=tuple(claim_of(row) for row in rows))
+        return await self._writer.run(Rank.SETTLE, transaction)
+
+    async def pending(self, holder: Holder, endpoint: int, lane: int, after: int, limit: int) -> list[int]:
+        del holder  # reading needs no right
+
+        def query(connection: apsw.Connection) -> list[int]:
+            rows = read(connection, "pending_batches", (endpoint, lane, after, limit))
+            return [cast("int", number) for (number,) in rows]
+
+        return await self._readers.run(query)
 
     @staticmethod
-    def _add(connection: apsw.Connection, batch: Batch, *, parent: int | None, due_at: Millis) -> Batch:
+    def _end_if_cancelled(connection: apsw.Connection, batch: int, now: Millis) -> list[Claim]:
+        """A batch that waits to be sent again ends when all its members were cancelled meanwhile."""
+        if read_one(connection, "has_pending_member", (batch,)) is not None:
+            return []
+        return claims_of(connection, leave_lines(connection, end_batch(connection, batch, now)))
+
+    def _split(self, connection: apsw.Connection, settlement: BatchSettlement) -> list[BatchClaim]:
+        """The children, and who waits for whom: what waited for this batch waits for its last child. Then the children go one
+        after another, since whatever waits hangs together with all of them."""
+        batch = settlement.batch
+        child = msgspec.structs.replace(
+            batch, step=settlement.schedule_step, at_once=0, attempts=settlement.attempt.number
+        )
+        behind = [cast("int", row[0]) for row in read(connection, "waiting_for_batch", (batch.number,))]
+        made: list[int] = []
+        for part in settlement.parts:
+            waits_for = made[-1] if made and (part.waits or behind) else None
+            new = msgspec.structs.replace(child, id=part.id)
+            new = self._add(connection, new, parent=batch.number, due_at=settlement.due_at, waits_for=waits_for)
+            connection.execute(statement("move_to_batch"), (new.number, listed(part.members), batch.number))
+            made.append(new.number)
+        for number in behind:
+            write(connection, "make_batch_wait", (made[-1], number))
+        return _with_members(connection, read_among(connection, "batches_by_number", (), made))
+
+    @staticmethod
+    def _add(
+        connection: apsw.Connection, batch: Batch, *, parent: int | None, due_at: Millis, waits_for: int | None
+    ) -> Batch:
         row: Row = (
             batch.id, batch.tenant, batch.endpoint, batch.lane, parent, due_at, batch.step, batch.attempts, batch.created_at,
+            waits_for,
         )  # fmt: skip
         (number,) = cast("tuple[int]", read_one(connection, "add_batch", row))
         return msgspec.structs.replace(batch, number=number)
@@ -135,6 +182,22 @@ class SqliteBatches:
             return [Waiting(endpoint=endpoint, lane=lane, due_at=due_at) for endpoint, lane, due_at in rows]
 
         return await self._readers.run(query)
+
+
+def _released(connection: apsw.Connection, batch: int) -> list[BatchClaim]:
+    """What waited for a batch that is through, and can be sent now."""
+    freed = [cast("int", number) for (number,) in read(connection, "release_batches", (batch,))]
+    return _with_members(connection, read_among(connection, "batches_by_number", (), freed))
+
+
+def _with_members(connection: apsw.Connection, rows: Sequence[Row]) -> list[BatchClaim]:
+    batches = [_batch_of(row) for row in rows]
+    return [
+        BatchClaim(
+            batch=batch, members=tuple(claim_of(row) for row in read(connection, "batch_members", (batch.number,)))
+        )
+        for batch in batches
+    ]
 
 
 def _check(connection: apsw.Connection, holder: Holder) -> None:

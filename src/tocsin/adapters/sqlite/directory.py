@@ -97,6 +97,7 @@ class SqliteDirectory:
         step = (now, endpoint)
         while await self._writer.run(Rank.REST, lambda connection: write(connection, "cancel_endpoint", step)):
             continue
+        await self._writer.run(Rank.REST, lambda connection: write(connection, "end_batches_of_endpoint", step))
         await self._writer.run(Rank.REST, lambda connection: write(connection, "remove_endpoint_lines", (endpoint,)))
 
     async def add_key(self, key: ApiKey, entry: AuditEntry) -> bool:

@@ -9,7 +9,7 @@ import apsw
 import msgspec
 
 from tocsin.adapters.sqlite.audit import write_entry
-from tocsin.adapters.sqlite.lines import join_lines, leave_lines
+from tocsin.adapters.sqlite.lines import end_batch, join_lines, leave_lines, let_go
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import DELIVERY_COLUMNS, delivery_of, encode, event_of
 from tocsin.adapters.sqlite.statements import Row, listed, read, read_among, read_one, statement, write, write_rows
@@ -43,6 +43,9 @@ class SqliteQueue:
         def transaction(connection: apsw.Connection) -> tuple[Holder, Cursor]:
             row = read_one(connection, "take_cursor", (partition,))
             epoch, position, endpoint = cast("tuple[int, int, int]", row)
+            while cancelled := read(connection, "cancelled_batches"):
+                for (batch,) in cast("list[tuple[int]]", cancelled):
+                    end_batch(connection, batch, None)
             while ended := read(connection, "release_ended_lines"):
                 leave_lines(connection, [cast("int", number) for (number,) in ended])
             return Holder(partition=partition, epoch=epoch), Cursor(position=position, endpoint=endpoint)
@@ -170,7 +173,7 @@ class SqliteQueue:
             cancelled = connection.execute(statement("cancel"), (reason, now, listed(numbers))).fetchall()
             if cancelled and entry is not None:
                 write_entry(connection, entry)
-            return claims_of(connection, leave_lines(connection, [n for n in numbers if n not in in_flight]))
+            return claims_of(connection, let_go(connection, numbers, in_flight, now))
 
         return await self._writer.run(Rank.REST, transaction)
 

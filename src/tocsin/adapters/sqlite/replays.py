@@ -9,7 +9,7 @@ import apsw
 import msgspec
 
 from tocsin.adapters.sqlite.audit import write_entry
-from tocsin.adapters.sqlite.lines import leave_lines
+from tocsin.adapters.sqlite.lines import let_go
 from tocsin.adapters.sqlite.queue import claims_of
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import encode, event_of, replay_of
@@ -142,6 +142,6 @@ class SqliteReplays:
             if not cancelled:
                 write(connection, "end_replay", (now, number))
                 return None
-            return claims_of(connection, leave_lines(connection, [n for n in cancelled if n not in in_flight]))
+            return claims_of(connection, let_go(connection, cancelled, in_flight, now))
 
         return await self._writer.run(Rank.REST, transaction)

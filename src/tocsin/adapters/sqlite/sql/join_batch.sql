@@ -1,3 +1,1 @@
-UPDATE delivery SET batch = ?
-WHERE number IN (SELECT value FROM carray(?)) AND state = 'pending' AND blocked = 0 AND batch IS NULL
-RETURNING number
+UPDATE delivery SET batch = ? WHERE number IN (SELECT value FROM carray(?)) AND state = 'pending' AND batch IS NULL

@@ -1,0 +1,1 @@
+UPDATE batch SET state = ?, settled_at = coalesce(?, due_at) WHERE number = ? AND state = 'pending' RETURNING number

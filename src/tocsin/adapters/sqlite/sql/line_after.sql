@@ -1,0 +1,1 @@
+SELECT min(delivery) FROM line WHERE endpoint = ? AND lane = ? AND key = ? AND delivery > ?

@@ -1,0 +1,1 @@
+UPDATE batch SET waits_for = ? WHERE number = ?

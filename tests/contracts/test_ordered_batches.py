@@ -1,0 +1,264 @@
+"""Order over batches: random histories of the real store against a small model that works readiness out from scratch.
+
+The model knows deliveries by number with their keys, and batches by their members. Whatever may be sent (a delivery by itself, a
+batch, a batch again) must have nothing unsettled before it that shares a key with it, other than what it brings along itself.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+from tests.contracts.given import NOTHING, deciding, delivery, endpoint, entry, settlement, submission
+
+from tocsin.adapters.sqlite.store import SqliteStore
+from tocsin.model.batch import Batch, BatchClaim, BatchSettlement, BatchState
+from tocsin.model.ids import IdMint
+from tocsin.ports import Cursor, Holder
+from tocsin.rules.splitting import halves
+
+KEYS = "abcd"
+FAR = 10
+MOVES = {"fan": 3, "form": 5, "settle": 5, "single": 2, "cancel": 2, "cancel out": 1, "dissolve": 1, "restart": 1}
+STATES: list[BatchState] = ["delivered", "dead", "pending", "split", "split", "split"]
+
+
+class Model:
+    """`keys` of everything that still stands in somebody's way, by number; `cancelled` of it; `batches` by number, in order."""
+
+    def __init__(self) -> None:
+        self.keys: dict[int, frozenset[str]] = {}
+        self.cancelled: set[int] = set()
+        self.batches: dict[int, tuple[int, ...]] = {}
+
+    def before(self, number: int) -> set[int]:
+        """Everything earlier that shares a key, directly; what waits blocks all its keys, so that is enough."""
+        return {other for other, keys in self.keys.items() if other < number and keys & self.keys[number]}
+
+    @property
+    def batched(self) -> set[int]:
+        return {number for members in self.batches.values() for number in members}
+
+    def ready(self) -> list[int]:
+        """What can be sent by itself."""
+        held = self.batched | self.cancelled
+        return [number for number in self.keys if number not in held and not self.before(number)]
+
+    def closure(self, first: list[int]) -> set[int]:
+        """These and everybody who waits for nobody else."""
+        found = set(first)
+        for number in sorted(self.keys.keys() - self.batched - self.cancelled):
+            before = self.before(number)
+            if before and before <= found:
+                found.add(number)
+        return found
+
+    def end(self, numbers: set[int]) -> None:
+        for number in numbers:
+            self.keys.pop(number, None)
+            self.cancelled.discard(number)
+
+    def end_of_batch(self, number: int) -> None:
+        self.end(set(self.batches.pop(number)))
+
+    def end_empty(self) -> None:
+        for number, members in tuple(self.batches.items()):
+            if self.cancelled.issuperset(members):
+                self.end_of_batch(number)
+
+
+@pytest.mark.parametrize("seed", range(60))
+async def test_no_batch_ever_overtakes(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    mint = IdMint(lambda: 1, os.urandom)
+    model = Model()
+    store = SqliteStore(tmp_path / "order.db", lambda: 1, time.monotonic)
+    try:
+        await store.log.accept([(submission(), NOTHING)], deciding(mint))
+        await store.directory.add_endpoint(endpoint(mint), entry(mint))
+        revision, _ = await store.directory.endpoints()
+        holder, cursor = await store.queue.acquire(0)
+        keys = KEYS[: chance.randint(1, len(KEYS))]
+        for move in chance.choices(list(MOVES), list(MOVES.values()), k=50):
+            which = chance.randrange(1000)
+            if move == "restart":
+                holder, cursor = await store.queue.acquire(0)
+                model.end_empty()
+                model.end(model.cancelled - model.batched)
+            elif move == "fan":
+                cursor = await fan(store, holder, mint, model, cursor, revision, keys, chance)
+            else:
+                await apply(move, store, holder, mint, model, which, chance)
+            await compare(store, holder, model)
+    finally:
+        store.close()
+
+
+async def fan(
+    store: SqliteStore,
+    holder: Holder,
+    mint: IdMint,
+    model: Model,
+    cursor: Cursor,
+    revision: int,
+    keys: str,
+    chance: random.Random,
+) -> Cursor:
+    made = [
+        delivery(mint, 1, 1, keys=chance.sample(keys, min(len(keys), chance.choice([1, 1, 1, 2]))))
+        for _ in range(chance.randint(1, 6))
+    ]
+    after = Cursor(position=cursor.position + 1)
+    fanned = await store.queue.fan(holder, cursor, after, made, directory_revision=revision)
+    assert fanned is not None
+    model.keys |= {f.number: frozenset(new.keys) for new, f in zip(made, fanned, strict=True)}
+    return after
+
+
+async def apply(
+    move: str, store: SqliteStore, holder: Holder, mint: IdMint, model: Model, which: int, chance: random.Random
+) -> None:
+    match move:
+        case "form":
+            await form(store, holder, mint, model, chance)
+        case "settle":
+            await settle(store, holder, mint, model, which, chance.choice(STATES))
+        case "single":
+            if ready := model.ready():
+                number = ready[which % len(ready)]
+                await store.queue.settle(holder, [settlement(mint, number)])
+                model.end({number})
+        case "cancel":
+            await cancel(store, model, which, frozenset())
+        case "cancel out":
+            await cancel(store, model, which, frozenset(chance.choice([(), *model.batches.values()])))
+        case _:
+            await dissolve(store, holder, model, which)
+
+
+async def form(store: SqliteStore, holder: Holder, mint: IdMint, model: Model, chance: random.Random) -> None:
+    """As the loop of delivery does: some that are ready, and what follows them. Now and then one is cancelled on the way."""
+    first, room = model.ready()[: chance.randint(1, 4)], chance.randint(0, 7)
+    following = await store.batches.following(holder, first, FAR, room, 1_000_000)
+    numbers = sorted([*first, *(claim.delivery.number for claim in following)])
+    chosen = set(numbers)
+    assert len(chosen) == len(numbers)
+    assert all(model.before(number) <= chosen for number in numbers)
+    if len(following) < room:
+        assert chosen == model.closure(first), "somebody could have come along"
+    kept = numbers
+    if numbers and chance.random() < 0.2:
+        gone = chance.choice(numbers)
+        assert await store.queue.cancel([gone], frozenset(numbers), "x", 1) == []
+        behind = [number for number in numbers if number > gone and gone in model.before(number)]
+        kept = [number for number in numbers if number != gone and not (behind and number >= behind[0])]
+        before = set(model.ready()) - {gone}
+        model.end({gone})
+        batch = Batch(number=0, id=mint.batch(), tenant="acme", endpoint=1, lane=0, created_at=1)
+        formed = await store.batches.form(holder, batch, numbers, ())
+        assert formed.members == tuple(kept)
+        assert {claim.delivery.number for claim in formed.ready} == set(model.ready()) - before
+    else:
+        batch = Batch(number=0, id=mint.batch(), tenant="acme", endpoint=1, lane=0, created_at=1)
+        formed = await store.batches.form(holder, batch, numbers, ())
+        assert formed.members == tuple(kept)
+    if kept:
+        model.batches[formed.batch.number] = tuple(kept)
+
+
+async def settle(store: SqliteStore, holder: Holder, mint: IdMint, model: Model, which: int, state: BatchState) -> None:
+    """What came of a batch that could be sent."""
+    due = (await store.batches.due(holder, 1, 0, FAR, 100)).claims
+    if not due:
+        return
+    claim: BatchClaim = due[which % len(due)]
+    members = [(m.delivery.number, tuple(sorted(model.keys[m.delivery.number]))) for m in claim.members]
+    parts = halves(members, mint.batch) if state == "split" and len(members) > 1 else ()
+    if state == "split" and not parts:
+        state = "dead"
+    attempt = settlement(mint, claim.batch.number, attempt=claim.batch.attempts + 1).attempt
+    outcome = BatchSettlement(
+        batch=claim.batch, state=state, reason=None, due_at=1, schedule_step=0, at_once=0, attempt=attempt, settled_at=1,
+        parts=parts,
+    )  # fmt: skip
+    freed, ready = await store.batches.settle(holder, outcome)
+    before = set(model.ready())
+    if state == "split":
+        del model.batches[claim.batch.number]
+        model.batches |= await stored_batches(store, holder, [part.id for part in parts])
+        assert {n for part in parts for n in part.members} == {number for number, _ in members}
+    elif state != "pending":
+        model.end_of_batch(claim.batch.number)
+    elif model.cancelled.issuperset(model.batches[claim.batch.number]):
+        model.end_of_batch(claim.batch.number)
+    assert {c.delivery.number for c in ready} == set(model.ready()) - before
+    still = {c.batch.number for c in (await store.batches.due(holder, 1, 0, FAR, 100)).claims}
+    assert {c.batch.number for c in freed} <= still
+
+
+async def dissolve(store: SqliteStore, holder: Holder, model: Model, which: int) -> None:
+    if not model.batches:
+        return
+    number = sorted(model.batches)[which % len(model.batches)]
+    before = set(model.ready())
+    ready = await store.batches.dissolve(holder, [number], 1)
+    left = await store.batches.pending(holder, 1, 0, 0, 1000)
+    gone = [batch for batch in model.batches if batch not in left]
+    assert number in gone
+    freed = {member for batch in gone for member in model.batches.pop(batch)}
+    model.end(model.cancelled & freed)
+    assert {claim.delivery.number for claim in ready} <= set(model.ready()) - before
+
+
+async def stored_batches(store: SqliteStore, holder: Holder, ids: list[str]) -> dict[int, tuple[int, ...]]:
+    """The members of new batches, also of those that wait."""
+    numbers = await store.batches.pending(holder, 1, 0, 0, 1000)
+
+    def query(connection: object) -> dict[int, tuple[int, ...]]:
+        rows = connection.execute(  # type: ignore[attr-defined]  # the store's own connection
+            "SELECT b.number, d.number FROM batch AS b JOIN delivery AS d ON d.batch = b.number"
+            f" WHERE b.id IN ({', '.join('?' * len(ids))}) ORDER BY d.number",
+            ids,
+        ).fetchall()
+        found: dict[int, tuple[int, ...]] = {}
+        for batch, number in rows:
+            found[batch] = (*found.get(batch, ()), number)
+        return found
+
+    made = await store.batches._readers.run(query)
+    assert set(made) <= set(numbers)
+    return made
+
+
+async def cancel(store: SqliteStore, model: Model, which: int, out: frozenset[int]) -> None:
+    """Somebody gives up on a delivery; it keeps its keys while it is out or its batch lives."""
+    waiting = [number for number in model.keys if number not in model.cancelled]
+    if not waiting:
+        return
+    number = waiting[which % len(waiting)]
+    ready = await store.queue.cancel([number], out, "x", 1)
+    before = set(model.ready())
+    model.cancelled.add(number)
+    for batch, members in tuple(model.batches.items()):
+        if number in members and out.isdisjoint(members) and model.cancelled.issuperset(members):
+            model.end_of_batch(batch)
+    if number in model.keys and number not in model.batched and number not in out:
+        model.end({number})
+    assert {claim.delivery.number for claim in ready} == set(model.ready()) - before - {number}
+
+
+async def compare(store: SqliteStore, holder: Holder, model: Model) -> None:
+    due = await store.queue.due(holder, 1, 0, FAR, 1000)
+    assert sorted(claim.delivery.number for claim in due.claims) == model.ready()
+    pending = set(await store.batches.pending(holder, 1, 0, 0, 1000))
+    assert pending == set(model.batches)
+    page = (await store.batches.due(holder, 1, 0, FAR, 1000)).claims
+    sendable = [tuple(m.delivery.number for m in claim.members) for claim in page]
+    for claim, members in zip(page, sendable, strict=True):
+        assert model.batches[claim.batch.number] == members == tuple(sorted(members))
+        assert all(model.before(number) <= set(members) for number in members), "a batch would overtake"
+    if model.batches:
+        assert sendable, "nothing can ever be sent"
