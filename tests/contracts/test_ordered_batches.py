@@ -139,16 +139,47 @@ async def apply(
             await dissolve(store, holder, model, which)
 
 
+async def test_what_waits_for_a_batch_that_is_split_waits_for_all_of_it(tmp_path: Path) -> None:
+    """Two subjects are tied by a merge in the later half; the earlier half falls into two that have nothing to do with one
+    another, and the later one waits for both."""
+    mint = IdMint(lambda: 1, os.urandom)
+    model = Model()
+    store = SqliteStore(tmp_path / "order.db", lambda: 1, time.monotonic)
+    try:
+        await store.log.accept([(submission(), NOTHING)], deciding(mint))
+        await store.directory.add_endpoint(endpoint(mint), entry(mint))
+        revision, _ = await store.directory.endpoints()
+        holder, cursor = await store.queue.acquire(0)
+        keys = [["a"], ["b"], ["a", "b"], ["a"]]
+        made = [delivery(mint, 1, 1, keys=one) for one in keys]
+        await store.queue.fan(holder, cursor, Cursor(position=1), made, directory_revision=revision)
+        model.keys = {n: frozenset(one) for n, one in enumerate(keys, 1)}
+        batch = Batch(number=0, id=mint.batch(), tenant="acme", endpoint=1, lane=0, created_at=1)
+        formed = await store.batches.form(holder, batch, (1, 2, 3, 4), ())
+        model.batches[formed.batch.number] = formed.members
+        sent: list[tuple[int, ...]] = []
+        for state in ("split", "split", "delivered", "delivered", "delivered"):
+            (claim,) = (await store.batches.due(holder, 1, 0, FAR, 100)).claims
+            sent.append(tuple(member.delivery.number for member in claim.members))
+            await settle(store, holder, mint, model, 0, state)
+            await compare(store, holder, model)
+        assert sent == [(1, 2, 3, 4), (1, 2), (1,), (2,), (3, 4)]
+    finally:
+        store.close()
+
+
 async def form(store: SqliteStore, holder: Holder, mint: IdMint, model: Model, chance: random.Random) -> None:
     """As the loop of delivery does: some that are ready, and what follows them. Now and then one is cancelled on the way."""
     first, room = model.ready()[: chance.randint(1, 4)], chance.randint(0, 7)
-    following = await store.batches.following(holder, first, FAR, room, 1_000_000)
+    found = await store.batches.following(holder, first, FAR, room, 1_000_000)
+    following = found.claims
     numbers = sorted([*first, *(claim.delivery.number for claim in following)])
     chosen = set(numbers)
     assert len(chosen) == len(numbers)
     assert all(model.before(number) <= chosen for number in numbers)
     if len(following) < room:
         assert chosen == model.closure(first), "somebody could have come along"
+    assert found.more == min(2 * room, len(model.closure(first)) - len(first)) - len(following)
     kept = numbers
     if numbers and chance.random() < 0.2:
         gone = chance.choice(numbers)
@@ -190,9 +221,7 @@ async def settle(store: SqliteStore, holder: Holder, mint: IdMint, model: Model,
         del model.batches[claim.batch.number]
         model.batches |= await stored_batches(store, holder, [part.id for part in parts])
         assert {n for part in parts for n in part.members} == {number for number, _ in members}
-    elif state != "pending":
-        model.end_of_batch(claim.batch.number)
-    elif model.cancelled.issuperset(model.batches[claim.batch.number]):
+    elif state != "pending" or model.cancelled.issuperset(model.batches[claim.batch.number]):
         model.end_of_batch(claim.batch.number)
     assert {c.delivery.number for c in ready} == set(model.ready()) - before
     still = {c.batch.number for c in (await store.batches.due(holder, 1, 0, FAR, 100)).claims}

@@ -87,23 +87,6 @@ async def test_bytes_are_bounded(server: Server) -> None:
         assert len(web.asked) > 3
 
 
-async def test_order_holds_between_batches(server: Server) -> None:
-    says = [Say(500), Say(500)]
-    with WebServer(lambda _: says.pop() if says else Say()) as web:
-        endpoint = server.endpoint(
-            web.url, delivery=BATCH, ordering="subject", retry={"schedule_seconds": [0.05, 0.05, 0.05]}
-        )
-        given_events(server, 30, subjects=4)
-        await until(lambda: len(deliveries(server, endpoint, "delivered")) == 30)
-        seen: dict[str, list[int]] = {}
-        for one in web.asked:
-            for event in json.loads(one.body):
-                told = seen.setdefault(event["subject"], [])
-                if not told or told[-1] != event["data"]["n"]:
-                    told.append(event["data"]["n"])
-        assert all(told == sorted(told) for told in seen.values())
-
-
 async def test_formats_without_a_form_for_several_are_refused(server: Server) -> None:
     for kind in (
         {"kind": "telmai"},

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from tocsin.errors import StorageFull, StoreUnavailable
-from tocsin.model.attempt import Settlement
+from tocsin.model.attempt import Attempt, Settlement
 from tocsin.model.delivery import Claim
 from tocsin.pipeline.commit_group import CommitGroup
 from tocsin.ports import Holder, Queue
@@ -79,7 +79,8 @@ class Settle:
                         await self._write([settlement])
                     return
                 log.error("settle.refused", delivery=settlements[0].delivery, exc_info=error)
-                settlements = [_without_texts(settlements[0])]
+                bare = without_texts(settlements[0].attempt)
+                settlements = [msgspec.structs.replace(settlements[0], attempt=bare, reason=None)]
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
             else:
@@ -92,9 +93,6 @@ class Settle:
         self._is_failing = True
 
 
-def _without_texts(settlement: Settlement) -> Settlement:
-    """The settlement without what came from outside."""
-    attempt = msgspec.structs.replace(
-        settlement.attempt, response=None, request_body=b"", request_headers=(), error=None
-    )
-    return msgspec.structs.replace(settlement, attempt=attempt, reason=None)
+def without_texts(attempt: Attempt) -> Attempt:
+    """The attempt without what came from outside."""
+    return msgspec.structs.replace(attempt, response=None, request_body=b"", request_headers=(), error=None)

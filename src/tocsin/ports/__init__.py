@@ -6,7 +6,7 @@ process.
 
 from __future__ import annotations
 
-from tocsin.ports.batching import Batches, BatchPage, Formed
+from tocsin.ports.batching import Batches, BatchPage, Following, Formed
 from tocsin.ports.reading import (
     AuditQuery,
     DeliveryQuery,
@@ -60,6 +60,7 @@ __all__ = [
     "EndpointQuery",
     "EventQuery",
     "Fanned",
+    "Following",
     "Formed",
     "Holder",
     "JobOver",

@@ -19,6 +19,13 @@ class BatchPage(Noun, frozen=True, kw_only=True):
     next_due_at: int | None
 
 
+class Following(Noun, frozen=True, kw_only=True):
+    """Deliveries that may go with others, in number order, and how many `more` there would be, as far as it was counted."""
+
+    claims: tuple[Claim, ...]
+    more: int
+
+
 class Formed(Noun, frozen=True, kw_only=True):
     """A batch with the numbers of its members, in order; none: there is no such batch. `ready` became so by it."""
 
@@ -32,9 +39,9 @@ class Batches(Protocol):
 
     async def following(
         self, holder: Holder, numbers: Sequence[int], now: Millis, limit: int, limit_bytes: int
-    ) -> list[Claim]:
+    ) -> Following:
         """Deliveries that are due and wait, for the sake of order, for nobody but these ready ones and one another: the first
-        so many in number order, or so many bytes of data."""
+        so many in number order, or so many bytes of data. As many again are counted."""
 
     async def form(self, holder: Holder, batch: Batch, members: Sequence[int], left: Sequence[int]) -> Formed:
         """Store a batch (the store gives `number`) of those deliveries that are pending, in no batch, and wait for nobody but

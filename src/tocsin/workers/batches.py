@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
+import msgspec
+
 from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.formats import Unrendered
 from tocsin.formats.batching import batch_content_type, batched
-from tocsin.model.batch import Batch, BatchClaim
+from tocsin.model.batch import Batch, BatchClaim, BatchSettlement
 from tocsin.model.delivery import Claim
 from tocsin.model.endpoint import Batched
 from tocsin.model.event import order_keys
 from tocsin.model.event_view import EventView
 from tocsin.model.ids import IdMint, Millis
 from tocsin.pipeline.prepare import Preparation
-from tocsin.pipeline.settle import written
+from tocsin.pipeline.settle import without_texts, written
 from tocsin.ports import Batches, Holder
 from tocsin.rules.splitting import batch_settlement_of
 from tocsin.telemetry import log
@@ -77,7 +79,7 @@ class BatchSending:
                 if isinstance(made, bytes):
                     bodies.append(made)
                 elif made.cause == "busy":
-                    lane.batches_held.discard(claim.batch.number)
+                    lane.release_batch(claim.batch.number)
                     self._ready.wake_at(lane, self._now_ms() + RETRY_MS)
                     return
                 else:
@@ -91,8 +93,10 @@ class BatchSending:
 
     async def _send_new(self, hold: Hold, lane: Lane, preparation: Preparation, taken: Sequence[Taken]) -> None:
         setting = preparation.endpoint.config.delivery
+        waiting = list(taken)
+        if lane.outlet.is_ordered and isinstance(setting, Batched):
+            waiting = await self._with_followers(hold, lane, setting, taken)
         limit = setting.max_bytes if isinstance(setting, Batched) else 1
-        waiting = await self._with_followers(hold, lane, setting, taken) if lane.outlet.is_ordered else list(taken)
         claims: list[Claim] = []
         bodies: list[bytes] = []
         left: list[Claim] = []
@@ -122,26 +126,26 @@ class BatchSending:
             kept_bodies = [body for claim, body in pairs if claim.delivery.number in kept]
             await self._send(hold, lane, preparation, formed, kept_bodies)
 
-    async def _with_followers(self, hold: Hold, lane: Lane, setting: object, taken: Sequence[Taken]) -> list[Taken]:
+    async def _with_followers(self, hold: Hold, lane: Lane, setting: Batched, taken: Sequence[Taken]) -> list[Taken]:
         """These, and what waits for nobody else, in order."""
-        room = setting.max_events - len(taken) if isinstance(setting, Batched) else 0
-        room_bytes = setting.max_bytes - sum(len(c.event.data) for c, _ in taken) if isinstance(setting, Batched) else 0
+        room = setting.max_events - len(taken)
+        room_bytes = setting.max_bytes - sum(len(claim.event.data) for claim, _ in taken)
         numbers = [claim.delivery.number for claim, _ in taken]
-        found: list[Claim] = []
+        together = list(taken)
+        lane.behind = 0
         if room > 0 and room_bytes > 0:
             try:
                 found = await self._store.following(self._holder, numbers, self._now_ms(), room, room_bytes)
             except (StoreUnavailable, StorageFull) as error:
                 log.error("followers.unknown", problem=error.slug)
-        added: list[Taken] = []
-        for claim in found:
-            if not hold.may_take(claim):
-                break
-            hold.take((claim,))
-            added.append((claim, EventView(claim.event)))
-        # A batch that is full of them says that there are more: the next one need not wait for others to come.
-        lane.behind = max(lane.behind - len(added), 1) if len(found) >= room else 0
-        return sorted((*taken, *added), key=lambda one: one[0].delivery.number)
+                return together
+            for claim in found.claims:
+                if not hold.may_take(claim):
+                    break
+                hold.take((claim,))
+                together.append((claim, EventView(claim.event)))
+            lane.behind += found.more
+        return sorted(together, key=lambda one: one[0].delivery.number)
 
     async def _body(self, lane: Lane, preparation: Preparation, claim: Claim, view: EventView) -> bytes | Unrendered:
         if preparation.template is not None:
@@ -200,8 +204,8 @@ class BatchSending:
             settled,
             gave_up=settlement.state == "dead",
         )
-        freed, ready = await written(lambda: self._store.settle(self._holder, settlement))
-        lane.batches_held.discard(batch.number)
+        freed, ready = await self._settled(settlement)
+        lane.release_batch(batch.number)
         hold.let_go()
         for other in freed if lane.batching is not None else ():
             lane.offer_batch(other)
@@ -212,7 +216,18 @@ class BatchSending:
             self._ready.wake_at(lane, settlement.due_at)
         elif lane.more_batches and not lane.batches:
             lane.spill()
+        if settlement.state in {"delivered", "dead"}:
+            lane.behind += lane.later
+            lane.later = 0
         self._ready.take(ready)
+
+    async def _settled(self, settlement: BatchSettlement) -> tuple[list[BatchClaim], list[Claim]]:
+        try:
+            return await written(lambda: self._store.settle(self._holder, settlement))
+        except Exception as error:  # noqa: BLE001  # data that the store refuses: what came from outside is left out
+            log.error("settle.refused", batch=settlement.batch.id, exc_info=error)
+            bare = msgspec.structs.replace(settlement, reason=None, attempt=without_texts(settlement.attempt))
+            return await written(lambda: self._store.settle(self._holder, bare))
 
     async def _dissolve(
         self,
@@ -225,7 +240,7 @@ class BatchSending:
         """Some members cannot be sent at all: there is no such batch any more, and the others go in another one."""
         number = claim.batch.number
         ready = await written(lambda: self._store.dissolve(self._holder, (number,), self._now_ms()))
-        lane.batches_held.discard(number)
+        lane.release_batch(number)
         for member, why in unfit:
             await self._give_up(lane, preparation, member, why)
         hold.let_go()

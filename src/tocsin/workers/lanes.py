@@ -103,10 +103,11 @@ class Lane:
     """One lane of an endpoint: its ready queue and what it holds.
 
     `spills` counts the deliveries that were left to the store; a refill that saw all of them ends the spill. `released` are
-    those settled while a refill reads: what it read of them is old; `read_to` is where the next refill goes on. A lane that
+    those settled while a refill reads: what it read of them is old, and `batches_released` the same of batches; `read_to` is where the next refill goes on. A lane that
     `is_held` sends nothing: its replay is paused. With `batching`, what is ready is gathered; `batches` are those that were
     formed before and are due again, and `behind` is how many deliveries of an ordered endpoint are thought to wait for those
-    that gather, so that they may go with them; `gathering` are the keys of all these. A lane that `was_batching` may have
+    that gather, so that they may go with them; `gathering` are the keys of all these, and `later` is how many came meanwhile that
+    wait for what is out. A lane that `was_batching` may have
     batches in the store that are to be dissolved.
     """
 
@@ -114,6 +115,7 @@ class Lane:
         "_budget",
         "batches",
         "batches_held",
+        "batches_released",
         "batching",
         "behind",
         "endpoint",
@@ -123,6 +125,7 @@ class Lane:
         "is_refilling",
         "is_spilled",
         "lane",
+        "later",
         "more_batches",
         "outlet",
         "read_to",
@@ -146,8 +149,10 @@ class Lane:
         self.batching: Batched | None = None
         self.batches: deque[BatchClaim] = deque()
         self.batches_held: set[int] = set()
+        self.batches_released: set[int] = set()
         self.was_batching = False
         self.behind = 0
+        self.later = 0
         self.gathering: set[str] = set()
         self.more_batches = False
         self.held: set[int] = set()
@@ -210,9 +215,11 @@ class Lane:
 
     def followed(self, keys: Sequence[str]) -> None:
         """A delivery came that waits for others: maybe only for such as gather now, and then it can go with them."""
-        if not self.gathering.isdisjoint(keys) and self.outlet.keys_out.isdisjoint(keys):
+        if not self.gathering.isdisjoint(keys):
             self.behind += 1
             self.gathering.update(keys)
+        elif not self.outlet.keys_out.isdisjoint(keys):
+            self.later += 1
 
     def is_free(self) -> bool:
         """Whether something that can be sent shares no order key with what is out."""
@@ -225,9 +232,16 @@ class Lane:
 
     def offer_batch(self, batch: BatchClaim) -> None:
         """A batch that is due again, unless it is held already."""
-        if batch.batch.number not in self.batches_held:
-            self.batches_held.add(batch.batch.number)
+        number = batch.batch.number
+        if number not in self.batches_held and number not in self.batches_released:
+            self.batches_held.add(number)
             self.batches.append(batch)
+
+    def release_batch(self, number: int) -> None:
+        """The outcome of a batch is stored, or it is left to the store."""
+        self.batches_held.discard(number)
+        if self.is_refilling:
+            self.batches_released.add(number)
 
     def offer(self, claim: Claim, view: EventView) -> bool:
         """Take a ready delivery in, or leave it to the store. Gives whether it is held now."""
@@ -290,6 +304,7 @@ class Lane:
         """A refill is over."""
         self.is_refilling = False
         self.released.clear()
+        self.batches_released.clear()
 
     def put_back(self, numbers: Callable[[int], bool]) -> None:
         """Leave ready deliveries to the store again, and all batches."""

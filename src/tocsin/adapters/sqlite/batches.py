@@ -18,7 +18,7 @@ from tocsin.errors import StoreUnavailable
 from tocsin.model.batch import Batch, BatchClaim, BatchSettlement
 from tocsin.model.delivery import Claim, DeliveryState
 from tocsin.model.ids import BatchId, Millis
-from tocsin.ports import BatchPage, Formed, Holder, Waiting
+from tocsin.ports import BatchPage, Following, Formed, Holder, Waiting
 
 
 class SqliteBatches:
@@ -30,12 +30,20 @@ class SqliteBatches:
 
     async def following(
         self, holder: Holder, numbers: Sequence[int], now: Millis, limit: int, limit_bytes: int
-    ) -> list[Claim]:
+    ) -> Following:
         del holder  # reading needs no right; settling does
 
-        def query(connection: apsw.Connection) -> list[Claim]:
-            found = followers(connection, numbers, now, limit, limit_bytes)
-            return [claim_of(row) for row in read_among(connection, "claims_of_followers", (), found)]
+        def query(connection: apsw.Connection) -> Following:
+            found = followers(connection, numbers, now, 2 * limit)
+            claims: list[Claim] = []
+            room = limit_bytes
+            for row in read_among(connection, "claims_of_followers", (), found[:limit]):
+                claim = claim_of(row)
+                room -= len(claim.event.data)
+                if room < 0:
+                    break
+                claims.append(claim)
+            return Following(claims=tuple(claims), more=len(found) - len(claims))
 
         return await self._readers.run(query)
 

@@ -74,11 +74,9 @@ def end_batch(connection: apsw.Connection, batch: int, now: Millis | None) -> li
     return [cast("int", number) for (number,) in read(connection, "batch_member_numbers", (batch,))]
 
 
-def followers(
-    connection: apsw.Connection, numbers: Sequence[int], now: Millis, limit: int, limit_bytes: int
-) -> list[int]:
-    """Deliveries that are due and wait for nobody but these and one another, in number order: the first so many, or so
-    many bytes of data."""
+def followers(connection: apsw.Connection, numbers: Sequence[int], now: Millis, limit: int) -> list[int]:
+    """Deliveries that are due and wait for nobody but these and one another: so many of them, in number order. The first few
+    of the answer wait for nobody but these and the ones before them."""
     found: list[int] = []
     freed: Counter[int] = Counter()
     heap = list(numbers)
@@ -91,14 +89,9 @@ def followers(
             if following is None:
                 continue
             freed[following] += 1
-            state = cast("tuple[int, int] | None", read_one(connection, "follower", (following, now)))
-            if state is None or state[0] != freed[following]:
-                continue
-            limit_bytes -= state[1]
-            if limit_bytes < 0:
-                return found
-            found.append(following)
-            heapq.heappush(heap, following)
+            if read_one(connection, "follower", (following, now)) == (freed[following],):
+                found.append(following)
+                heapq.heappush(heap, following)
     return sorted(found)[:limit]
 
 
