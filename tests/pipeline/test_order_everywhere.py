@@ -193,7 +193,8 @@ async def test_a_batch_takes_a_whole_subject_without_waiting_for_others(server: 
         changes = [{"action": "update", "record": {"id": "r1", "data": {}}} for _ in range(200)]
         world.accept(server, changes)
         await until(lambda: sum(judge.taken["live"].values()) == 200, seconds=60)
-        assert server.get(f"/v1/deliveries?endpoint={endpoint['id']}&state=pending").json["items"] == []
+        path = f"/v1/deliveries?endpoint={endpoint['id']}&state=pending"
+        await until(lambda: server.get(path).json["items"] == [])
     assert judge.faults == []
 
 
