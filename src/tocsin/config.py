@@ -88,6 +88,44 @@ SETTINGS: Final = (
         default="",
         meaning="Seconds without a report after which an unfinished job is lost, by job type, as above.",
     ),
+    Setting(
+        name="keep_bodies",
+        default="7d",
+        meaning="How long the bodies of requests and responses are kept after a delivery ended, by event type: "
+        "`record.*=1d, *=7d`; the first that matches counts. `never` (or 0) to remove nothing. [What is kept "
+        "how long](../explanation/retention.md).",
+    ),
+    Setting(
+        name="keep_attempts",
+        default="30d",
+        meaning="How long attempts are kept after their delivery ended, as above.",
+    ),
+    Setting(
+        name="keep_rows",
+        default="90d",
+        meaning="How long events are kept with their deliveries, as above.",
+    ),
+    Setting(
+        name="keep_audit",
+        default="400d",
+        meaning="How long the audit log is kept.",
+    ),
+    Setting(
+        name="keep_dedupe",
+        default="90d",
+        meaning="How long a CloudEvent is recognised by its source and id, at least: as long as its event is kept it "
+        "always is.",
+    ),
+    Setting(
+        name="keep_pending",
+        default="never",
+        meaning="How old a delivery may get that is pending; an older one is dead with the reason `expired`.",
+    ),
+    Setting(
+        name="disk_reserve",
+        default="64MiB",
+        meaning="When less than this is free on the disk, accept answers 507; settling and retention go on.",
+    ),
     Setting(name="log_level", default="info", meaning="`debug`, `info`, `warning` or `error`."),
 )
 NOT_YET: Final = ("TOCSIN_NATS",)
@@ -120,6 +158,13 @@ class Settings(Noun, frozen=True, kw_only=True):
     public_url: str | None
     job_overdue_after: str
     job_lost_after: str
+    keep_bodies: str
+    keep_attempts: str
+    keep_rows: str
+    keep_audit: str
+    keep_dedupe: str
+    keep_pending: str
+    disk_reserve: str
     log_level: str
     values: dict[str, Value]
 
@@ -150,6 +195,13 @@ def load_settings(
         public_url=_checked(values, "public_url", _public_url),
         job_overdue_after=values["job_overdue_after"].text,
         job_lost_after=values["job_lost_after"].text,
+        keep_bodies=values["keep_bodies"].text,
+        keep_attempts=values["keep_attempts"].text,
+        keep_rows=values["keep_rows"].text,
+        keep_audit=values["keep_audit"].text,
+        keep_dedupe=values["keep_dedupe"].text,
+        keep_pending=values["keep_pending"].text,
+        disk_reserve=values["disk_reserve"].text,
         log_level=_checked(values, "log_level", _log_level),
         values=values,
     )

@@ -182,7 +182,8 @@ class StoreUnavailable(TocsinError):
 
 
 class StorageFull(TocsinError):
-    """The disk is full. Nothing was accepted."""
+    """The disk is full, or less of it is free than the reserve that settling and retention need (`TOCSIN_DISK_RESERVE`). Nothing was
+    accepted."""
 
     slug, status, title = "storage-full", 507, "The disk is full."
 

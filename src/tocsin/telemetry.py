@@ -77,6 +77,15 @@ class Metrics:
         self.attempts = {outcome: attempts.labels(outcome) for outcome in ("delivered", "retry", "rejected")}
         self.in_flight = Gauge("tocsin_attempts_in_flight", "Requests that are out.", registry=self.registry)
         self.fanout_lag = Gauge("tocsin_fanout_lag_events", "Events that fan-out has not read.", registry=self.registry)
+        self.removed = Counter(
+            "tocsin_retention_removed", "Rows that retention removed.", ["what"], registry=self.registry
+        )
+        self.behind = Gauge(
+            "tocsin_retention_behind_seconds",
+            "For how long the next thing to remove could have gone already.",
+            registry=self.registry,
+        )
+        self.free = Gauge("tocsin_disk_free_bytes", "Free space where the database is.", registry=self.registry)
 
     def text(self) -> bytes:
         """The exposition format of Prometheus."""

@@ -10,7 +10,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import uvloop
@@ -42,6 +42,7 @@ from tocsin.operations.endpoints import Endpoints as EndpointOperations
 from tocsin.operations.master_key import MasterKey
 from tocsin.operations.preview import Previews
 from tocsin.operations.replays import Replays
+from tocsin.operations.retention import Retention, limits_of, reserve_of
 from tocsin.operations.test_event import TestEvents
 from tocsin.pipeline.accept import Accept
 from tocsin.pipeline.prepare import pool_of, token_pool_of
@@ -53,14 +54,16 @@ from tocsin.rules.proxies import operators_proxy
 from tocsin.telemetry import Metrics, log, set_up_logs
 from tocsin.workers.consent import ConsentWorker
 from tocsin.workers.delivery import DeliveryWorker
+from tocsin.workers.disk_watch import DiskWatch
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.exchanges import Exchanges, Judge
 from tocsin.workers.fanout import FanoutWorker
 from tocsin.workers.job_watch import JobWatch
 from tocsin.workers.notices import NoticeWorker
 from tocsin.workers.replay import ReplayWorker
+from tocsin.workers.retention import RetentionWorker
 from tocsin.workers.standings import Standings
-from tocsin.workers.supervisor import Supervisor
+from tocsin.workers.supervisor import Background, Supervisor
 
 PARTITION: Final = 0
 """The embedded store has one partition, and this process holds it."""
@@ -175,6 +178,7 @@ async def _serve(
         mint=mint,
         now_ms=now_ms,
     )
+    retention, background = await _background(settings, store, loops, endpoints)
     consents = Consents(
         endpoints=endpoints,
         sender=sender,
@@ -191,7 +195,7 @@ async def _serve(
         consent=ConsentWorker(consents, endpoints, now_ms),
         replay=replay,
         notices=loops.notices,
-        job_watch=loops.job_watch,
+        background=background,
         keys=keys,
         stop=stop,
     )
@@ -215,6 +219,7 @@ async def _serve(
         test_sending=TestEvents(sender, loops.tokens, templates, mint, now_ms, origin=origin),
         previews=Previews(store.views, codec, templates, allow_http=settings.allow_http),
         replays=Replays(store.replays, endpoints=operations, follower=replay, mint=mint, now_ms=now_ms),
+        retention=Retention(store.retention, retention, mint, now_ms),
         views=store.views,
         in_flight=loops.delivery.in_flight,
         standing=endpoints.standing,
@@ -305,6 +310,26 @@ async def _loops(
         job_watch=JobWatch(store.log, accept, now_ms),
         metrics=metrics,
     )
+
+
+async def _background(
+    settings: Settings, store: SqliteStore, loops: _Loops, endpoints: Endpoints
+) -> tuple[RetentionWorker, Mapping[str, Background]]:
+    """Loops that nothing waits for."""
+    retention = RetentionWorker(
+        store=store.retention,
+        limits=limits_of(settings),
+        delivery=loops.delivery,
+        endpoints=endpoints,
+        notices=loops.notices,
+        metrics=loops.metrics,
+        now_ms=now_ms,
+        monotonic=time.monotonic,
+    )
+    await retention.start()
+    disk = DiskWatch(store.free_bytes, reserve_of(settings), loops.accept, loops.metrics)
+    await disk.look()
+    return retention, {"job watch": loops.job_watch, "retention": retention, "disk watch": disk}
 
 
 def _master_key_source(settings: Settings) -> MasterKeySource:

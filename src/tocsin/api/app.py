@@ -20,6 +20,7 @@ from tocsin.api.master_key_routes import MASTER_KEY_ROUTES
 from tocsin.api.openapi import openapi_document
 from tocsin.api.preview_routes import PREVIEW_ROUTES
 from tocsin.api.replay_routes import REPLAY_ROUTES
+from tocsin.api.retention_routes import RETENTION_ROUTES
 from tocsin.api.router import Router
 from tocsin.api.routing import Asked, Reply, answer, caller_of
 from tocsin.api.services import Services
@@ -38,6 +39,7 @@ API_ROUTES: Final = (
     *KEY_ROUTES,
     *AUDIT_ROUTES,
     *MASTER_KEY_ROUTES,
+    *RETENTION_ROUTES,
     *SYSTEM_ROUTES,
 )
 App = Callable[[Scope, Receive, Send], Awaitable[None]]

@@ -24,7 +24,7 @@ from tocsin.model.audit import Actor, actor_of
 from tocsin.model.noun import Noun
 from tocsin.operations.answers import Answer, Scope
 
-Method = Literal["GET", "POST", "PATCH", "DELETE"]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 JSON: Final = "application/json"
 _decode_object: Final = msgspec.json.Decoder(dict[str, object]).decode
 

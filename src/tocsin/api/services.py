@@ -17,6 +17,7 @@ from tocsin.operations.endpoints import Endpoints
 from tocsin.operations.master_key import MasterKey
 from tocsin.operations.preview import Previews
 from tocsin.operations.replays import Replays
+from tocsin.operations.retention import Retention
 from tocsin.operations.test_event import TestEvents
 from tocsin.ports import Views
 
@@ -36,6 +37,7 @@ class Services(Noun, frozen=True, kw_only=True):
     test_sending: TestEvents
     previews: Previews
     replays: Replays
+    retention: Retention
     views: Views
     in_flight: Callable[[int], bool]
     standing: Callable[[int], Standing | None]

@@ -21,27 +21,28 @@ BodyEncoding = Literal["utf-8", "base64"]
 
 
 class RequestShown(Noun, frozen=True, kw_only=True):
-    """The request of an attempt; secrets in its headers are masked. `body` is cut after 64 KiB."""
+    """The request of an attempt; secrets in its headers are masked. `body` is cut after 64 KiB; null: it is not kept any
+    more."""
 
     url: str
     headers: dict[str, str]
-    body: str
+    body: str | None
     body_encoding: BodyEncoding
     body_bytes: int
 
 
 class ResponseShown(Noun, frozen=True, kw_only=True):
-    """What the receiver answered; `body` is its first 16 KiB, `body_bytes` how much was read."""
+    """What the receiver answered; `body` is its first 16 KiB, `body_bytes` how much was read. `body` null: it is not kept any more."""
 
     status: int
     headers: dict[str, str]
-    body: str
+    body: str | None
     body_encoding: BodyEncoding
     body_bytes: int
 
 
 class AttemptShown(Noun, frozen=True, kw_only=True):
-    """One HTTP request made for a delivery."""
+    """One HTTP request made for a delivery. `bodies_removed`: their time to be kept is over, only their lengths are known."""
 
     id: str
     number: int
@@ -53,10 +54,11 @@ class AttemptShown(Noun, frozen=True, kw_only=True):
     timings_ms: Timings
     address: str | None
     next_attempt_at: str | None
+    bodies_removed: bool
 
 
 class DeliveryWithAttempts(DeliveryShown, frozen=True, kw_only=True):
-    """A delivery with its attempts, oldest first."""
+    """A delivery with its attempts, oldest first. When their time to be kept is over there are none; `attempt_count` stays."""
 
     attempts: list[AttemptShown]
 
@@ -149,23 +151,26 @@ def attempt_shown(attempt: Attempt) -> AttemptShown:
         request=RequestShown(
             url=attempt.url,
             headers=_joined(attempt.request_headers),
-            body=body,
+            body=None if attempt.bodies_removed else body,
             body_encoding=encoding,
             body_bytes=attempt.request_body_bytes,
         ),
-        response=None if attempt.response is None else _response_shown(attempt.response),
+        response=None
+        if attempt.response is None
+        else _response_shown(attempt.response, is_kept=not attempt.bodies_removed),
         timings_ms=attempt.timings,
         address=attempt.address,
         next_attempt_at=time_or_none(attempt.next_attempt_at),
+        bodies_removed=attempt.bodies_removed,
     )
 
 
-def _response_shown(response: Response) -> ResponseShown:
+def _response_shown(response: Response, *, is_kept: bool) -> ResponseShown:
     body, encoding = text_of(response.body)
     return ResponseShown(
         status=response.status,
         headers=_joined(response.headers),
-        body=body,
+        body=body if is_kept else None,
         body_encoding=encoding,
         body_bytes=response.body_bytes,
     )

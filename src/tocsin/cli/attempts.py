@@ -28,6 +28,8 @@ def print_attempt(attempt: Document) -> None:
     screen.print(Text(f"  POST {visible(text(request, 'url'))}"), soft_wrap=True)
     _print_headers(request)
     _print_body(text(request, "body"))
+    if attempt.get("bodies_removed"):
+        screen.print(Text("    the bodies are not kept any more", style="dim"), soft_wrap=True)
     if response:
         screen.print(Text.assemble("  ", ("answer ", "bold"), f"{text(response, 'status')}"), soft_wrap=True)
         _print_headers(response)

@@ -42,6 +42,20 @@ class SettingFlags:
     """Seconds after which a running job is overdue, by job type: `load_source=3600, *=86400`."""
     job_lost_after: Annotated[str | None, Parameter(group=_SETTINGS)] = None
     """Seconds without a report after which an unfinished job is lost, by job type."""
+    keep_bodies: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """How long bodies are kept after a delivery ended, by event type: `record.*=1d, *=7d`; `never` to keep them."""
+    keep_attempts: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """How long attempts are kept after their delivery ended, by event type."""
+    keep_rows: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """How long events are kept with their deliveries, by event type."""
+    keep_audit: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """How long the audit log is kept."""
+    keep_dedupe: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """How long a CloudEvent is recognised by its source and id, at least."""
+    keep_pending: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """How old a pending delivery may get before it expires."""
+    disk_reserve: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """When less than this is free on the disk, accept answers 507."""
     log_level: Annotated[str | None, Parameter(group=_SETTINGS)] = None
     """`debug`, `info`, `warning` or `error`."""
 
@@ -59,6 +73,13 @@ class SettingFlags:
             "public_url": self.public_url,
             "job_overdue_after": self.job_overdue_after,
             "job_lost_after": self.job_lost_after,
+            "keep_bodies": self.keep_bodies,
+            "keep_attempts": self.keep_attempts,
+            "keep_rows": self.keep_rows,
+            "keep_audit": self.keep_audit,
+            "keep_dedupe": self.keep_dedupe,
+            "keep_pending": self.keep_pending,
+            "disk_reserve": self.disk_reserve,
             "log_level": self.log_level,
         }
         return load_settings(flags, file=self.config)

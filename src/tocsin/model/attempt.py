@@ -20,8 +20,9 @@ class AttemptError(Noun, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class Attempt(Noun, frozen=True, kw_only=True):
-    """What was sent and what came back. `request_body` is cut after 64 KiB, `request_body_bytes` is its true length."""
+class Attempt(Noun, frozen=True, kw_only=True, omit_defaults=True):
+    """What was sent and what came back. `request_body` is cut after 64 KiB, `request_body_bytes` is its true length. With
+    `bodies_removed` neither body is kept any more, only their lengths."""
 
     id: AttemptId
     number: int
@@ -36,6 +37,7 @@ class Attempt(Noun, frozen=True, kw_only=True):
     timings: Timings
     address: str | None
     next_attempt_at: int | None
+    bodies_removed: bool = False
 
 
 class Settlement(Noun, frozen=True, kw_only=True):

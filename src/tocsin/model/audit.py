@@ -24,6 +24,7 @@ Action = Literal[
     "replay.resumed",
     "replay.cancelled",
     "master_key.rewrapped",
+    "retention.changed",
 ]
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from tocsin.errors import Overloaded, RequestRunning, TocsinError
+from tocsin.errors import Overloaded, RequestRunning, StorageFull, TocsinError
 from tocsin.model.event import Event
 from tocsin.model.noun import Noun
 from tocsin.model.submission import Accepted, Decide, Needs, Submission
@@ -44,10 +44,14 @@ class Accept:
         self._committed = committed
         self._group: CommitGroup[_Waiter] = CommitGroup(self._write, limit=GROUP_BYTES)
         self._running: set[tuple[str, str, str]] = set()
+        self.is_full = False
+        """Less of the disk is free than the reserve that settling and retention need."""
 
     async def __call__(self, submission: Submission) -> Accepted:
         """Wait for the verdict and its commit. Raises the problem when it is refused, Overloaded when too many wait,
-        RequestRunning for an idempotency key that is still at work."""
+        RequestRunning for an idempotency key that is still at work, StorageFull when the disk is."""
+        if self.is_full:
+            raise StorageFull("Less of the disk is free than the reserve.")
         if self._group.weight >= WAITING_BYTES:
             raise Overloaded(retry_after_seconds=RETRY_AFTER_SECONDS)
         key = submission.idempotency

@@ -22,6 +22,18 @@ from tocsin.ports.reading import (
     Views,
 )
 from tocsin.ports.replaying import Candidates, Replays
+from tocsin.ports.retention import (
+    Aged,
+    AgedPage,
+    Ages,
+    Expired,
+    Key,
+    Oldest,
+    Removed,
+    RetentionState,
+    RetentionStore,
+    Space,
+)
 from tocsin.ports.sealing import DataKeys, KeyRing, MasterKeys, MasterKeySource, WrappedKey
 from tocsin.ports.templates import Cause, NoValue, Templates
 from tocsin.ports.writing import (
@@ -45,6 +57,9 @@ from tocsin.ports.writing import (
 
 __all__ = [
     "BEGINNING",
+    "Aged",
+    "AgedPage",
+    "Ages",
     "Answers",
     "AuditQuery",
     "BatchPage",
@@ -59,6 +74,7 @@ __all__ = [
     "DuePage",
     "EndpointQuery",
     "EventQuery",
+    "Expired",
     "Fanned",
     "Following",
     "Formed",
@@ -66,19 +82,25 @@ __all__ = [
     "JobOver",
     "JobQuery",
     "JobView",
+    "Key",
     "KeyQuery",
     "KeyRing",
     "Log",
     "MasterKeySource",
     "MasterKeys",
     "NoValue",
+    "Oldest",
     "Page",
     "Place",
     "Queue",
+    "Removed",
     "ReplayQuery",
     "Replays",
+    "RetentionState",
+    "RetentionStore",
     "SecretBox",
     "Sender",
+    "Space",
     "StandingStore",
     "StatsView",
     "StoredEndpoint",

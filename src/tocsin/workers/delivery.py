@@ -30,6 +30,7 @@ from tocsin.telemetry import Metrics, log
 from tocsin.workers.batches import BatchSending
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.exchanges import INEXPRESSIBLE, Exchanges, Judge, Sent
+from tocsin.workers.giving_up import Write, give_up
 from tocsin.workers.lanes import LIVE, Lane, Outlet
 from tocsin.workers.ready import RETRY_MS, Ready
 from tocsin.workers.rendering import Rendering
@@ -167,23 +168,16 @@ class DeliveryWorker:
         return delivery in self._flight.out
 
     async def cancel(self, endpoint: int, delivery: int, reason: str, entry: AuditEntry | None = None) -> None:
-        """Give up a pending delivery. It is kept from starting until that is stored; one that is out keeps its order keys
-        until its exchange is over."""
-        self._ready.lane(endpoint)
-        lanes = self._ready.lanes(endpoint)
-        is_out = delivery in self._flight.out
+        """Give up a pending delivery."""
+        now = self._now_ms() if entry is None else entry.at
         self._rendering.withdraw(delivery)
-        for lane in () if is_out else lanes:
-            lane.withheld.add(delivery)
-            lane.put_back(lambda number: number == delivery)
-        try:
-            out = frozenset({delivery}) if is_out else frozenset[int]()
-            now = self._now_ms() if entry is None else entry.at
-            self._ready.take(await self._queue.cancel((delivery,), out, reason, now, entry))
-        finally:
-            for lane in lanes:
-                lane.withheld.discard(delivery)
-                self._ready.list(lane)
+        await self.give_up(
+            endpoint, frozenset({delivery}), lambda out: self._queue.cancel((delivery,), out, reason, now, entry)
+        )
+
+    async def give_up(self, endpoint: int, numbers: frozenset[int], write: Write) -> None:
+        """Give up pending deliveries, as `write` stores it."""
+        await give_up(self._ready, endpoint, numbers, write)
 
     def endpoint_changed(self, number: int, before: Preparation | None) -> None:
         """An endpoint is new, changed or removed."""

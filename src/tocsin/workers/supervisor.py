@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Final
+from collections.abc import Awaitable, Mapping
+from typing import Final, Protocol
 
 from tocsin.operations.api_keys import ApiKeys
 from tocsin.pipeline.accept import Accept
@@ -12,7 +12,6 @@ from tocsin.telemetry import log
 from tocsin.workers.consent import ConsentWorker
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.fanout import FanoutWorker
-from tocsin.workers.job_watch import JobWatch
 from tocsin.workers.notices import NoticeWorker
 from tocsin.workers.replay import ReplayWorker
 
@@ -21,8 +20,16 @@ DRAIN_SECONDS: Final = 5.0
 _FLUSH_SECONDS: Final = 30.0
 
 
+class Background(Protocol):
+    """A loop that nothing waits for."""
+
+    async def run(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
 class Supervisor:
-    """Runs the loops. One that fails ends the server: it sets `stop`, and `Supervisor.stop` raises what happened."""
+    """Runs the loops, those of the `background` by name. One that fails ends the server: it sets `stop`, and `Supervisor.stop` raises what happened."""
 
     def __init__(
         self,
@@ -33,7 +40,7 @@ class Supervisor:
         consent: ConsentWorker,
         replay: ReplayWorker,
         notices: NoticeWorker,
-        job_watch: JobWatch,
+        background: Mapping[str, Background],
         keys: ApiKeys,
         stop: asyncio.Event,
     ) -> None:
@@ -43,7 +50,7 @@ class Supervisor:
         self._consent = consent
         self._replay = replay
         self._notices = notices
-        self._job_watch = job_watch
+        self._background = background
         self._keys = keys
         self._stop = stop
         self._loops: list[asyncio.Task[None]] = []
@@ -59,7 +66,7 @@ class Supervisor:
             self._watched(self._consent.run(), "consent"),
             self._watched(self._replay.run(), "replay"),
             self._watched(self._notices.run(), "notices"),
-            self._watched(self._job_watch.run(), "job watch"),
+            *(self._watched(loop.run(), name) for name, loop in self._background.items()),
         ]
         self._flushing = asyncio.create_task(self._flush(), name="keys")
 
@@ -70,11 +77,14 @@ class Supervisor:
             problems.append("a loop of the server has stopped")
         if self._delivery.is_stalled():
             problems.append("outcomes cannot be written")
+        if self._accept.is_full:
+            problems.append("less of the disk is free than the reserve")
         return problems
 
     async def stop(self) -> None:
         """No new submissions arrive any more. What was taken is answered, what is out may finish, outcomes are written."""
-        self._job_watch.stop()
+        for loop in self._background.values():
+            loop.stop()
         await self._accept.idle()
         self._fanout.stop()
         self._replay.stop()

@@ -157,6 +157,15 @@ def attempt_of(detail: bytes, body: bytes) -> Attempt:
     return msgspec.structs.replace(_decode_attempt(detail), request_body=body)
 
 
+def stripped(detail: bytes) -> bytes | None:
+    """An attempt's detail without what was answered, marked so; None when it was marked before."""
+    attempt = _decode_attempt(detail)
+    if attempt.bodies_removed:
+        return None
+    response = attempt.response and msgspec.structs.replace(attempt.response, body=b"")
+    return encode(msgspec.structs.replace(attempt, response=response, bodies_removed=True))
+
+
 def replay_of(row: Row) -> Replay:
     """From the columns of `replays.sql`."""
     fields: dict[str, object] = dict(zip(Replay.__struct_fields__, row, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from tocsin.adapters.sqlite.log import SqliteLog
 from tocsin.adapters.sqlite.queue import SqliteQueue
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.replays import SqliteReplays
+from tocsin.adapters.sqlite.retention import SqliteRetention
 from tocsin.adapters.sqlite.views import SqliteAnswers, SqliteViews
 from tocsin.adapters.sqlite.writer import Writer
 from tocsin.errors import Misconfigured
@@ -43,6 +45,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, now_ms: Callable[[], Millis], monotonic: Callable[[], float]) -> None:
         self._lock = prepare_file(path)
+        self._folder = path.parent.resolve()
         try:
             self._writer = Writer(path)
         except BaseException:
@@ -57,7 +60,13 @@ class SqliteStore:
         self.directory = SqliteDirectory(self._writer, self._readers)
         self.data_keys = SqliteDataKeys(self._writer, self._readers)
         self.views = SqliteViews(self._readers)
+        self.retention = SqliteRetention(self._writer, self._readers, monotonic)
         self.answers = SqliteAnswers(self._writer, self._readers)
+
+    def free_bytes(self) -> int:
+        """How much of the disk is free for us. May block; raises OSError."""
+        found = os.statvfs(self._folder)
+        return found.f_bavail * found.f_frsize
 
     def close(self) -> None:
         """Finish what waits to be written, then let go of the file. Blocks."""

@@ -1,8 +1,8 @@
 """The one writer: a thread that owns the writing connection and runs one transaction after another.
 
 Work waits in the order of its rank (settle before accept before fan-out), but nothing is overtaken by more than a few
-others, so that every kind keeps a share. Accepts have a transaction of their own; whatever else waits shares one COMMIT,
-each part behind a savepoint. When it is not known whether a COMMIT came through, a proof that was named before tells: a
+others, so that every kind keeps a share. Accepts have a transaction of their own, and so has retention, which goes last;
+whatever else waits shares one COMMIT, each part behind a savepoint. When it is not known whether a COMMIT came through, a proof that was named before tells: a
 row that the transaction wrote, or else the number of its commit group.
 """
 
@@ -38,6 +38,12 @@ class Rank(IntEnum):
     ACCEPT = 1
     FANOUT = 2
     REST = 3
+    RETENTION = 24
+    """It lets so many others go first, and has its transactions for itself: nobody waits for its COMMIT."""
+
+
+ALONE: Final = frozenset({Rank.ACCEPT, Rank.RETENTION})
+"""What shares no transaction."""
 
 
 class DataRefusedError(Exception):
@@ -216,7 +222,7 @@ class Writer:
 
 
 def _may_share(first: _Work[object], other: _Work[object]) -> bool:
-    return Rank.ACCEPT not in {first.rank, other.rank} and first.loop is other.loop
+    return ALONE.isdisjoint({first.rank, other.rank}) and first.loop is other.loop
 
 
 def _run_part(connection: apsw.Connection, work: _Work[object]) -> None:

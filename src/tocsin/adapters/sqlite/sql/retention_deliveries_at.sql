@@ -1,0 +1,1 @@
+SELECT number, position FROM delivery WHERE position IN (SELECT value FROM carray(?)) LIMIT 512

@@ -1,0 +1,1 @@
+SELECT number, tenant, state, updated_at FROM job WHERE number > ? ORDER BY number LIMIT ?

@@ -1,0 +1,1 @@
+UPDATE batch SET removed = ? WHERE number = ?

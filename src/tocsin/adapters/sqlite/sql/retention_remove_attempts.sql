@@ -1,0 +1,3 @@
+DELETE FROM attempt WHERE place IN (
+    SELECT a.place FROM carray(?) AS d CROSS JOIN attempt AS a ON a.place >= d.value << 20 AND a.place < (d.value + 1) << 20
+)

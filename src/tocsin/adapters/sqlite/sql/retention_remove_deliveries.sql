@@ -1,0 +1,1 @@
+DELETE FROM delivery WHERE number IN (SELECT value FROM carray(?))

@@ -1,0 +1,1 @@
+SELECT number, tenant, finished_at FROM replay WHERE number > ? ORDER BY number LIMIT ?

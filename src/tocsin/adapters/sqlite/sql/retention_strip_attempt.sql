@@ -1,0 +1,1 @@
+UPDATE attempt SET detail = ?, body = NULL WHERE place = ?

@@ -1,0 +1,1 @@
+UPDATE batch_attempt SET detail = ?, body = NULL WHERE place = ?

@@ -1,0 +1,325 @@
+"""The loop of retention: removes what is old, a few milliseconds of the writer at a time, behind everything else.
+
+A pass goes through everything that may be kept equally long, once: its cursor is in the store. What it finds still needed it
+leaves behind, and that is looked at again from time to time. Tables without an order of age are looked through at long
+intervals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from tocsin.errors import StorageFull, StoreUnavailable
+from tocsin.model.delivery import Claim
+from tocsin.model.event import OPERATIONAL_SUBJECT_TYPES
+from tocsin.model.ids import Millis
+from tocsin.model.retention import FOR_EVER, KINDS, TABLES, RetentionCursor, RetentionRule, Table, What
+from tocsin.model.times import to_text
+from tocsin.operations.retention import RetentionPass, RetentionProgress
+from tocsin.ports import Aged, Expired, Key, RetentionStore
+from tocsin.rules.retention import Ages, Limits, Policy, judged_time
+from tocsin.telemetry import Metrics, log
+from tocsin.workers.delivery import DeliveryWorker
+from tocsin.workers.endpoints import Endpoints
+from tocsin.workers.notices import Died, NoticeWorker
+
+LOOK_SECONDS: Final = 60.0
+"""How long it rests when nothing is old."""
+LEFT_SECONDS: Final = 3600.0
+"""How often it looks at what was left behind."""
+TABLE_SECONDS: Final = 6 * 3600.0
+"""How often it looks through the tables that have no order of age."""
+SAVE_SECONDS: Final = 600.0
+PAGE: Final = 512
+_EXPIRED_AT_ONCE: Final = 128
+_SHARE: Final = 4
+"""For each millisecond of the writer it takes, it leaves so many to others."""
+_LEAST_PAUSE: Final = 0.005
+_RETRY_SECONDS: Final = 1.0
+UNUSED_BYTES: Final = 4 * 1024 * 1024
+"""What may be unused in the file before it is given back to the disk; or a tenth of the file, if that is more."""
+_AHEAD_MS: Final = 24 * 3600 * 1000
+LEFT: Final[tuple[What, ...]] = ("expire", *KINDS)
+_IN_ORDER: Final[frozenset[Table]] = frozenset({"answer", "audit"})
+
+
+class _Pass:
+    """One cursor at work. `next_at` is when what comes next began, as far as that is known."""
+
+    __slots__ = ("keep", "next_at", "policy", "position", "scope", "what")
+
+    def __init__(self, what: What, scope: str, keep: Millis, policy: str, position: int) -> None:
+        self.what = what
+        self.scope = scope
+        self.keep = keep
+        self.policy = policy
+        self.position = position
+        self.next_at: Millis | None = None
+
+    def cursor(self, position: int) -> RetentionCursor:
+        return RetentionCursor(what=self.what, scope=self.scope, keep=self.keep, policy=self.policy, position=position)
+
+
+class RetentionWorker:
+    """Removes by the policy of the moment."""
+
+    def __init__(
+        self,
+        *,
+        store: RetentionStore,
+        limits: Limits,
+        delivery: DeliveryWorker,
+        endpoints: Endpoints,
+        notices: NoticeWorker,
+        metrics: Metrics,
+        now_ms: Callable[[], Millis],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._delivery = delivery
+        self._endpoints = endpoints
+        self._notices = notices
+        self._metrics = metrics
+        self._now_ms = now_ms
+        self._monotonic = monotonic
+        self._news = asyncio.Event()
+        self._is_stopping = False
+        self._removed: Counter[str] = Counter()
+        self._judged: Millis | None = None
+        self._judged_mono = self._saved_mono = monotonic()
+        self._left_mono: float | None = None
+        self._table_mono: dict[Table, float] = {}
+        self._passes: list[_Pass] = []
+        self._warned = False
+        self.policy = Policy(limits, {})
+
+    async def start(self) -> None:
+        """Go on where the last process was, as far as the rules are still the same."""
+        state = await self._store.load()
+        self._judged = state.judged_at
+        self._judged_mono = self._monotonic()
+        self._set(state.rules, state.cursors)
+
+    def changed(self, rules: Mapping[str, tuple[RetentionRule, ...]]) -> None:
+        """The rules are others now: what they concern is gone through from the beginning."""
+        self._set(rules, [one.cursor(one.position) for one in self._passes])
+        self._left_mono = None
+        self._news.set()
+
+    def stop(self) -> None:
+        self._is_stopping = True
+        self._news.set()
+
+    async def progress(self) -> RetentionProgress:
+        space = await self._store.space()
+        return RetentionProgress(
+            removed=dict(self._removed),
+            passes=[
+                RetentionPass(
+                    what=one.what,
+                    tenant=one.scope or None,
+                    keep_seconds=one.keep // 1000,
+                    position=one.position,
+                    behind_seconds=self._behind(one) / 1000,
+                )
+                for one in self._passes
+            ],
+            judged_at=None if self._judged is None else to_text(self._judged),
+            file_bytes=space.file,
+            unused_bytes=space.unused,
+        )
+
+    async def run(self) -> None:
+        while not self._is_stopping:
+            self._news.clear()
+            wait = LOOK_SECONDS
+            try:
+                await self.round()
+            except (StoreUnavailable, StorageFull) as problem:
+                log.error("retention.waits", problem=problem.slug)
+                wait = _RETRY_SECONDS
+            if not self._is_stopping:
+                await self._rest(wait, until_news=True)
+
+    async def round(self) -> None:
+        """Remove everything that is old now."""
+        passes = self._passes
+        await self._look_at_left("remains")
+        moved = True
+        while moved and not self._is_stopping and passes is self._passes:
+            moved = False
+            for one in passes:
+                moved |= await self._advance(one)
+            self._metrics.behind.set(max((self._behind(one) for one in passes), default=0) / 1000)
+        if self._left_mono is None or self._monotonic() - self._left_mono >= LEFT_SECONDS:
+            self._left_mono = self._monotonic()
+            for what in LEFT:
+                await self._look_at_left(what)
+        for table in TABLES:
+            await self._look_through(table)
+        await self._give_back()
+        if self._monotonic() - self._saved_mono >= SAVE_SECONDS or moved or passes is not self._passes:
+            await self.save()
+
+    async def save(self) -> None:
+        """Keep where it is."""
+        self._saved_mono = self._monotonic()
+        await self._store.save_cursors([one.cursor(one.position) for one in self._passes], self._now())
+
+    def _set(self, rules: Mapping[str, tuple[RetentionRule, ...]], cursors: Iterable[RetentionCursor]) -> None:
+        self.policy = policy = Policy(self.policy.limits, rules)
+        known = {(one.what, one.scope, one.keep, one.policy): one.position for one in cursors}
+        wanted: list[tuple[What, str, Millis]] = []
+        if policy.limits.pending != FOR_EVER:
+            wanted.append(("expire", "", policy.limits.pending))
+        for scope in policy.scopes():
+            wanted += [(kind, scope, keep) for kind in KINDS for keep in policy.classes(kind, scope)]
+        prints = {scope: policy.fingerprint(scope) for scope in policy.scopes()}
+        self._passes = [
+            _Pass(what, scope, keep, prints[scope], known.get((what, scope, keep, prints[scope]), 0))
+            for what, scope, keep in wanted
+        ]
+
+    def _now(self) -> Millis:
+        """The time by which ages are judged."""
+        mono, wall = self._monotonic(), self._now_ms()
+        self._judged = judged_time(self._judged, wall, (mono - self._judged_mono) * 1000)
+        self._judged_mono = mono
+        is_behind = wall - self._judged > _AHEAD_MS
+        if is_behind and not self._warned:
+            log.warning("retention.clock", clock=to_text(wall), judged_by=to_text(self._judged))
+        self._warned = is_behind
+        return self._judged
+
+    def _behind(self, one: _Pass) -> Millis:
+        if one.next_at is None or self._judged is None:
+            return 0
+        return max(0, self._judged - one.keep - one.next_at)
+
+    async def _advance(self, one: _Pass) -> bool:
+        """One page of a pass; False when nothing is old enough."""
+        until = self._now() - one.keep
+        if self._is_stopping or (one.next_at is not None and one.next_at > until):
+            return False
+        page = await self._store.page(one.what, one.scope, one.position, until, PAGE)
+        one.next_at = page.next_at
+        if not page.found:
+            return False
+        if one.what == "expire":
+            await self._expire([aged for aged in page.found if aged.ended_at is None], until)
+        else:
+            numbers = [aged.number for aged in page.found if self._takes(one, aged)]
+            while numbers and not self._is_stopping:
+                numbers = await self._remove(one.what, numbers, until, one.cursor(page.end))
+                one.position = page.end if not numbers else max(one.position, numbers[0] - 1)
+            if numbers:
+                return False
+        one.position = page.end
+        await self._rest(_LEAST_PAUSE)
+        return True
+
+    def _takes(self, one: _Pass, aged: Aged) -> bool:
+        if one.what not in KINDS or aged.event_type is None or self.policy.scope_of(aged.tenant) != one.scope:
+            return False
+        return self.policy.keep(one.what, aged.tenant, aged.event_type) == one.keep
+
+    async def _remove(
+        self, what: What, numbers: Sequence[int], until: Millis, cursor: RetentionCursor | None
+    ) -> list[int]:
+        """One transaction, and the pause that it costs; gives what it did not come to."""
+        removed = await self._store.remove(what, numbers, until, cursor)
+        self._count(removed.counts)
+        await self._rest(max(_LEAST_PAUSE, removed.took_ms * _SHARE / 1000))
+        return list(numbers[removed.dealt :])
+
+    async def _expire(self, aged: Sequence[Aged], until: Millis) -> None:
+        by_endpoint: dict[int, list[int]] = {}
+        for one in aged:
+            by_endpoint.setdefault(one.endpoint, []).append(one.number)
+        for endpoint, numbers in by_endpoint.items():
+            for at in range(0, len(numbers), _EXPIRED_AT_ONCE):
+                await self._expire_of(endpoint, numbers[at : at + _EXPIRED_AT_ONCE], until)
+                await self._rest(_LEAST_PAUSE * _SHARE)
+
+    async def _expire_of(self, endpoint: int, numbers: Sequence[int], until: Millis) -> None:
+        expired: list[Expired] = []
+
+        async def write(out: frozenset[int]) -> list[Claim]:
+            gone, ready = await self._store.expire(numbers, until, out, self._now_ms())
+            expired.extend(gone)
+            return ready
+
+        await self._delivery.give_up(endpoint, frozenset(numbers), write)
+        self._count({"expired": len(expired)})
+        preparation = self._endpoints.prepared.get(endpoint)
+        for one in expired if preparation is not None else ():
+            if preparation is not None and one.subject_type not in OPERATIONAL_SUBJECT_TYPES:
+                self._notices.died(preparation.endpoint, Died(delivery_id=one.id, reason="expired"))
+
+    async def _look_at_left(self, what: What) -> None:
+        """What was left behind and has ended since, or is gone."""
+        after, is_more = 0, True
+        while is_more and not self._is_stopping:
+            now = self._now()
+            page = await self._store.left(what, after, PAGE)
+            after, is_more = page.end, len(page.found) == PAGE
+            by_keep: dict[Millis, list[int]] = {}
+            pending: list[Aged] = []
+            for aged in page.found:
+                if aged.event_type is None or (what == "expire" and aged.ended_at is not None):
+                    by_keep.setdefault(0, []).append(aged.number)
+                elif what == "expire":
+                    pending.append(aged)
+                elif what in KINDS and aged.ended_at is not None:
+                    keep = self.policy.keep(what, aged.tenant, aged.event_type)
+                    if keep != FOR_EVER and aged.ended_at <= now - keep:
+                        by_keep.setdefault(keep, []).append(aged.number)
+            if self.policy.limits.pending != FOR_EVER:
+                await self._expire(pending, now - self.policy.limits.pending)
+            for keep, numbers in by_keep.items():
+                waiting = numbers
+                while waiting and not self._is_stopping:
+                    waiting = await self._remove(what, waiting, now - keep, None)
+            await self._rest(_LEAST_PAUSE if page.found else 0)
+
+    async def _look_through(self, table: Table) -> None:
+        last = self._table_mono.get(table)
+        if table not in _IN_ORDER and last is not None and self._monotonic() - last < TABLE_SECONDS:
+            return
+        self._table_mono[table] = self._monotonic()
+        after: Key | None = None
+        while not self._is_stopping:
+            removed, after = await self._store.look_through(table, after, Ages(policy=self.policy, now=self._now()))
+            self._count({table: removed})
+            if after is None:
+                return
+            await self._rest(_LEAST_PAUSE * _SHARE if removed else _LEAST_PAUSE)
+
+    async def _give_back(self) -> None:
+        """Give the disk what the file has too much of."""
+        while not self._is_stopping:
+            space = await self._store.space()
+            most = space.unused - max(UNUSED_BYTES, space.file // 10)
+            if most <= 0 or not await self._store.give_back(most):
+                return
+            await self._rest(_LEAST_PAUSE * _SHARE)
+
+    def _count(self, counts: Mapping[str, int]) -> None:
+        for name, number in counts.items():
+            if number:
+                self._removed[name] += number
+                self._metrics.removed.labels(name).inc(number)
+
+    async def _rest(self, seconds: float, *, until_news: bool = False) -> None:
+        """Let others go on."""
+        if not until_news:
+            await asyncio.sleep(seconds)
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            return
