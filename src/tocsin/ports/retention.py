@@ -37,11 +37,13 @@ class AgedPage(Noun, frozen=True, kw_only=True):
 
 
 class Removed(Noun, frozen=True, kw_only=True):
-    """What one transaction removed, by name; it dealt with the first `dealt` of what it was given, in so many milliseconds."""
+    """What one transaction removed, by name; it dealt with the first `dealt` of what it was given, in so many milliseconds, after
+    waiting so many for the writer."""
 
     counts: Mapping[str, int]
     dealt: int
     took_ms: float
+    waited_ms: float
 
 
 class Expired(Noun, frozen=True, kw_only=True):

@@ -36,7 +36,8 @@ SAVE_SECONDS: Final = 600.0
 PAGE: Final = 512
 _EXPIRED_AT_ONCE: Final = 128
 _SHARE: Final = 4
-"""For each millisecond of the writer it takes, it leaves so many to others."""
+"""For each millisecond of the writer it takes, it leaves so many to others, or one if none had to wait."""
+_BUSY_MS: Final = 1.0
 _LEAST_PAUSE: Final = 0.005
 _RETRY_SECONDS: Final = 1.0
 UNUSED_BYTES: Final = 4 * 1024 * 1024
@@ -93,7 +94,7 @@ class RetentionWorker:
         self._left_mono: float | None = None
         self._table_mono: dict[Table, float] = {}
         self._passes: list[_Pass] = []
-        self._warned = False
+        self._warned = self._moved = False
         self.policy = Policy(limits, {})
 
     async def start(self) -> None:
@@ -161,12 +162,12 @@ class RetentionWorker:
         for table in TABLES:
             await self._look_through(table)
         await self._give_back()
-        if self._monotonic() - self._saved_mono >= SAVE_SECONDS or moved or passes is not self._passes:
+        if self._monotonic() - self._saved_mono >= SAVE_SECONDS or self._moved:
             await self.save()
 
     async def save(self) -> None:
         """Keep where it is."""
-        self._saved_mono = self._monotonic()
+        self._saved_mono, self._moved = self._monotonic(), False
         await self._store.save_cursors([one.cursor(one.position) for one in self._passes], self._now())
 
     def _set(self, rules: Mapping[str, tuple[RetentionRule, ...]], cursors: Iterable[RetentionCursor]) -> None:
@@ -212,14 +213,18 @@ class RetentionWorker:
             await self._expire([aged for aged in page.found if aged.ended_at is None], until)
         else:
             numbers = [aged.number for aged in page.found if self._takes(one, aged)]
-            while numbers and not self._is_stopping:
+            while numbers and self._goes_on(one):
                 numbers = await self._remove(one.what, numbers, until, one.cursor(page.end))
                 one.position = page.end if not numbers else max(one.position, numbers[0] - 1)
             if numbers:
                 return False
-        one.position = page.end
+        one.position, self._moved = page.end, True
         await self._rest(_LEAST_PAUSE)
         return True
+
+    def _goes_on(self, one: _Pass) -> bool:
+        """Neither stopped nor overtaken by other rules."""
+        return not self._is_stopping and one in self._passes
 
     def _takes(self, one: _Pass, aged: Aged) -> bool:
         if one.what not in KINDS or aged.event_type is None or self.policy.scope_of(aged.tenant) != one.scope:
@@ -232,7 +237,8 @@ class RetentionWorker:
         """One transaction, and the pause that it costs; gives what it did not come to."""
         removed = await self._store.remove(what, numbers, until, cursor)
         self._count(removed.counts)
-        await self._rest(max(_LEAST_PAUSE, removed.took_ms * _SHARE / 1000))
+        share = _SHARE if removed.waited_ms > _BUSY_MS else 1
+        await self._rest(max(_LEAST_PAUSE, removed.took_ms * share / 1000))
         return list(numbers[removed.dealt :])
 
     async def _expire(self, aged: Sequence[Aged], until: Millis) -> None:

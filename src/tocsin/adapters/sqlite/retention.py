@@ -21,13 +21,12 @@ from tocsin.adapters.sqlite.rows import encode, stripped
 from tocsin.adapters.sqlite.statements import (
     Row,
     Values,
-    listed,
     read,
     read_among,
     read_one,
     read_page,
-    statement,
     write,
+    write_among,
 )
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.model.audit import AuditEntry
@@ -116,6 +115,8 @@ class SqliteRetention:
     async def remove(
         self, what: What, numbers: Sequence[int], before: Millis, cursor: RetentionCursor | None = None
     ) -> Removed:
+        asked = self._monotonic()
+
         def transaction(connection: apsw.Connection) -> Removed:
             began = self._monotonic()
             counts: dict[str, int] = {}
@@ -125,17 +126,18 @@ class SqliteRetention:
                 few = numbers[dealt : dealt + self._few.get(what, 1)]
                 gone = _REMOVALS[what](connection, few, before, counts)
                 if cursor is None:
-                    connection.execute(statement("retention_take_up"), (what, listed(gone)))
+                    write_among(connection, "retention_take_up", (what,), gone)
                 elif len(gone) < len(few):
                     kept = set(few).difference(gone)
-                    connection.execute(statement("retention_leave"), (what, listed(sorted(kept))))
+                    write_among(connection, "retention_leave", (what,), sorted(kept))
                 dealt += len(few)
                 now, then = self._monotonic(), now
                 self._few[what] = _next_size(len(few), now - then)
             if cursor is not None:
                 is_all = dealt >= len(numbers)
                 _save_cursor(connection, cursor, cursor.position if is_all else numbers[dealt - 1])
-            return Removed(counts=counts, dealt=dealt, took_ms=(now - began) * 1000)
+            took_ms, waited_ms = (now - began) * 1000, (began - asked) * 1000
+            return Removed(counts=counts, dealt=dealt, took_ms=took_ms, waited_ms=waited_ms)
 
         return await self._writer.run(Rank.RETENTION, transaction)
 
@@ -151,13 +153,13 @@ class SqliteRetention:
             ended = [one for one in ended if one.created_at <= began_by]
             ended += [one for one in members if one.batch not in waiting]
             gone = [one.number for one in ended]
-            connection.execute(statement("retention_expire"), (now, listed(gone)))
+            write_among(connection, "retention_expire", (now,), gone)
             over = sorted(batches.difference(waiting))
-            connection.execute(statement("retention_expire_batches"), (now, listed(over)))
+            write_among(connection, "retention_expire_batches", (now,), over)
             kept = sorted({one.number for one in asked}.difference(gone))
-            connection.execute(statement("retention_leave"), ("expire", listed(kept)))
+            write_among(connection, "retention_leave", ("expire",), kept)
             left = sorted({*numbers, *gone}.difference(kept))
-            connection.execute(statement("retention_take_up"), ("expire", listed(left)))
+            write_among(connection, "retention_take_up", ("expire",), left)
             ready = claims_of(connection, leave_lines(connection, gone))
             told = [Expired(id=DeliveryId(e.id), endpoint=e.endpoint, subject_type=e.subject_type) for e in ended]
             return told, ready
@@ -265,18 +267,16 @@ def _drop_attempts(connection: apsw.Connection, numbers: Sequence[int], before: 
 
 
 def _remove_attempts(connection: apsw.Connection, numbers: Sequence[int], counts: Counts) -> None:
-    connection.execute(statement("retention_remove_attempts"), (listed(numbers),))
-    _count(counts, "attempts", connection.changes())
+    _count(counts, "attempts", write_among(connection, "retention_remove_attempts", (), numbers))
 
 
 def _drop_events(connection: apsw.Connection, positions: Sequence[int], before: Millis, counts: Counts) -> list[int]:
     """Events go first, so that nobody sees one with only a part of its deliveries; what is too much for now follows."""
     kept = {cast("int", number) for (number,) in read_among(connection, "retention_needed", (before,), positions)}
     gone = [position for position in positions if position not in kept]
-    connection.execute(statement("retention_remove_events"), (listed(gone),))
-    _count(counts, "events", connection.changes())
+    _count(counts, "events", write_among(connection, "retention_remove_events", (), gone))
     if len(set(gone).difference(_drop_remains(connection, gone, before, counts))):
-        connection.execute(statement("retention_leave"), ("remains", listed(gone)))
+        write_among(connection, "retention_leave", ("remains",), gone)
     return gone
 
 
@@ -286,8 +286,7 @@ def _drop_remains(connection: apsw.Connection, positions: Sequence[int], before:
     rows = cast("list[tuple[int, int]]", read_among(connection, "retention_deliveries_at", (), positions))
     numbers = [number for number, _ in rows]
     _remove_attempts(connection, numbers, counts)
-    connection.execute(statement("retention_remove_deliveries"), (listed(numbers),))
-    _count(counts, "deliveries", connection.changes())
+    _count(counts, "deliveries", write_among(connection, "retention_remove_deliveries", (), numbers))
     return list(positions) if len(rows) < _DELIVERIES_AT_ONCE else []
 
 

@@ -14,7 +14,7 @@ import apsw
 from tocsin.adapters.sqlite.log import ANSWERS_KEPT_MS
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import stripped
-from tocsin.adapters.sqlite.statements import SqlValue, Values, read, read_among, read_page, write
+from tocsin.adapters.sqlite.statements import SqlValue, Values, read, read_page, write, write_among
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.model.retention import Table
 from tocsin.ports import Ages, Key
@@ -161,11 +161,7 @@ def _by_tenant(name: str, rows: Sequence[tuple[SqlValue, ...]], before: tuple[in
 
 
 def _among(name: str, values: tuple[SqlValue, ...], keys: Sequence[int | bytes]) -> Removal:
-    def remove(connection: apsw.Connection) -> int:
-        read_among(connection, name, values, cast("Sequence[int]", keys))
-        return connection.changes()
-
-    return remove
+    return lambda connection: write_among(connection, name, values, cast("Sequence[int]", keys))
 
 
 def _end(rows: Sequence[tuple[SqlValue, ...]]) -> Key | None:

@@ -89,6 +89,17 @@ def read_among(
     return connection.execute(statement(name), (*before, parameter)).fetchall()
 
 
+def write_among(
+    connection: apsw.Connection, name: str, before: Row, among: Iterable[str] | Iterable[bytes] | Iterable[int]
+) -> int:
+    """The same for a statement that changes rows; gives how many. Nothing is done for an empty list."""
+    values = list(among)
+    if not values:
+        return 0
+    read_among(connection, name, before, values)
+    return connection.changes()
+
+
 def read_page(connection: apsw.Connection, name: str, values: Values, *words: str) -> list[Row]:
     """All rows of a query with optional lines; a value that is None leaves the lines of its name out."""
     given = frozenset(name for name, value in values.items() if value is not None).union(words)
