@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import cast
 
@@ -10,7 +9,6 @@ from tests.contracts.given import Clock
 
 from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.model.delivery import Claim
-from tocsin.model.ids import Millis
 from tocsin.model.retention import RetentionRule
 from tocsin.rules.retention import Limits, parse_times
 from tocsin.telemetry import Metrics
@@ -66,12 +64,3 @@ async def worker_on(
     if rules:
         worker.changed({tenant: tuple(given) for tenant, given in rules.items()})
     return worker
-
-
-def later(clock: Clock, ms: Millis) -> None:
-    clock.now += ms
-
-
-def measured() -> float:
-    """A clock for stores, whose steps are short by real time."""
-    return time.monotonic()

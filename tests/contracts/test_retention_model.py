@@ -252,7 +252,7 @@ class History:
         return self.store._writer._path
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", range(10))
 def test_exactly_what_is_old_and_not_needed_goes(seed: int) -> None:
     asyncio.run(follow(seed))
 

@@ -148,12 +148,12 @@ class RetentionWorker:
     async def round(self) -> None:
         """Remove everything that is old now."""
         passes = self._passes
-        await self._look_at_left("remains")
         moved = True
         while moved and not self._is_stopping and passes is self._passes:
             moved = False
             for one in passes:
                 moved |= await self._advance(one)
+            await self._look_at_left("remains")
             self._metrics.behind.set(max((self._behind(one) for one in passes), default=0) / 1000)
         if self._left_mono is None or self._monotonic() - self._left_mono >= LEFT_SECONDS:
             self._left_mono = self._monotonic()
@@ -272,6 +272,8 @@ class RetentionWorker:
             now = self._now()
             page = await self._store.left(what, after, PAGE)
             after, is_more = page.end, len(page.found) == PAGE
+            if what == "remains":
+                after, is_more = 0, bool(page.found)
             by_keep: dict[Millis, list[int]] = {}
             pending: list[Aged] = []
             for aged in page.found:

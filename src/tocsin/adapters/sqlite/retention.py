@@ -200,7 +200,7 @@ def _next_size(size: int, seconds: float) -> int:
     return min(_MOST, size * 2) if seconds < _SLICE_SECONDS / 2 else size
 
 
-class _Pending(msgspec.Struct, frozen=True):
+class _Pending(msgspec.Struct, frozen=True, array_like=True):
     number: int
     id: str
     endpoint: int
