@@ -30,6 +30,7 @@ TOLD = {
     "POST /v1/api-keys": {"api_key.created"},
     "DELETE /v1/api-keys/{key_id}": {"api_key.revoked"},
     "POST /v1/master-key/rewrap": {"master_key.rewrapped"},
+    "PUT /v1/retention": {"retention.changed"},
 }
 NOT_TOLD = {
     "POST /v1/endpoints/{endpoint_id}/test": "keeps nothing",

@@ -58,6 +58,8 @@ ALLOWED = {
     "DELETE /v1/api-keys/{key_id}": ADMINS,
     "GET /v1/audit": ADMINS,
     "POST /v1/master-key/rewrap": OPERATORS,
+    "GET /v1/retention": READERS,
+    "PUT /v1/retention": ADMINS,
     "GET /v1/consent/{token}": NOBODY_ASKED,
     "POST /v1/consent/{token}": NOBODY_ASKED,
     "GET /livez": NOBODY_ASKED,

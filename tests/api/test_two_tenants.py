@@ -182,6 +182,11 @@ def cloud_event(hand: Hand) -> Ask:
     return Ask("/v1/events", fields | {"data": {"mark": hand.mark}}, "application/cloudevents+json")
 
 
+def retention(hand: Hand) -> Ask:
+    rule = {"event_types": [hand.mark], "rows_seconds": hand.one_of(0, 86400)}
+    return Ask("/v1/retention", {"rules": [rule]})
+
+
 def history(hand: Hand) -> Ask:
     return Ask(f"/v1/records/{hand.pick('record')}/history")
 
@@ -225,6 +230,8 @@ DRIVERS: dict[str, Callable[[Hand], Ask]] = {
     "DELETE /v1/api-keys/{key_id}": on("/v1/api-keys/{key_id}"),
     "GET /v1/audit": listing("/v1/audit", target="end", actor="key"),
     "GET /v1/stats": on("/v1/stats"),
+    "GET /v1/retention": on("/v1/retention"),
+    "PUT /v1/retention": retention,
 }
 OF_OPERATORS = {"POST /v1/master-key/rewrap"}
 """Routes that no tenant may use."""

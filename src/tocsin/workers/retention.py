@@ -275,16 +275,10 @@ class RetentionWorker:
             if what == "remains":
                 after, is_more = 0, bool(page.found)
             by_keep: dict[Millis, list[int]] = {}
-            pending: list[Aged] = []
             for aged in page.found:
-                if aged.event_type is None or (what == "expire" and aged.ended_at is not None):
-                    by_keep.setdefault(0, []).append(aged.number)
-                elif what == "expire":
-                    pending.append(aged)
-                elif what in KINDS and aged.ended_at is not None:
-                    keep = self.policy.keep(what, aged.tenant, aged.event_type)
-                    if keep != FOR_EVER and aged.ended_at <= now - keep:
-                        by_keep.setdefault(keep, []).append(aged.number)
+                if (keep := self._kept(what, aged, now)) is not None:
+                    by_keep.setdefault(keep, []).append(aged.number)
+            pending = [aged for aged in page.found if what == "expire" and aged.ended_at is None and aged.event_type]
             if self.policy.limits.pending != FOR_EVER:
                 await self._expire(pending, now - self.policy.limits.pending)
             for keep, numbers in by_keep.items():
@@ -292,6 +286,15 @@ class RetentionWorker:
                 while waiting and not self._is_stopping:
                     waiting = await self._remove(what, waiting, now - keep, None)
             await self._rest(_LEAST_PAUSE if page.found else 0)
+
+    def _kept(self, what: What, aged: Aged, now: Millis) -> Millis | None:
+        """How long it was to be kept, if that is over; nothing keeps what is gone."""
+        if aged.event_type is None:
+            return 0
+        if aged.ended_at is None or what not in KINDS:
+            return None if aged.ended_at is None else 0
+        keep = self.policy.keep(what, aged.tenant, aged.event_type)
+        return keep if keep != FOR_EVER and aged.ended_at <= now - keep else None
 
     async def _look_through(self, table: Table) -> None:
         last = self._table_mono.get(table)

@@ -31,9 +31,11 @@ def test_a_time(text: str, ms: int) -> None:
     assert parse_time(text) == ms
 
 
-@pytest.mark.parametrize("text", ["", "7", "59m", "3599", "-1d", "7 d", "7w", "1e9", "d", "nan", "inf", "99999d", "٧d"])
+@pytest.mark.parametrize(
+    "text", ["", "7", "59m", "3599", "-1d", "7 d", "7w", "1e9", "d", "nan", "inf", "99999d", "\u0667d"]
+)
 def test_what_is_no_time_or_too_short_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"not a time|must be 0"):
         parse_time(text)
 
 
@@ -52,7 +54,7 @@ def test_times_by_event_type(text: str, times: tuple[tuple[str, int], ...]) -> N
 
 @pytest.mark.parametrize("text", ["=7d", "job.*=", "job.* 7d x", "*=soon"])
 def test_a_list_that_cannot_be_read_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="not a"):
         parse_times(text)
 
 
@@ -65,7 +67,7 @@ def test_a_size(text: str, size: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "much", "-1", "1.5GB", "64 MiBi"])
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="not a size"):
         parse_size(text)
 
 

@@ -93,11 +93,9 @@ def write_among(
     connection: apsw.Connection, name: str, before: Row, among: Iterable[str] | Iterable[bytes] | Iterable[int]
 ) -> int:
     """The same for a statement that changes rows; gives how many. Nothing is done for an empty list."""
-    values = list(among)
-    if not values:
-        return 0
-    read_among(connection, name, before, values)
-    return connection.changes()
+    earlier = connection.total_changes()
+    read_among(connection, name, before, among)
+    return connection.total_changes() - earlier
 
 
 def read_page(connection: apsw.Connection, name: str, values: Values, *words: str) -> list[Row]:
