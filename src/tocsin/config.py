@@ -92,8 +92,7 @@ SETTINGS: Final = (
         name="keep_bodies",
         default="7d",
         meaning="How long the bodies of requests and responses are kept after a delivery ended, by event type: "
-        "`record.*=1d, *=7d`; the first that matches counts. `never` (or 0) to remove nothing. [What is kept "
-        "how long](../explanation/retention.md).",
+        "`record.*=1d, *=7d`; the first that matches counts. `never` (or 0) to remove nothing.",
     ),
     Setting(
         name="keep_attempts",

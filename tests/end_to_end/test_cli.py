@@ -269,6 +269,29 @@ def test_audit(shared_server, capsys):
     assert capsys.readouterr().out == "Nothing was changed.\n"
 
 
+def test_retention(shared_server, capsys):
+    named = {"server": shared_server, "tenant": "kept"}
+    times = ("--bodies", "record.*=1h", "--rows", "record.*=30d, job.*=never")
+    done = told("retention", "set", *times, **named)
+    rules = [{name: value for name, value in rule.items() if value is not None} for rule in done["rules"]]
+    assert rules == [
+        {"event_types": ["record.*"], "bodies_seconds": 3600},
+        {"event_types": ["record.*"], "rows_seconds": 30 * 86400},
+        {"event_types": ["job.*"], "rows_seconds": 0},
+    ]
+    assert told("retention", "show", **named)["tenants"] == [done]
+    reach = ("--url", shared_server.url, "--api-key", OPERATOR_KEY)
+    assert main(["retention", "show", *reach]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["bodies", "kept", "record.*", "1h"] in lines
+    assert ["rows", "kept", "job.*", "for", "ever"] in lines
+    assert ["attempts", "*", "30d"] in lines
+    assert ["behind", "0", "s"] in lines
+    for wrong in ((), ("--rows", "soon"), ("--rows", "7d", "--nothing")):
+        assert main(["retention", "set", *wrong, *reach]) == 2
+    assert told("retention", "set", "--nothing", **named)["rules"] == []
+
+
 def test_run_reports_success_and_keeps_the_output(shared_server):
     inner = [sys.executable, "-m", "tocsin", "run", "--job-id", "run-child", "--", sys.executable, "-c", "print('in')"]
     outer = f"import subprocess; print('out', flush=True); subprocess.run({inner!r}, check=True)"

@@ -54,6 +54,7 @@ def age(path: Path, *, days: float) -> None:
             ms,
         )
         connection.execute("UPDATE job SET updated_at = updated_at - :ms", ms)
+        connection.execute("UPDATE replay SET finished_at = finished_at - :ms", ms)
 
 
 def rows(path: Path, query: str) -> list[tuple[object, ...]]:

@@ -128,6 +128,33 @@ async def test_what_people_see_of_it(tmp_path: Path, start_server: Start) -> Non
         assert (again["outcome"], again["event_id"]) == ("duplicate", accepted), "its key has a time of its own"
 
 
+async def test_jobs_that_ended_and_replays_that_are_over_go(tmp_path: Path, start_server: Start) -> None:
+    database = tmp_path / "jobs.db"
+    server = start_server(database)
+    with WebServer(lambda _: Say()) as receiver:
+        endpoint = server.endpoint(receiver.url, filters=[{"verbs": ["succeeded"]}])["id"]
+        for job, parent, state in (
+            ("alone", None, "succeeded"),
+            ("parent", None, "succeeded"),
+            ("child", "parent", "running"),
+        ):
+            told = {"job_id": job, "job_type": "load", "state": state, "parent_job_id": parent}
+            assert server.post("/v1/jobs/reports", told).status == 202
+        await until(of_endpoint(server, endpoint, "delivered", 2))
+        replay = server.post("/v1/replays", {"endpoint_id": endpoint}).json["id"]
+        await until(lambda: server.get(f"/v1/replays/{replay}").json["state"] == "finished")
+        post(server, "last")
+        server.post("/v1/jobs/reports", {"job_id": "last", "job_type": "load", "state": "succeeded"})
+        await until(of_endpoint(server, endpoint, "delivered", 5))
+        await asyncio.to_thread(server.stop)
+        age(database, days=100)
+        await asyncio.to_thread(server.start)
+        await until(lambda: server.get("/v1/jobs/alone").status == 404)
+        assert server.get(f"/v1/replays/{replay}").status == 404
+        assert [server.get(f"/v1/jobs/{job}").status for job in ("parent", "child", "last")] == [200] * 3
+        assert server.get("/v1/events").json["items"][0]["subject_id"] == "last"
+
+
 async def test_what_is_pending_for_too_long_dies_visibly(tmp_path: Path, start_server: Start) -> None:
     database = tmp_path / "pending.db"
     server = start_server(database, keep_pending="30d")

@@ -144,6 +144,10 @@ class RetentionWorker:
                 wait = _RETRY_SECONDS
             if not self._is_stopping:
                 await self._rest(wait, until_news=True)
+        try:
+            await self.save()
+        except (StoreUnavailable, StorageFull) as problem:
+            log.error("retention.not_saved", problem=problem.slug)
 
     async def round(self) -> None:
         """Remove everything that is old now."""

@@ -85,6 +85,8 @@ WITHOUT_TENANT = {
     "retention_deliveries": OWN_LOOPS,
     "retention_deliveries_at": OWN_LOOPS,
     "retention_events": OWN_LOOPS,
+    "retention_first_answer": OWN_LOOPS,
+    "retention_first_audit": OWN_LOOPS,
     "retention_expire": OWN_LOOPS,
     "retention_expire_batches": OWN_LOOPS,
     "retention_expiring": OWN_LOOPS,

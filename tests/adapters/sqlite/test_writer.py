@@ -162,3 +162,44 @@ async def test_close_finishes_what_waits(path: Path) -> None:
     assert [await w for w in waiting] == [f"t{n}" for n in range(20)]
     with pytest.raises(StoreUnavailable):
         await writer.run(Rank.REST, count)
+
+
+async def test_retention_goes_last_has_its_turn_and_shares_no_commit(writer: Writer) -> None:
+    order: list[str] = []
+    groups: list[object] = []
+    begun, gate = threading.Event(), threading.Event()
+
+    def named(name: str) -> Callable[[apsw.Connection], None]:
+        def transaction(connection: apsw.Connection) -> None:
+            order.append(name)
+            groups.append(connection.execute("SELECT number FROM commit_group").fetchone())
+
+        return transaction
+
+    def wait(_: apsw.Connection) -> None:
+        begun.set()
+        gate.wait(10)
+
+    blocked = asyncio.ensure_future(writer.run(Rank.REST, wait))
+    assert await asyncio.to_thread(begun.wait, 10)
+    waiting = [asyncio.ensure_future(writer.run(Rank.RETENTION, named("retention"))) for _ in range(2)]
+    await asyncio.sleep(0)
+    waiting += [asyncio.ensure_future(writer.run(Rank.REST, named("rest"))) for _ in range(12)]
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(blocked, *waiting)
+    assert order == ["rest"] * 12 + ["retention"] * 2
+    assert len(set(groups[:12])) == 1
+    assert len(set(groups)) == 3
+
+    async def settles() -> None:
+        for _ in range(200):
+            await writer.run(Rank.SETTLE, named("settle"))
+
+    order.clear()
+    going = [asyncio.ensure_future(settles()) for _ in range(2)]
+    while not order:
+        await asyncio.sleep(0)
+    await writer.run(Rank.RETENTION, named("retention"))
+    await asyncio.gather(*going)
+    assert order.index("retention") < 100

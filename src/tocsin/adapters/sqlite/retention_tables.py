@@ -14,7 +14,7 @@ import apsw
 from tocsin.adapters.sqlite.log import ANSWERS_KEPT_MS
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import stripped
-from tocsin.adapters.sqlite.statements import SqlValue, Values, read, read_page, write, write_among
+from tocsin.adapters.sqlite.statements import SqlValue, Values, read, read_one, read_page, write, write_among
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.model.retention import Table
 from tocsin.ports import Ages, Key
@@ -33,7 +33,7 @@ async def look_through(
 ) -> tuple[int, Key | None]:
     """One page of a table. Gives how much it removed and where to go on."""
     if table in {"answer", "audit"}:
-        removed = await writer.run(Rank.RETENTION, _first_rows(table, ages))
+        removed = await _first_rows(writer, readers, table, ages)
         return removed, (("", 0) if removed else None)
     removals, end = await readers.run(_READS[table](after or ("", -1), ages))
     count = 0
@@ -46,11 +46,14 @@ def _together(removals: Sequence[Removal]) -> Removal:
     return lambda connection: sum(remove(connection) for remove in removals)
 
 
-def _first_rows(table: Table, ages: Ages) -> Removal:
-    """These are in the order of their age."""
+async def _first_rows(writer: Writer, readers: Readers, table: Table, ages: Ages) -> int:
+    """These are in the order of their age: nothing is old when the first one is not."""
     before = ages.now - ANSWERS_KEPT_MS if table == "answer" else ages.audit_before()
+    first = None if before is None else await readers.run(lambda c: read_one(c, f"retention_first_{table}"))
+    if before is None or first is None or cast("int", first[0]) > before:
+        return 0
     name = "retention_remove_answers" if table == "answer" else "retention_remove_audit"
-    return lambda connection: 0 if before is None else write(connection, name, (PAGE, before))
+    return await writer.run(Rank.RETENTION, lambda connection: write(connection, name, (PAGE, before)))
 
 
 def _seen(after: Key, ages: Ages) -> Read:

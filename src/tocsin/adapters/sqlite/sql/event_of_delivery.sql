@@ -1,1 +1,1 @@
-SELECT position FROM delivery WHERE number = ?
+SELECT e.position FROM delivery AS d JOIN event AS e ON e.position = d.position WHERE d.number = ?
