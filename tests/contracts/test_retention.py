@@ -253,7 +253,7 @@ async def test_a_batch_expires_when_all_of_it_is_old_enough(given: Given) -> Non
     old = await given.fanned(2)
     given.clock.now += 10 * DAY
     young = await given.fanned(1)
-    batch, _ = await given.store.batches.form(given.holder, _batch(given), [*old, *young])
+    formed = await given.store.batches.form(given.holder, _batch(given), [*old, *young], [])
     given.clock.now += 15 * DAY
     await worker.round()
     assert {view.state.value for view in await given.store.views.deliveries(ALL)} == {"pending"}
@@ -261,19 +261,39 @@ async def test_a_batch_expires_when_all_of_it_is_old_enough(given: Given) -> Non
     await worker.round()
     assert {view.reason for view in await given.store.views.deliveries(ALL)} == {"expired"}
     assert given.rows("SELECT state FROM batch") == [("dead",)]
-    late = settlement(given.mint, batch.number, step=Step.RETRY, at=given.clock.now).attempt
+    late = settlement(given.mint, formed.batch.number, step=Step.RETRY, at=given.clock.now).attempt
     ended = BatchSettlement(
-        batch=batch, state="pending", reason=None, due_at=0, schedule_step=1, at_once=0, attempt=late, settled_at=0
+        batch=formed.batch,
+        state="pending",
+        reason=None,
+        due_at=0,
+        schedule_step=1,
+        at_once=0,
+        attempt=late,
+        settled_at=0,
     )
     await given.store.batches.settle(given.holder, ended)
     assert given.rows("SELECT state FROM batch") == [("dead",)]
+
+
+async def test_a_batch_that_is_pending_keeps_all_its_members(given: Given) -> None:
+    worker = await worker_on(given.store, given.clock, ROWS)
+    numbers = await given.fanned(2)
+    formed = await given.store.batches.form(given.holder, _batch(given), numbers, [])
+    await given.fanned(1)
+    await given.store.queue.cancel(numbers[:1], frozenset(numbers), "by hand", given.clock.now)
+    given.clock.now += 50 * DAY
+    await worker.round()
+    (claim,) = (await given.store.batches.due(given.holder, 1, 0, given.clock.now, 10)).claims
+    assert claim.batch.number == formed.batch.number
+    assert [member.delivery.number for member in claim.members] == numbers
 
 
 async def test_batches_are_emptied_and_go_after_their_members(given: Given) -> None:
     times = {kind: parse_times(text) for kind, text in (("bodies", "1d"), ("attempts", "2d"), ("rows", "10d"))}
     worker = await worker_on(given.store, given.clock, Limits(times=times))  # type: ignore[arg-type]  # kinds by name
     numbers = await given.fanned(2)
-    batch, _ = await given.store.batches.form(given.holder, _batch(given), numbers)
+    batch = (await given.store.batches.form(given.holder, _batch(given), numbers, [])).batch
     parts = tuple(Part(id=given.mint.batch(), members=(number,)) for number in numbers)
     attempt = settlement(given.mint, 1, at=given.clock.now, body=b"whole").attempt
     split = BatchSettlement(

@@ -88,7 +88,6 @@ WITHOUT_TENANT = {
     "retention_first_answer": OWN_LOOPS,
     "retention_first_audit": OWN_LOOPS,
     "retention_expire": OWN_LOOPS,
-    "retention_expire_batches": OWN_LOOPS,
     "retention_expiring": OWN_LOOPS,
     "retention_give_back": OWN_LOOPS,
     "retention_jobs": OWN_LOOPS,

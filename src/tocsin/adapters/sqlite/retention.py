@@ -13,7 +13,7 @@ import apsw
 import msgspec
 
 from tocsin.adapters.sqlite.audit import write_entry
-from tocsin.adapters.sqlite.lines import leave_lines
+from tocsin.adapters.sqlite.lines import let_go
 from tocsin.adapters.sqlite.queue import claims_of
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.retention_tables import look_through
@@ -154,13 +154,11 @@ class SqliteRetention:
             ended += [one for one in members if one.batch not in waiting]
             gone = [one.number for one in ended]
             write_among(connection, "retention_expire", (now,), gone)
-            over = sorted(batches.difference(waiting))
-            write_among(connection, "retention_expire_batches", (now,), over)
             kept = sorted({one.number for one in asked}.difference(gone))
             write_among(connection, "retention_leave", ("expire",), kept)
             left = sorted({*numbers, *gone}.difference(kept))
             write_among(connection, "retention_take_up", ("expire",), left)
-            ready = claims_of(connection, leave_lines(connection, gone))
+            ready = claims_of(connection, let_go(connection, gone, in_flight, now))
             told = [Expired(id=DeliveryId(e.id), endpoint=e.endpoint, subject_type=e.subject_type) for e in ended]
             return told, ready
 

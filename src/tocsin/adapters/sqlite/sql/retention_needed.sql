@@ -10,6 +10,7 @@ WHERE (
             OR d.settled_at > ?1
             OR d.number >= (SELECT max(number) FROM delivery)
             OR (d.lane > 0 AND EXISTS (SELECT 1 FROM replay AS r WHERE r.number = d.lane AND r.finished_at IS NULL))
+            OR EXISTS (SELECT 1 FROM batch AS b WHERE b.number = d.batch AND b.state = 'pending')
             OR EXISTS (SELECT 1 FROM line AS l WHERE l.delivery = d.number)
         )
     )

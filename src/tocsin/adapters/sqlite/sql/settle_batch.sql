@@ -1,1 +1,1 @@
-UPDATE batch SET state = ?, due_at = ?, step = ?, at_once = ?, attempts = ?, settled_at = ? WHERE number = ? AND state = 'pending'
+UPDATE batch SET state = ?, due_at = ?, step = ?, at_once = ?, attempts = ?, settled_at = ? WHERE number = ?
