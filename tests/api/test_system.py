@@ -200,6 +200,9 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
     call("GET", "/v1/audit", query="?action=endpoint.created")
     call("GET", "/v1/stats")
     call("POST", "/v1/master-key/rewrap")
+    call("PUT", "/v1/retention", {"rules": [{"event_types": ["job.*"], "rows_seconds": 0}]}, query="?tenant=kept")
+    call("PUT", "/v1/retention", {"rules": [{"event_types": []}]})
+    call("GET", "/v1/retention")
     for path in ("/livez", "/readyz", "/metrics", "/version"):
         call("GET", path)
     call("GET", "/problems/{slug}", slug="conflict")
