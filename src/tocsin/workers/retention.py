@@ -27,7 +27,7 @@ from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.notices import Died, NoticeWorker
 
 LOOK_SECONDS: Final = 60.0
-"""How long it rests when nothing is old."""
+"""How long it rests when nothing is old, and how long a round of the passes takes at most when there is no end of it."""
 LEFT_SECONDS: Final = 3600.0
 """How often it looks at what was left behind."""
 TABLE_SECONDS: Final = 6 * 3600.0
@@ -138,7 +138,8 @@ class RetentionWorker:
             self._news.clear()
             wait = LOOK_SECONDS
             try:
-                await self.round()
+                if await self.round():
+                    continue
             except (StoreUnavailable, StorageFull) as problem:
                 log.error("retention.waits", problem=problem.slug)
                 wait = _RETRY_SECONDS
@@ -149,11 +150,11 @@ class RetentionWorker:
         except (StoreUnavailable, StorageFull) as problem:
             log.error("retention.not_saved", problem=problem.slug)
 
-    async def round(self) -> None:
-        """Remove everything that is old now."""
-        passes = self._passes
+    async def round(self) -> bool:
+        """Remove everything that is old now; gives whether that was too much for one round."""
+        passes, end = self._passes, self._monotonic() + LOOK_SECONDS
         moved = True
-        while moved and not self._is_stopping and passes is self._passes:
+        while moved and not self._is_stopping and passes is self._passes and self._monotonic() < end:
             moved = False
             for one in passes:
                 moved |= await self._advance(one)
@@ -168,6 +169,7 @@ class RetentionWorker:
         await self._give_back()
         if self._monotonic() - self._saved_mono >= SAVE_SECONDS or self._moved:
             await self.save()
+        return moved
 
     async def save(self) -> None:
         """Keep where it is."""
@@ -265,8 +267,10 @@ class RetentionWorker:
         await self._delivery.give_up(endpoint, frozenset(numbers), write)
         self._count({"expired": len(expired)})
         preparation = self._endpoints.prepared.get(endpoint)
-        for one in expired if preparation is not None else ():
-            if preparation is not None and one.subject_type not in OPERATIONAL_SUBJECT_TYPES:
+        if preparation is None:
+            return
+        for one in expired:
+            if one.subject_type not in OPERATIONAL_SUBJECT_TYPES:
                 self._notices.died(preparation.endpoint, Died(delivery_id=one.id, reason="expired"))
 
     async def _look_at_left(self, what: What) -> None:
@@ -304,12 +308,12 @@ class RetentionWorker:
         last = self._table_mono.get(table)
         if table not in _IN_ORDER and last is not None and self._monotonic() - last < TABLE_SECONDS:
             return
-        self._table_mono[table] = self._monotonic()
         after: Key | None = None
         while not self._is_stopping:
             removed, after = await self._store.look_through(table, after, Ages(policy=self.policy, now=self._now()))
             self._count({table: removed})
             if after is None:
+                self._table_mono[table] = self._monotonic()
                 return
             await self._rest(_LEAST_PAUSE * _SHARE if removed else _LEAST_PAUSE)
 

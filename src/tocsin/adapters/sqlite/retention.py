@@ -273,13 +273,13 @@ def _drop_events(connection: apsw.Connection, positions: Sequence[int], before: 
     kept = {cast("int", number) for (number,) in read_among(connection, "retention_needed", (before,), positions)}
     gone = [position for position in positions if position not in kept]
     _count(counts, "events", write_among(connection, "retention_remove_events", (), gone))
-    if len(set(gone).difference(_drop_remains(connection, gone, before, counts))):
+    if gone and not _drop_remains(connection, gone, before, counts):
         write_among(connection, "retention_leave", ("remains",), gone)
     return gone
 
 
 def _drop_remains(connection: apsw.Connection, positions: Sequence[int], before: Millis, counts: Counts) -> list[int]:
-    """Deliveries of events that are gone; gives the events of which none is left."""
+    """Deliveries of events that are gone; gives the events if none is left of them, otherwise nothing."""
     del before  # that was judged when the event went
     rows = cast("list[tuple[int, int]]", read_among(connection, "retention_deliveries_at", (), positions))
     numbers = [number for number, _ in rows]
