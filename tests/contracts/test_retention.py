@@ -258,6 +258,13 @@ async def test_a_batch_expires_when_all_of_it_is_old_enough(given: Given) -> Non
     await worker.round()
     assert {view.state.value for view in await given.store.views.deliveries(ALL)} == {"pending"}
     given.clock.now += 5 * DAY
+    rest = worker._delivery
+    assert isinstance(rest, AtRest)
+    rest.out = frozenset([*old, *young])
+    await worker.round()
+    assert {view.state.value for view in await given.store.views.deliveries(ALL)} == {"pending"}, "it is in flight"
+    rest.out = frozenset()
+    given.clock.now += DAY
     await worker.round()
     assert {view.reason for view in await given.store.views.deliveries(ALL)} == {"expired"}
     assert given.rows("SELECT state FROM batch") == [("dead",)]
