@@ -67,6 +67,18 @@ SETTINGS: Final = (
         is_secret=True,
     ),
     Setting(
+        name="smtp",
+        default="",
+        meaning="Mail server for endpoints that are mailboxes: `smtp://user:password@host:587` (STARTTLS; not for this machine itself, "
+        "nor with `?tls=off`) or `smtps://...`.",
+        is_secret=True,
+    ),
+    Setting(
+        name="mail_from",
+        default="",
+        meaning="Whom that mail comes from: `tocsin@example.com` or `Tocsin <tocsin@example.com>`. Needed with a mail server.",
+    ),
+    Setting(
         name="bootstrap_key",
         default="",
         meaning="Operator key to create at a start without a valid one (visible ASCII, 16 characters or more); else one is made and printed.",
@@ -153,6 +165,8 @@ class Settings(Noun, frozen=True, kw_only=True):
     allow_networks: str
     allow_http: bool
     proxy: Secret | None
+    smtp: Secret | None
+    mail_from: str
     bootstrap_key: Secret | None
     public_url: str | None
     job_overdue_after: str
@@ -190,6 +204,8 @@ def load_settings(
         allow_networks=values["allow_networks"].text,
         allow_http=_checked(values, "allow_http", _boolean),
         proxy=Secret(values["proxy"].text) if values["proxy"].text else None,
+        smtp=Secret(values["smtp"].text) if values["smtp"].text else None,
+        mail_from=values["mail_from"].text,
         bootstrap_key=_checked(values, "bootstrap_key", _bootstrap_key),
         public_url=_checked(values, "public_url", _public_url),
         job_overdue_after=values["job_overdue_after"].text,

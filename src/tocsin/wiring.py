@@ -21,6 +21,7 @@ from tocsin.adapters.http.resolver import Resolver
 from tocsin.adapters.http.sender import HttpSender
 from tocsin.adapters.http.tls import client_context
 from tocsin.adapters.jq.pool import JqTemplates
+from tocsin.adapters.smtp.sender import SmtpSender
 from tocsin.adapters.sqlite.store import SqliteStore, prepare_file
 from tocsin.api.app import make_app
 from tocsin.api.services import Services
@@ -31,6 +32,7 @@ from tocsin.errors import Misconfigured, NotFound
 from tocsin.model.audit import SERVER
 from tocsin.model.endpoint import Endpoint
 from tocsin.model.ids import IdMint, Millis
+from tocsin.model.mail import MailFrom
 from tocsin.model.noun import Noun
 from tocsin.model.submission import Accepted, Submission
 from tocsin.operations.answers import IdempotentAnswers
@@ -46,10 +48,12 @@ from tocsin.operations.retention import Retention, limits_of, reserve_of
 from tocsin.operations.test_event import TestEvents
 from tocsin.pipeline.accept import Accept
 from tocsin.pipeline.prepare import pool_of, token_pool_of
+from tocsin.pipeline.send import Ways
 from tocsin.ports import MasterKeySource
 from tocsin.rules.accepting import Deciding, needs_of
 from tocsin.rules.egress import EgressPolicy, parse_networks
 from tocsin.rules.job_watch import JobLimits, parse_limits
+from tocsin.rules.mail import mail_way
 from tocsin.rules.proxies import operators_proxy
 from tocsin.telemetry import Metrics, log, set_up_logs
 from tocsin.workers.consent import ConsentWorker
@@ -101,6 +105,17 @@ def make_sender(settings: Settings) -> HttpSender:
     return HttpSender(policy, Resolver(), client_context(), proxy=proxy)
 
 
+def make_mail(settings: Settings) -> tuple[SmtpSender | None, MailFrom | None]:
+    """The sender of mail, and whom mail comes from, where there is a mail server. Raises Misconfigured."""
+    if settings.smtp is None:
+        return None, None
+    try:
+        server, sent_from = mail_way(settings.smtp.reveal(), settings.mail_from)
+    except ValueError as error:
+        raise Misconfigured(str(error)) from None
+    return SmtpSender(server, client_context(), name=origin_of(settings)), sent_from
+
+
 def migrate(settings: Settings) -> None:
     """Bring the database up to date and let go of it. Raises Misconfigured, also while a server has it open."""
     prepare_file(settings.database).release()
@@ -148,7 +163,9 @@ async def _serve(
     generated = await keys.bootstrap(settings.bootstrap_key.reveal() if settings.bootstrap_key else None)
     await store.directory.finish_removals(now_ms())
     origin = origin_of(settings)
-    endpoints = Endpoints(store.directory, store.directory, codec, origin=origin)
+    mail, mail_from = make_mail(settings)
+    ways = Ways(sender, mail)
+    endpoints = Endpoints(store.directory, store.directory, codec, origin=origin, mail_from=mail_from)
     await endpoints.load()
 
     async def follow(endpoint: Endpoint) -> None:
@@ -167,9 +184,10 @@ async def _serve(
         allow_proxy=settings.proxy is None,
         standing=endpoints.standing,
         templates=templates,
+        sends_mail=mail is not None,
         on_change=follow,
     )
-    loops = await _loops(settings, store, sender, endpoints, mint, operations, templates=templates)
+    loops = await _loops(settings, store, ways, endpoints, mint, operations, templates=templates)
     replay = ReplayWorker(
         store=store.replays,
         endpoints=endpoints,
@@ -216,7 +234,7 @@ async def _serve(
             mint=mint,
             now_ms=now_ms,
         ),
-        test_sending=TestEvents(sender, loops.tokens, templates, mint, now_ms, origin=origin),
+        test_sending=TestEvents(ways, loops.tokens, templates, mint, now_ms, origin=origin, mail_from=mail_from),
         previews=Previews(store.views, codec, templates, allow_http=settings.allow_http),
         replays=Replays(store.replays, endpoints=operations, follower=replay, mint=mint, now_ms=now_ms),
         retention=Retention(store.retention, retention, mint, now_ms),
@@ -255,7 +273,7 @@ class _Loops(Noun, frozen=True, kw_only=True):
 async def _loops(
     settings: Settings,
     store: SqliteStore,
-    sender: HttpSender,
+    sender: Ways,
     endpoints: Endpoints,
     mint: IdMint,
     operations: EndpointOperations,

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from tocsin.formats import KINDS, SAMPLE_TYPES, Template, renderer_of, sample_event
+from tocsin.formats.event_data import is_json
 from tocsin.model.endpoint import EndpointConfig, FormatSetting
 from tocsin.model.event import Event
 from tocsin.model.event_view import EventView
@@ -36,7 +37,7 @@ SECRET_SCHEMA: Final[dict[str, object]] = {
 
 
 class ExampleShown(Noun, frozen=True, kw_only=True):
-    """An event as a receiver gets it."""
+    """An event as a receiver gets it; a body that is no JSON is a string."""
 
     content_type: str
     headers: dict[str, str]
@@ -81,7 +82,9 @@ def example(event: Event, kind: str) -> ExampleShown | None:
         return None
     rendered = renderer.render(view)
     return ExampleShown(
-        content_type=rendered.content_type, headers=_by_name(rendered.headers), body=msgspec.Raw(rendered.body)
+        content_type=rendered.content_type,
+        headers=_by_name(rendered.headers),
+        body=msgspec.Raw(rendered.body if is_json(rendered.body) else msgspec.json.encode(rendered.body.decode())),
     )
 
 

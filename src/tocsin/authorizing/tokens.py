@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from tocsin.authorizing.oauth2 import Token, TokenSource, token_of, token_request
-from tocsin.model.exchange import ErrorKind, Exchange, TransportFailure
+from tocsin.model.exchange import ErrorKind, Exchange, OutboundRequest, TransportFailure
 from tocsin.model.ids import Millis
 from tocsin.ports import Sender
 from tocsin.telemetry import log
@@ -25,7 +25,9 @@ class Tokens:
     delivery try again at once a second time, until some request has succeeded with it.
     """
 
-    def __init__(self, sender: Sender, now_ms: Callable[[], Millis], entropy: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, sender: Sender[OutboundRequest], now_ms: Callable[[], Millis], entropy: Callable[[int], bytes]
+    ) -> None:
         self._sender = sender
         self._now_ms = now_ms
         self._entropy = entropy

@@ -30,7 +30,7 @@ HEADERS: Final = (
 class BareSender:
     """So many loops, each with one exchange at a time."""
 
-    def __init__(self, sender: Sender) -> None:
+    def __init__(self, sender: Sender[OutboundRequest]) -> None:
         self._sender = sender
         self._event = cloud_event()
 

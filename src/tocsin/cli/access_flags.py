@@ -49,7 +49,7 @@ class AccessFlags:
     assertion_setting: Texts = None
     """key=value of the JWT, like `audience=...` (needed), `use=grant`, `ttl_seconds=60`; may be repeated."""
     sign: Annotated[Kind | None, Parameter(group=_SIGNING)] = None
-    """How requests are signed; Standard Webhooks, when not given (Visier's header for `visier`)."""
+    """How requests are signed; Standard Webhooks, when not given (Visier's header for `visier`, not at all for `slack`, `teams`, `email`)."""
     sign_setting: Annotated[list[str] | None, Parameter(group=_SIGNING, negative=())] = None
     """key=value of the signing, like `algorithm=ed25519`, `header=x-signature`, `key_id=...`; may be repeated."""
     secret: Annotated[str | None, Parameter(group=_SIGNING, allow_leading_hyphen=True)] = None

@@ -27,7 +27,7 @@ _HOW = Group("How it gets it", sort_key=2)
 _WHAT_MANY = Parameter(group=_WHAT, negative=())
 Texts = Annotated[list[str] | None, _WHAT_MANY]
 _NO_ACCESS = AccessFlags()
-Format = Literal["cloudevents", "standard_webhooks", "tamr", "lytics", "telmai", "visier"]
+Format = Literal["cloudevents", "standard_webhooks", "tamr", "lytics", "telmai", "visier", "slack", "teams", "email"]
 
 
 @Parameter(name="*")
@@ -58,9 +58,9 @@ class EndpointFlags:
     filter: Annotated[list[str] | None, Parameter(group=_WHAT, negative=(), allow_leading_hyphen=True)] = None
     """A further filter as JSON, @file or -; may be repeated: any one suffices."""
     format: Annotated[Format | None, Parameter(group=_HOW)] = None
-    """Payload format."""
+    """Payload format; `slack`, `teams` and `email` (with a `mailto:` URL) are for people."""
     format_setting: Annotated[list[str] | None, Parameter(group=_HOW, negative=())] = None
-    """key=value of the format, like `mode=binary`, `tenant_code=WFF`, `account_id=7`; may be repeated."""
+    """key=value of the format, like `mode=binary`, `tenant_code=WFF`, `account_id=7`, `title=Nightly`; may be repeated."""
     template: Annotated[str | None, Parameter(group=_HOW)] = None
     """File of a jq program that makes the body: the format `template`."""
     template_header: Annotated[list[str] | None, Parameter(group=_HOW, negative=())] = None
@@ -74,7 +74,8 @@ class EndpointFlags:
     max_in_flight: Annotated[int | None, Parameter(group=_HOW)] = None
     """How many requests may be out at once."""
     batch: Annotated[str | None, Parameter(group=_HOW)] = None
-    """Several events in one request: `100`, or `100/10s` for at most so many, gathered for so long; `off` for one each."""
+    """Several events in one request, or in one digest for people: `100`, or `100/10s` for at most so many, gathered for so long;
+    `off` for one each."""
     header: Annotated[list[str] | None, Parameter(group=_HOW, negative=())] = None
     """name=value, sent with every request; may be repeated."""
     secret_header: Annotated[list[str] | None, Parameter(group=_HOW, negative=())] = None

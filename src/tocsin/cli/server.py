@@ -34,6 +34,10 @@ class SettingFlags:
     """Whether endpoints may have http URLs."""
     proxy: Annotated[str | None, Parameter(group=_SETTINGS)] = None
     """Forward proxy for all outgoing requests; with a password better given in the environment."""
+    smtp: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """Mail server for endpoints that are mailboxes, like smtp://host:587; with a password better given in the environment."""
+    mail_from: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """Whom that mail comes from: `tocsin@example.com`."""
     bootstrap_key: Annotated[str | None, Parameter(group=_SETTINGS)] = None
     """Operator key to create at first start; better given in the environment."""
     public_url: Annotated[str | None, Parameter(group=_SETTINGS)] = None
@@ -69,6 +73,8 @@ class SettingFlags:
             "allow_networks": self.allow_networks,
             "allow_http": allow_http,
             "proxy": self.proxy,
+            "smtp": self.smtp,
+            "mail_from": self.mail_from,
             "bootstrap_key": self.bootstrap_key,
             "public_url": self.public_url,
             "job_overdue_after": self.job_overdue_after,

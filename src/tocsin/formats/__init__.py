@@ -8,19 +8,26 @@ from typing import Final
 from tocsin.formats import lytics, tamr, telmai, visier
 from tocsin.formats.cloudevents import CloudEventsRenderer
 from tocsin.formats.lytics import LyticsRenderer
+from tocsin.formats.mail import EmailRenderer
 from tocsin.formats.rendering import Expressing, Expression, Expressions, Rendered, Renderer
 from tocsin.formats.samples import SAMPLE_TYPES, sample_event, sample_for
+from tocsin.formats.slack import SlackRenderer
 from tocsin.formats.standard_webhooks import StandardWebhooksRenderer
 from tocsin.formats.tamr import TamrRenderer
+from tocsin.formats.teams import TeamsRenderer
+from tocsin.formats.telling import Teller
 from tocsin.formats.telmai import TelmaiRenderer
 from tocsin.formats.template import Template, Unrendered
 from tocsin.formats.visier import VisierRenderer
 from tocsin.model.endpoint import (
     CloudEventsFormat,
+    EmailFormat,
     EndpointConfig,
     LyticsFormat,
+    SlackFormat,
     StandardWebhooksFormat,
     TamrFormat,
+    TeamsFormat,
     TelmaiFormat,
     TemplateFormat,
     VisierFormat,
@@ -36,6 +43,7 @@ __all__ = [
     "Expression",
     "Rendered",
     "Renderer",
+    "Teller",
     "Template",
     "Unrendered",
     "renderer_of",
@@ -51,6 +59,9 @@ FORMATS: Final[Mapping[type[Setting], Callable[[EndpointConfig], Renderer | Temp
     TelmaiFormat: TelmaiRenderer,
     VisierFormat: VisierRenderer,
     TemplateFormat: Template,
+    SlackFormat: SlackRenderer,
+    TeamsFormat: TeamsRenderer,
+    EmailFormat: EmailRenderer,
 }
 """By type of setting: what makes the renderer of an endpoint."""
 

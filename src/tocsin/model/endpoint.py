@@ -14,7 +14,7 @@ from tocsin.model.filter import Filter
 from tocsin.model.ids import EndpointId
 from tocsin.model.noun import Noun
 from tocsin.model.secret import Secret
-from tocsin.model.setting import HeaderName, JqProgram, Setting, UrlText
+from tocsin.model.setting import HeaderName, JqProgram, LinkTemplate, Setting, Title, UrlText
 from tocsin.model.signing import Signing
 
 
@@ -98,6 +98,29 @@ class TemplateFormat(Setting, frozen=True, kw_only=True, tag_field="kind", tag="
     headers: Annotated[dict[HeaderName, JqProgram], Meta(max_length=20)] = {}
 
 
+class SlackFormat(Setting, frozen=True, kw_only=True, tag_field="kind", tag="slack"):
+    """A message for people in Slack, by an incoming webhook. `title` stands before each headline; `link` is the address of a
+    page about the event, with `{subject_id}` and the like in it."""
+
+    title: Title | None = None
+    link: LinkTemplate | None = None
+
+
+class TeamsFormat(Setting, frozen=True, kw_only=True, tag_field="kind", tag="teams"):
+    """A card for people in Microsoft Teams, by a webhook of Workflows. `title` and `link` as for Slack."""
+
+    title: Title | None = None
+    link: LinkTemplate | None = None
+
+
+class EmailFormat(Setting, frozen=True, kw_only=True, tag_field="kind", tag="email"):
+    """A mail for people; the endpoint's URL is `mailto:` and addresses. `subject_prefix` stands before each headline, `link` as
+    for Slack."""
+
+    subject_prefix: Title | None = None
+    link: LinkTemplate | None = None
+
+
 FormatSetting = (
     CloudEventsFormat
     | StandardWebhooksFormat
@@ -106,6 +129,9 @@ FormatSetting = (
     | TelmaiFormat
     | VisierFormat
     | TemplateFormat
+    | SlackFormat
+    | TeamsFormat
+    | EmailFormat
 )
 
 

@@ -1,4 +1,4 @@
-"""One HTTP request and what came of it."""
+"""One request, or one mail, and what came of it."""
 
 from __future__ import annotations
 
@@ -48,18 +48,32 @@ class Target(Noun, frozen=True, kw_only=True):
     proxy: ProxyTarget | None = None
 
 
-class OutboundRequest(Noun, frozen=True, kw_only=True):
-    """The exact request: `head` is the request line and all headers but Content-Length, ended by CRLF; `body` the signed
-    bytes. `shown` are the headers as people may see them (secrets masked); `hidden` what must not be kept of an answer that
-    repeats it."""
+class Outbound(Noun, frozen=True, kw_only=True):
+    """What an attempt sends, whichever way. `shown` are the headers as people may see them (secrets masked); `hidden` what
+    must not be kept of an answer that repeats it."""
 
-    target: Target
     url: str
-    head: bytes
     body: bytes
     shown: HeaderPairs
     timeout_seconds: float
     hidden: tuple[bytes, ...] = ()
+
+
+class OutboundRequest(Outbound, frozen=True, kw_only=True):
+    """The exact HTTP request: `head` is the request line and all headers but Content-Length, ended by CRLF; `body` the signed
+    bytes."""
+
+    target: Target
+    head: bytes
+
+
+class OutboundMail(Outbound, frozen=True, kw_only=True):
+    """The exact mail: `message` is all of it, in ASCII (RFC 5322), `body` its text before that is encoded for the way. `sender`
+    and `recipients` are the envelope (RFC 5321)."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    message: bytes
 
 
 class ErrorKind(StrEnum):
@@ -110,9 +124,10 @@ class Timings(Noun, frozen=True, kw_only=True):
 
 class Exchange(Noun, frozen=True, kw_only=True):
     """A request that was tried. Exactly one of `response` and `failure` is set, save that a response too large to read
-    has both. `address` is the address dialled."""
+    has both. `address` is the address dialled. `protocol` says whose the status is: an SMTP reply code is no HTTP status."""
 
     response: Response | None
     failure: TransportFailure | None
     timings: Timings
     address: str | None
+    protocol: Literal["http", "smtp"] = "http"

@@ -10,6 +10,8 @@ from msgspec import Meta
 HeaderName = Annotated[str, Meta(min_length=1, max_length=256)]
 HeaderText = Annotated[str, Meta(max_length=8192)]
 JqProgram = Annotated[str, Meta(min_length=1, max_length=8192)]
+Title = Annotated[str, Meta(min_length=1, max_length=80)]
+LinkTemplate = Annotated[str, Meta(min_length=1, max_length=1024)]
 UrlText = Annotated[str, Meta(min_length=1, max_length=2048)]
 
 

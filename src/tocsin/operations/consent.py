@@ -15,6 +15,7 @@ import msgspec
 from tocsin.errors import InvalidRequest, NotFound, StorageFull, StoreUnavailable
 from tocsin.model.consent import Consent
 from tocsin.model.endpoint import Endpoint, Standing
+from tocsin.model.exchange import OutboundRequest
 from tocsin.model.ids import Millis
 from tocsin.model.noun import Noun
 from tocsin.model.times import to_text
@@ -67,7 +68,7 @@ class Consents:
         self,
         *,
         endpoints: KnownEndpoints,
-        sender: Sender,
+        sender: Sender[OutboundRequest],
         box: SecretBox,
         origin: str,
         public_url: str | None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tocsin.errors import FieldError, InvalidRequest
-from tocsin.formats.batching import batch_content_type
+from tocsin.formats.batching import takes_batches
 from tocsin.model.authorization import (
     ApiKeyAuthorization,
     BasicAuthorization,
@@ -16,20 +16,26 @@ from tocsin.model.authorization import (
 from tocsin.model.endpoint import Batched, EndpointConfig
 from tocsin.model.signing import HmacSigning
 from tocsin.operations.authorization_checks import authorization_errors
+from tocsin.operations.mail_checks import link_errors, mail_errors
 from tocsin.operations.network_checks import network_errors
 from tocsin.operations.pointers import said
 from tocsin.operations.signing_checks import signing_errors
 from tocsin.operations.template_checks import template_errors
 from tocsin.rules.header_fields import check_header, is_field_value
+from tocsin.rules.mail import is_mail
 from tocsin.rules.urls import target_of
 from tocsin.rules.where import check_where
 from tocsin.signing import signature_headers
 
 
-def check_config(config: EndpointConfig, *, allow_http: bool, allow_proxy: bool = True) -> None:
+def check_config(
+    config: EndpointConfig, *, allow_http: bool, allow_proxy: bool = True, sends_mail: bool = True
+) -> None:
     """Raises InvalidRequest with every field that is wrong."""
     errors = (
-        *said(lambda: target_of(config.url, "", allow_http=allow_http), "/url"),
+        *_url_errors(config, allow_http=allow_http),
+        *mail_errors(config, sends_mail=sends_mail),
+        *link_errors(config),
         *_filter_errors(config),
         *_delivery_errors(config),
         *_header_errors(config),
@@ -42,8 +48,13 @@ def check_config(config: EndpointConfig, *, allow_http: bool, allow_proxy: bool 
         raise InvalidRequest(errors[0].detail, errors=errors)
 
 
+def _url_errors(config: EndpointConfig, *, allow_http: bool) -> Iterator[FieldError]:
+    if not is_mail(config.url):
+        yield from said(lambda: target_of(config.url, "", allow_http=allow_http), "/url")
+
+
 def _delivery_errors(config: EndpointConfig) -> Iterator[FieldError]:
-    if isinstance(config.delivery, Batched) and batch_content_type(config.format) is None:
+    if isinstance(config.delivery, Batched) and not takes_batches(config.format):
         yield FieldError("/delivery/mode", "The endpoint's format has no form for several events.")
 
 

@@ -45,11 +45,12 @@ class Endpoints:
         "_now_ms",
         "_on_change",
         "_secrets",
+        "_sends_mail",
         "_standing",
         "_templates",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (its parts, by name)
         self,
         directory: Directory,
         *,
@@ -61,6 +62,7 @@ class Endpoints:
         allow_proxy: bool,
         standing: Callable[[int], Standing | None],
         templates: Templates,
+        sends_mail: bool = False,
         on_change: Callable[[Endpoint], Awaitable[None]],
     ) -> None:
         self._directory = directory
@@ -70,6 +72,7 @@ class Endpoints:
         self._secrets = SigningSecrets(entropy, codec.named)
         self._allow_http = allow_http
         self._allow_proxy = allow_proxy
+        self._sends_mail = sends_mail
         self._standing = standing
         self._templates = templates
         self._on_change = on_change
@@ -202,7 +205,7 @@ class Endpoints:
         return with_fields(config, signing=signing), generated
 
     def _check(self, config: EndpointConfig) -> None:
-        check_config(config, allow_http=self._allow_http, allow_proxy=self._allow_proxy)
+        check_config(config, allow_http=self._allow_http, allow_proxy=self._allow_proxy, sends_mail=self._sends_mail)
 
 
 def _action(before: EndpointConfig, after: EndpointConfig) -> Action:

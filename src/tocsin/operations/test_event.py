@@ -12,9 +12,11 @@ from tocsin.model.attempt import Attempt
 from tocsin.model.delivery import Delivery
 from tocsin.model.endpoint import Endpoint, Retry
 from tocsin.model.event_view import EventView
-from tocsin.model.exchange import Exchange, OutboundRequest, TransportFailure
+from tocsin.model.exchange import Exchange, Outbound, TransportFailure
 from tocsin.model.ids import IdMint
+from tocsin.model.mail import MailFrom
 from tocsin.operations.endpoint_codec import with_fields
+from tocsin.pipeline.mailing import preparation_of
 from tocsin.pipeline.prepare import Preparation
 from tocsin.pipeline.rendering import rendered
 from tocsin.pipeline.send import not_sent, send
@@ -27,17 +29,18 @@ NEVER_AGAIN: Final = Retry(schedule_seconds=())
 class TestEvents:
     """Sends sample events with the sender that deliveries use, under the same egress rules."""
 
-    __slots__ = ("_mint", "_now_ms", "_origin", "_sender", "_templates", "_tokens")
+    __slots__ = ("_mail_from", "_mint", "_now_ms", "_origin", "_sender", "_templates", "_tokens")
 
     def __init__(
         self,
-        sender: Sender,
+        sender: Sender[Outbound],
         tokens: Tokens,
         templates: Templates,
         mint: IdMint,
         now_ms: Callable[[], int],
         *,
         origin: str,
+        mail_from: MailFrom | None = None,
     ) -> None:
         self._sender = sender
         self._tokens = tokens
@@ -45,11 +48,12 @@ class TestEvents:
         self._mint = mint
         self._now_ms = now_ms
         self._origin = origin
+        self._mail_from = mail_from
 
     async def send(self, endpoint: Endpoint, event_type: str | None) -> Attempt:
         """One attempt with a sample of this type; without one, of a type that the format expresses. Raises InvalidRequest when
         there is no such type, or the format cannot express it; a template may give nothing, or fail."""
-        preparation = Preparation(endpoint, self._origin)
+        preparation = preparation_of(endpoint, self._origin, self._mail_from)
         started_at = self._now_ms()
         kind = event_type or sample_for(preparation.renderer)
         event = sample_event(kind, tenant=endpoint.tenant, event_id=self._mint.event(), now=started_at)
@@ -93,7 +97,7 @@ class TestEvents:
 
     async def _sent(
         self, preparation: Preparation, delivery: Delivery, view: EventView, made: Rendered | None
-    ) -> tuple[OutboundRequest, Exchange, bool]:
+    ) -> tuple[Outbound, Exchange, bool]:
         """The request, what came of it, and whether a 401 to its access token may be answered with a new one."""
         source, began = preparation.token_source, self._now_ms()
         if source is None:

@@ -6,19 +6,21 @@ Everything that depends only on the endpoint's revision is made once, in `Prepar
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from tocsin.authorizing import authorization_headers
 from tocsin.authorizing.oauth2 import Token, TokenSource, token_source
-from tocsin.formats import Rendered, Renderer, Template, renderer_of
+from tocsin.formats import Rendered, Renderer, Teller, Template, renderer_of
+from tocsin.formats.batching import batch_content_type, batched
 from tocsin.model.authorization import OAuth2Authorization
 from tocsin.model.batch import Batch
-from tocsin.model.delivery import Delivery
+from tocsin.model.delivery import Claim, Delivery
 from tocsin.model.endpoint import Endpoint, Tls
 from tocsin.model.event_view import EventView
-from tocsin.model.exchange import USER_AGENT, ClientTls, HeaderPairs, OutboundRequest, Target
+from tocsin.model.exchange import USER_AGENT, ClientTls, HeaderPairs, Outbound, OutboundRequest, Target
 from tocsin.model.ids import EndpointId, Millis, plain_uuid
 from tocsin.model.replay import Replay
 from tocsin.model.signing import NoSigning
@@ -37,6 +39,7 @@ class Preparation:
 
     __slots__ = (
         "_content_type",
+        "_digest",
         "_fixed",
         "_hidden",
         "_shown",
@@ -52,9 +55,7 @@ class Preparation:
         """`origin` is the name under which receivers are asked for their consent; each request to one that was asked has it
         (CloudEvents HTTP 1.1 Web Hooks, section 4.1.2)."""
         config = endpoint.config
-        self.endpoint = endpoint
-        self.renderer: Renderer | Template = renderer_of(config)
-        self.template = self.renderer if isinstance(self.renderer, Template) else None
+        self._render_by(endpoint)
         # Whether plain http may be used is judged when sending: the operator may have changed his mind since.
         self._target = msgspec.structs.replace(
             target_of(config.url, pool_of(endpoint.id, endpoint.revision), allow_http=True),
@@ -88,6 +89,12 @@ class Preparation:
         )
         self._fixed = f"POST {self._target.path} HTTP/1.1\r\n{_lines((*start, *own, *authorization))}"
 
+    def _render_by(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.renderer: Renderer | Template = renderer_of(endpoint.config)
+        self.template = self.renderer if isinstance(self.renderer, Template) else None
+        self._digest = self.renderer.digest if isinstance(self.renderer, Teller) else None
+
     def request(
         self,
         delivery: Delivery,
@@ -96,7 +103,7 @@ class Preparation:
         token: Token | None = None,
         replay: Replay | None = None,
         rendered: Rendered | None = None,
-    ) -> OutboundRequest:
+    ) -> Outbound:
         """The request of the delivery's next attempt, with the access token where the endpoint asks for one, and the replay
         that the delivery belongs to. A template is evaluated elsewhere: what came of it is `rendered`."""
         webhook_id = delivery.id if replay is not None and replay.new_webhook_ids else view.event.id
@@ -111,9 +118,19 @@ class Preparation:
         assert not isinstance(self.renderer, Template), "a template is evaluated elsewhere"
         return self.renderer.render(view)
 
+    def member(self, view: EventView) -> bytes:
+        """What an event adds to the body of a batch: nothing where the batch is a digest, which has a size of its own."""
+        return b"" if self._digest is not None else self.rendered(view).body
+
+    def batched(self, members: Sequence[Claim], bodies: Sequence[bytes]) -> Rendered:
+        """A batch of these members, each with its body."""
+        if self._digest is not None:
+            return self._digest([EventView(member.event) for member in members])
+        return batched(bodies, batch_content_type(self.endpoint.config.format) or "application/json")
+
     def batch_request(
         self, batch: Batch, rendered: Rendered, now: Millis, token: Token | None = None, replay: Replay | None = None
-    ) -> OutboundRequest:
+    ) -> Outbound:
         """The request of a batch's next attempt; `rendered` holds all its members."""
         number = batch.attempts + 1
         span = f"{(batch.number << _ATTEMPT_BITS | number) & (2**64 - 1):016x}"
@@ -129,7 +146,7 @@ class Preparation:
         rendered: Rendered,
         token: Token | None,
         replay: Replay | None,
-    ) -> OutboundRequest:
+    ) -> Outbound:
         headers: HeaderPairs = (
             ("Content-Type", self._content_type or rendered.content_type),
             *rendered.headers,

@@ -1,13 +1,57 @@
-"""Send: one request, one exchange. Whatever goes wrong becomes a value."""
+"""Send: one request or mail, one exchange. Whatever goes wrong becomes a value."""
 
 from __future__ import annotations
 
-from tocsin.model.exchange import ErrorKind, Exchange, OutboundRequest, Timings, TransportFailure
+from collections.abc import Awaitable
+from typing import Final, TypeVar
+
+from tocsin.model.exchange import (
+    ErrorKind,
+    Exchange,
+    Outbound,
+    OutboundMail,
+    OutboundRequest,
+    Timings,
+    TransportFailure,
+)
 from tocsin.ports import Sender
 from tocsin.telemetry import log
 
+S = TypeVar("S", bound=Outbound)
 
-async def send(sender: Sender, request: OutboundRequest) -> Exchange:
+_NO_MAIL_SERVER: Final = TransportFailure(
+    kind=ErrorKind.CONNECT, message="This server sends no mail: it has no TOCSIN_SMTP.", reason="no_mail_server"
+)
+
+
+class Ways:
+    """The port `Sender` for whatever is sent: requests by HTTP, mails by the operator's mail server where there is one."""
+
+    __slots__ = ("_http", "_mail")
+
+    def __init__(self, http: Sender[OutboundRequest], mail: Sender[OutboundMail] | None) -> None:
+        self._http = http
+        self._mail = mail
+
+    def send(self, request: Outbound) -> Awaitable[Exchange]:
+        """One more call on the path of each event, and no more than that: the sender's own awaitable is given on."""
+        if isinstance(request, OutboundRequest):
+            return self._http.send(request)
+        return self._sent_by_mail(request)
+
+    async def _sent_by_mail(self, request: Outbound) -> Exchange:
+        if self._mail is None or not isinstance(request, OutboundMail):
+            return not_sent(_NO_MAIL_SERVER)
+        return await self._mail.send(request)
+
+    async def close(self) -> None:
+        """Close both."""
+        await self._http.close()
+        if self._mail is not None:
+            await self._mail.close()
+
+
+async def send(sender: Sender[S], request: S) -> Exchange:
     """The exchange. A fault of ours in sending is an exchange too: the delivery is tried again, the fault is logged."""
     try:
         return await sender.send(request)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, Literal, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Literal, Protocol, TypeVar
 
 from tocsin.errors import TocsinError
 from tocsin.model.access import ApiKey
@@ -12,7 +12,7 @@ from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, NewDelivery
 from tocsin.model.endpoint import Standing
 from tocsin.model.event import Event
-from tocsin.model.exchange import Exchange, OutboundRequest
+from tocsin.model.exchange import Exchange, Outbound
 from tocsin.model.ids import EndpointId, KeyId
 from tocsin.model.noun import Noun
 from tocsin.model.submission import Accepted, Decide, Needs, StoredAnswer, Submission
@@ -208,10 +208,13 @@ class Answers(Protocol):
         """Keep it for 24 hours."""
 
 
-class Sender(Protocol):
-    """Sends one HTTP request, once."""
+Sent_contra = TypeVar("Sent_contra", bound=Outbound, contravariant=True)
 
-    async def send(self, request: OutboundRequest) -> Exchange:
+
+class Sender(Protocol[Sent_contra]):
+    """Sends one request of its kind, or one mail, once."""
+
+    def send(self, request: Sent_contra) -> Awaitable[Exchange]:
         """Never raises for a bad peer: that is an exchange with a failure. One call is at most one request on the wire."""
 
     async def close(self) -> None:

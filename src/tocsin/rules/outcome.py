@@ -7,7 +7,7 @@ from typing import Final, Literal
 from tocsin.model.attempt import Attempt, AttemptError, Outcome, Settlement
 from tocsin.model.delivery import Delivery, Step
 from tocsin.model.endpoint import EndpointConfig
-from tocsin.model.exchange import ErrorKind, Exchange, OutboundRequest, Response, TransportFailure
+from tocsin.model.exchange import ErrorKind, Exchange, Outbound, Response, TransportFailure
 from tocsin.model.ids import AttemptId, Millis
 from tocsin.model.noun import Noun
 from tocsin.rules.backoff import retry_after_ms, wait_after
@@ -53,7 +53,9 @@ def verdict_of(exchange: Exchange, *, may_refresh: bool = False) -> ExchangeVerd
     401 to an access token that `may_refresh`, one more attempt with a new one is fair."""
     response, failure = exchange.response, exchange.failure
     if response is not None and response.status >= 200:
-        return _DELIVERED if response.status < 300 else _refusal(response, may_refresh=may_refresh)
+        if response.status < 300:
+            return _DELIVERED
+        return _refusal(response, may_refresh=may_refresh) if exchange.protocol == "http" else _mail_refusal(response)
     assert failure is not None
     return _failed(failure)
 
@@ -71,6 +73,14 @@ def _refusal(response: Response, *, may_refresh: bool) -> ExchangeVerdict:
         error=AttemptError(kind=ErrorKind.STATUS, message=message),
         effect=effect,
         at_once=status == 401 and may_refresh,
+    )
+
+
+def _mail_refusal(response: Response) -> ExchangeVerdict:
+    """RFC 5321 section 4.2.1: what was refused with 5yz will be refused again."""
+    return ExchangeVerdict(
+        outcome="rejected" if response.status >= 500 else "retry",
+        error=AttemptError(kind=ErrorKind.STATUS, message=f"The mail server answered {response.status}."),
     )
 
 
@@ -92,7 +102,7 @@ def settlement_of(  # noqa: PLR0917 (what is judged, then the circumstances, in 
     delivery: Delivery,
     config: EndpointConfig,
     exchange: Exchange,
-    request: OutboundRequest,
+    request: Outbound,
     started_at: Millis,
     now: Millis,
     jitter: float,
@@ -155,7 +165,7 @@ def settlement_of(  # noqa: PLR0917 (what is judged, then the circumstances, in 
     )
 
 
-def _kept(exchange: Exchange, request: OutboundRequest) -> Response | None:
+def _kept(exchange: Exchange, request: Outbound) -> Response | None:
     """The response without what the receiver repeated of the request's secrets."""
     response = exchange.response
     return response if response is None or not request.hidden else without(request.hidden, response)

@@ -68,7 +68,7 @@ def host_and_port(authority: str, default_port: int) -> tuple[str, int]:
         host = _ipv6(literal)
     else:
         name, colon, port_text = authority.partition(":")
-        host, port_text = _host(name), colon + port_text
+        host, port_text = host_of(name), colon + port_text
     return host, _port(port_text, default_port)
 
 
@@ -111,7 +111,8 @@ def _ipv6(literal: str) -> str:
         raise ValueError("The URL's host is not an IPv6 address.") from None
 
 
-def _host(name: str) -> str:
+def host_of(name: str) -> str:
+    """A host name, or an IPv4 address, in ASCII. Raises ValueError."""
     host = name.lower() if name.isascii() else _ascii_host(name)
     if not host:
         raise ValueError("The URL has no host.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from tocsin.model.endpoint import FormatSetting, VisierFormat
+from tocsin.model.endpoint import EmailFormat, FormatSetting, SlackFormat, TeamsFormat, VisierFormat
 from tocsin.model.exchange import HeaderPairs, Target
 from tocsin.model.ids import Millis
 from tocsin.model.secret import Secret
@@ -136,6 +136,8 @@ def default_signing(setting: FormatSetting) -> Signing:
     """How an endpoint of this format signs when nothing is said about it; without a secret."""
     if isinstance(setting, VisierFormat):
         return HmacSigning(header="x-visier-signature", algorithm="sha256", encoding="hex")
+    if isinstance(setting, SlackFormat | TeamsFormat | EmailFormat):  # nobody there would look at a signature
+        return NoSigning()
     return StandardWebhooksSigning()
 
 

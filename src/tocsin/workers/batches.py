@@ -8,7 +8,6 @@ import msgspec
 
 from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.formats import Unrendered
-from tocsin.formats.batching import batch_content_type, batched
 from tocsin.model.batch import Batch, BatchClaim, BatchSettlement
 from tocsin.model.delivery import Claim
 from tocsin.model.endpoint import Batched
@@ -152,7 +151,7 @@ class BatchSending:
             made = await self._rendering.rendered(lane, preparation, claim.delivery.number, view)
             return made if isinstance(made, Unrendered) else made.body
         try:
-            return preparation.rendered(view).body if preparation.renderer.expresses(view) else INEXPRESSIBLE
+            return preparation.member(view) if preparation.renderer.expresses(view) else INEXPRESSIBLE
         except Exception as error:  # noqa: BLE001  # one event must neither hang nor stop the others
             log.error("prepare.fault", delivery=claim.delivery.id, exc_info=error)
             return UNPREPARED
@@ -182,11 +181,12 @@ class BatchSending:
         self, hold: Hold, lane: Lane, preparation: Preparation, claim: BatchClaim, bodies: Sequence[bytes]
     ) -> None:
         batch, started_at = claim.batch, self._now_ms()
-        content_type = batch_content_type(preparation.endpoint.config.format) or "application/json"
-        rendered, replay = batched(bodies, content_type), lane.replay
+        replay = lane.replay
         sent = await self._exchanges.exchange(
             preparation,
-            lambda now, token: preparation.batch_request(batch, rendered, now, token, replay),
+            lambda now, token: preparation.batch_request(
+                batch, preparation.batched(claim.members, bodies), now, token, replay
+            ),
             started_at,
             self._ready.turn(lane.outlet),
         )

@@ -19,7 +19,7 @@ from tocsin.model.delivery import Claim, Delivery, Step
 from tocsin.model.endpoint import Batched
 from tocsin.model.event import order_keys
 from tocsin.model.event_view import EventView
-from tocsin.model.exchange import OutboundRequest
+from tocsin.model.exchange import Outbound
 from tocsin.model.ids import IdMint, Millis
 from tocsin.model.replay import Replay
 from tocsin.pipeline.fanout import Fan
@@ -304,7 +304,7 @@ class DeliveryWorker:
             rendered = made
         replay = lane.replay
 
-        def make(now: Millis, token: Token | None) -> OutboundRequest | Unrendered:
+        def make(now: Millis, token: Token | None) -> Outbound | Unrendered:
             if preparation.renderer.expresses(view):
                 return preparation.request(delivery, view, now, token, replay, rendered)
             return INEXPRESSIBLE

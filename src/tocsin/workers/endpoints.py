@@ -10,7 +10,9 @@ import msgspec
 from tocsin.formats import Expressing
 from tocsin.model.consent import Consent
 from tocsin.model.endpoint import Endpoint, Standing
+from tocsin.model.mail import MailFrom
 from tocsin.operations.endpoint_codec import EndpointCodec
+from tocsin.pipeline.mailing import preparation_of
 from tocsin.pipeline.prepare import Preparation
 from tocsin.ports import Directory, StandingStore
 from tocsin.rules.matching import Interests
@@ -19,13 +21,23 @@ from tocsin.telemetry import log
 
 class Endpoints:
     """Endpoints by number, the index of their filters, and how each stands. `followers` hear of each endpoint that is new,
-    changed or removed by a reload, and what it was before. `origin` is the name under which receivers know this system."""
+    changed or removed by a reload, and what it was before. `origin` is the name under which receivers know this system, `mail_from`
+    the one that mail comes from."""
 
-    def __init__(self, directory: Directory, standings: StandingStore, codec: EndpointCodec, *, origin: str) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        standings: StandingStore,
+        codec: EndpointCodec,
+        *,
+        origin: str,
+        mail_from: MailFrom | None = None,
+    ) -> None:
         self._directory = directory
         self._standings = standings
         self._codec = codec
         self._origin = origin
+        self._mail_from = mail_from
         self._reloading = asyncio.Lock()
         self.revision = 0
         self.interests = Interests.of(())
@@ -61,7 +73,7 @@ class Endpoints:
 
     def _prepare(self, endpoint: Endpoint) -> Preparation | None:
         try:
-            return Preparation(endpoint, self._origin)
+            return preparation_of(endpoint, self._origin, self._mail_from)
         except ValueError as error:
             # Settings are checked before they are stored; these were stored by a version that checked less.
             log.error("endpoint.unusable", endpoint=endpoint.id, problem=str(error))

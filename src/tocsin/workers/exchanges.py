@@ -10,7 +10,7 @@ from tocsin.authorizing.tokens import Tokens
 from tocsin.formats import Unrendered
 from tocsin.model.delivery import Delivery
 from tocsin.model.endpoint import EndpointConfig
-from tocsin.model.exchange import Exchange, OutboundRequest, TransportFailure
+from tocsin.model.exchange import Exchange, Outbound, TransportFailure
 from tocsin.model.ids import IdMint, Millis
 from tocsin.model.noun import Noun
 from tocsin.pipeline.prepare import Preparation
@@ -23,14 +23,14 @@ UNPREPARED: Final = Unrendered(cause="nothing", reason="the request could not be
 INEXPRESSIBLE: Final = Unrendered(cause="nothing", reason="the endpoint's format cannot express the event")
 HELD_UP_MS: Final = 10
 """After a longer wait, for a token or a template, a request takes its turn in the endpoint's pace anew."""
-Make = Callable[[Millis, Token | None], OutboundRequest | Unrendered]
+Make = Callable[[Millis, Token | None], Outbound | Unrendered]
 """Prepares the request of an attempt at this time, with this access token; or says why there is none."""
 
 
 class Sent(Noun, frozen=True, kw_only=True):
     """A request, what came of it, and whether a 401 to its access token may be answered with a new one."""
 
-    request: OutboundRequest
+    request: Outbound
     exchange: Exchange
     may_refresh: bool
 
@@ -38,7 +38,9 @@ class Sent(Noun, frozen=True, kw_only=True):
 class Exchanges:
     """Makes exchanges for every endpoint of this process."""
 
-    def __init__(self, sender: Sender, tokens: Tokens, templates: Templates, now_ms: Callable[[], Millis]) -> None:
+    def __init__(
+        self, sender: Sender[Outbound], tokens: Tokens, templates: Templates, now_ms: Callable[[], Millis]
+    ) -> None:
         self.templates = templates
         self._sender = sender
         self._tokens = tokens
@@ -74,7 +76,7 @@ class Exchanges:
         return Sent(request=request, exchange=exchange, may_refresh=not token.is_second)
 
 
-def _made(make: Make, now: Millis, token: Token | None) -> OutboundRequest | Unrendered:
+def _made(make: Make, now: Millis, token: Token | None) -> Outbound | Unrendered:
     try:
         return make(now, token)
     except Exception as error:  # noqa: BLE001  # one event must neither hang nor stop the others

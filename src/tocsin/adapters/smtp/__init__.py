@@ -1,0 +1,1 @@
+"""Mail by SMTP: the sender for endpoints whose URL is mailto."""
