@@ -35,9 +35,11 @@ def is_mail(url: str) -> bool:
 def recipients_of(url: str) -> tuple[str, ...]:
     """The addresses in a mailto URL, their hosts in ASCII. Raises ValueError; its text repeats nothing of the URL."""
     check_characters(url)
-    addresses, query, _ = url[len(_SCHEME) :].partition("?")
-    if query:
+    addresses, mark, _ = url[len(_SCHEME) :].partition("?")
+    if mark:
         raise ValueError("A mailto URL must not set headers here: only addresses, without a question mark.")
+    if addresses.startswith("//"):
+        raise ValueError("A mailto URL has no slashes: mailto:ann@example.com.")
     found = tuple(_address(_decoded(text)) for text in addresses.split(","))
     if len(found) > MAX_RECIPIENTS:
         raise ValueError(f"An endpoint has at most {MAX_RECIPIENTS} mail addresses.")
@@ -83,7 +85,7 @@ def mail_server(text: str) -> MailServer:
 def mail_from(text: str) -> MailFrom:
     """Whom mail comes from: `Name <address>` or an address. Raises ValueError."""
     name, address = parseaddr(text)
-    if not address or not name.isprintable():
+    if not address or not text.isprintable():
         raise ValueError("It must be like tocsin@example.com, or Tocsin <tocsin@example.com>.")
     return MailFrom(name=name, address=_address(address))
 

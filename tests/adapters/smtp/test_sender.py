@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 
@@ -175,15 +176,6 @@ async def test_no_such_name() -> None:
     assert outcome(exchange) == ("retry", ErrorKind.DNS), exchange
 
 
-async def answering(lines: bytes) -> tuple[asyncio.Server, str]:
-    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(lines)
-        await writer.drain()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    return server, f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-
 @pytest.mark.parametrize(
     ("greeting", "kind"),
     [
@@ -193,10 +185,19 @@ async def answering(lines: bytes) -> tuple[asyncio.Server, str]:
     ],
 )
 async def test_what_is_no_mail_server_for_us(greeting: bytes, kind: ErrorKind) -> None:
-    server, url = await answering(greeting)
-    async with server:
-        exchange = await sender_to(url).send(mail())
-        server.close()
+    is_gone = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(greeting)
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+        is_gone.set()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        exchange = await sender_to(f"smtp://127.0.0.1:{port}").send(mail())
+        await is_gone.wait()
     assert outcome(exchange) == ("retry", kind), exchange
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.unit.formats.format_builders import cloud_event, data_version_event, job, job_event, record_event
+from tests.unit.formats.format_builders import cloud_event, data_version_event, event, job, job_event, record_event
 
 from tocsin.model.endpoint import (
     CloudEventsFormat,
+    EmailFormat,
     FormatSetting,
     LyticsFormat,
+    SlackFormat,
     StandardWebhooksFormat,
     TamrFormat,
+    TeamsFormat,
     TelmaiFormat,
     VisierFormat,
 )
@@ -139,10 +142,47 @@ def open_cases() -> Iterator[Case]:
         yield "standard_webhooks", name, StandardWebhooksFormat(), what
 
 
+OVER_LONG = "Row 17: <!channel> \u201c*x*\u201d & co, see https://evil.example \n" * 80
+LINK = "https://ops.example/{tenant}/jobs/{subject_id}?event={event_id}#log"
+
+
+def told_events() -> Iterator[tuple[str, Event]]:
+    """One for each kind of thing that people are told of."""
+    family: dict[str, object] = {"parent": "load-6", "root": "load-5", "resources": (SOURCE, DATA_PRODUCT)}
+    failed = job("failed", "pending", "running", error=("BAD_FILE", "File 3 is truncated.\nLine 9."), **family)
+    yield "job-failed", job_event(failed)
+    yield "job-failed-over-long", job_event(job("failed", "running", error=("X", OVER_LONG)))
+    yield "job-succeeded", job_event(job("succeeded", "pending", "running", "waiting", "running"))
+    yield "job-restarted", job_event(job("running", "pending", "running", "failed"))
+    yield "job-progressed", job_event(job("running", details="Reading file 3 of 8"), "progressed")
+    yield "job-overdue", job_event(job("running", "pending"), "overdue")
+    yield "job-lost", job_event(job("running", "pending"), "lost")
+    for name in ("update", "delete", "merge-0-survivor", "merge-1-retired", "unmerge-1-resurrected"):
+        yield f"record-{name}", TAMR_RECORDS[name]
+    yield "data-version", data_version_event()
+    about = b'"endpoint_id":"end_1","name":"Billing"'
+    paused = b'{%b,"url":"https://b.example/secret","reason":"429","paused_until":"2026-11-22T12:00:00.000Z"}' % about
+    for verb in ("disabled", "paused", "recovered"):
+        yield f"endpoint-{verb}", event(f"endpoint.{verb}", "end_1", paused)
+    dead = b'{%b,"count":3,"reasons":{"too old":1,"schedule exhausted":2},"delivery_ids":[]}' % about
+    yield "delivery-dead", event("delivery.dead", "end_1", dead)
+    replay = (
+        b'{"replay_id":"rpl_1","endpoint_id":"end_1","state":"finished","reason":null,"total":9,"done":8,"failed":1}'
+    )
+    yield "replay-finished", event("replay.finished", "rpl_1", replay)
+    refused = b'{"receipt":"r-1","problem":{"title":"Conflict"}}'
+    yield "report-refused", event("report.refused", "r-1", refused)
+    yield "foreign", cloud_event(b'{"total":12.50,"paid":true,"items":[1],"note":"a <b>\\n@here"}', subject="o-1")
+    yield "foreign-bytes", cloud_event(b"\x00\xff", datacontenttype="image/png", is_base64=True)
+
+
 CASES: tuple[Case, ...] = (
     *open_cases(),
     *tamr_cases(),
     *lytics_cases(),
     *(("telmai", name, TelmaiFormat(tenant="nw-prod"), what) for name, what in TELMAI.items()),
     *visier_cases(),
+    *(("slack", name, SlackFormat(title="[prod]", link=LINK), what) for name, what in told_events()),
+    *(("teams", name, TeamsFormat(title="[prod]", link=LINK), what) for name, what in told_events()),
+    *(("email", name, EmailFormat(subject_prefix="[prod]", link=LINK), what) for name, what in told_events()),
 )

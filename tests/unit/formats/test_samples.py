@@ -17,7 +17,17 @@ from tocsin.model.job import JobState, Signal
 
 def test_every_format_setting_has_a_renderer():
     assert set(FORMATS) == set(FormatSetting.__args__)
-    assert list(KINDS) == ["cloudevents", "standard_webhooks", "tamr", "lytics", "telmai", "visier"]
+    assert list(KINDS) == [
+        "cloudevents",
+        "standard_webhooks",
+        "tamr",
+        "lytics",
+        "telmai",
+        "visier",
+        "slack",
+        "teams",
+        "email",
+    ]
     assert isinstance(renderer_of(config(TamrFormat())), TamrRenderer)
     assert isinstance(renderer_of(EndpointConfig(name="n", url="https://x.example")), CloudEventsRenderer)
 
@@ -57,7 +67,8 @@ def test_every_word_of_a_format_is_said_of_its_sample(kind):
 def test_each_format_has_a_sample_to_try_it_with(kind):
     renderer = renderer_of(config(KINDS[kind]()))
     assert sample_for(renderer) == "job.succeeded"
-    assert json.loads(renderer.render(EventView(sample_event("job.succeeded"))).body)
+    rendered = renderer.render(EventView(sample_event("job.succeeded")))
+    assert kind == "email" or json.loads(rendered.body)
 
 
 @pytest.mark.parametrize("event_type", ["segment.updated", "com.example.order.placed", "ping"])
