@@ -23,7 +23,8 @@ LINKABLE: Final = ("type", "subject_type", "subject_id", "event_id", "tenant")
 
 def line(text: str, limit: int) -> str:
     """One line of at most `limit` characters."""
-    return cut(_UNSEEN.sub("", " ".join(text[: limit * 4].split())), limit)
+    seen = _UNSEEN.sub("", " ".join(text[: limit * 4].split()))
+    return cut(" ".join(seen.split()), limit)
 
 
 def lines(text: str, limit: int, most: int) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import re
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.formats.format_builders import cloud_event, config, event, job, job_event
 
@@ -141,21 +141,25 @@ def check_teams(body: bytes) -> None:
 
 
 @given(events)
+@settings(deadline=None)
 def test_slack(made: Event) -> None:
     check_slack(renderer_of(config(SlackFormat(link=LINK, title="<!here>"))).render(EventView(made)).body)
 
 
 @given(many)
+@settings(max_examples=50, deadline=None)
 def test_slack_digests(made: list[Event]) -> None:
     check_slack(renderer_of(config(SlackFormat(title="<!here>"))).digest(views(made)).body)
 
 
 @given(events)
+@settings(deadline=None)
 def test_teams(made: Event) -> None:
     check_teams(renderer_of(config(TeamsFormat(link=LINK, title="**x**"))).render(EventView(made)).body)
 
 
 @given(many)
+@settings(max_examples=50, deadline=None)
 def test_teams_digests(made: list[Event]) -> None:
     check_teams(renderer_of(config(TeamsFormat())).digest(views(made)).body)
 
@@ -176,22 +180,23 @@ def test_the_longest_of_everything_fits() -> None:
 
 
 @given(events)
+@settings(max_examples=50, deadline=None)
 def test_what_is_told_is_still_there(made: Event) -> None:
     summary = summary_of(EventView(made))
     message = json.loads(renderer_of(config(SlackFormat())).render(EventView(made)).body)
-    assert html.unescape(
-        message["blocks"][0]["text"]["text"].strip("*").lstrip("\U0001f534 ")
-    ) == summary.headline.lstrip("\U0001f534 ")
+    bold = html.unescape(message["blocks"][0]["text"]["text"])
+    assert re.fullmatch(rf"\*(. )?{re.escape(summary.headline)}\*", bold)
 
 
 @given(st.lists(jobs(), min_size=2, max_size=4), st.integers(1, 60))
+@settings(max_examples=30, deadline=None)
 def test_a_digest_names_the_first_in_order_and_counts_the_rest(jobs_of: list[Event], times: int) -> None:
     made = jobs_of * times
     text = renderer_of(config(EmailFormat())).digest(views(made)).body.decode()
     named = [one for one in text.split("\n") if one.startswith("- ")]
     assert len(named) == min(100, len(made))
     for entry, one in zip(named, made, strict=False):
-        assert entry[2:40].rstrip("\u2026 ") in f"{summary_of(EventView(one)).headline} ("
+        assert entry[2:].startswith(summary_of(EventView(one)).headline)
     assert (f"and {len(made) - 100} more" in text) == (len(made) > 100)
     assert f"{len(made)} \u00d7 job.failed" in text
 
