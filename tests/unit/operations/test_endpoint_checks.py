@@ -5,9 +5,9 @@ import pytest
 
 from tocsin.errors import InvalidRequest
 from tocsin.model.authorization import ApiKeyAuthorization, BasicAuthorization, BearerAuthorization
-from tocsin.model.endpoint import EndpointConfig, Header
+from tocsin.model.endpoint import Batched, EmailFormat, EndpointConfig, Header, Proxy, SlackFormat, TeamsFormat, Tls
 from tocsin.model.secret import Secret
-from tocsin.model.signing import HmacSigning, StandardWebhooksSigning
+from tocsin.model.signing import HmacSigning, NoSigning, StandardWebhooksSigning
 from tocsin.operations.endpoint_checks import check_config
 
 GOOD = EndpointConfig(name="n", url="https://example.com/hook")
@@ -98,3 +98,47 @@ def test_no_secret_is_repeated() -> None:
 
 def test_http_is_the_operators_choice() -> None:
     check_config(msgspec.structs.replace(GOOD, url="http://example.com"), allow_http=True)
+
+
+MAIL = EndpointConfig(name="n", url="mailto:ann@example.com", format=EmailFormat(), signing=NoSigning())
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        MAIL,
+        msgspec.structs.replace(MAIL, signing=None, delivery=Batched(), ordering="subject"),
+        msgspec.structs.replace(GOOD, format=SlackFormat(link="https://a.example/{subject_id}"), delivery=Batched()),
+        msgspec.structs.replace(GOOD, format=TeamsFormat(), delivery=Batched()),
+    ],
+)
+def test_endpoints_for_people(config: EndpointConfig) -> None:
+    check_config(config, allow_http=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointers"),
+    [
+        ({"url": "https://example.com/hook"}, ["/url"]),
+        ({"url": "mailto:ann"}, ["/url"]),
+        ({"url": "mailto:ann@example.com?bcc=eve@example.com"}, ["/url"]),
+        ({"format": SlackFormat()}, ["/format/kind"]),
+        ({"format": EmailFormat(link="javascript:x")}, ["/format/link"]),
+        ({"authorization": BearerAuthorization(token=Secret("t"))}, ["/authorization/kind"]),
+        ({"signing": StandardWebhooksSigning(secret=Secret("whsec_" + "QUFB" * 8))}, ["/signing/kind"]),
+        ({"headers": (row("X-A"),)}, ["/headers"]),
+        ({"validation": "required"}, ["/validation"]),
+        ({"tls": Tls()}, ["/tls"]),
+        ({"proxy": Proxy(url="http://proxy.example:3128")}, ["/proxy"]),
+    ],
+)
+def test_what_mail_has_not(changes: dict[str, object], pointers: list[str]) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        check_config(msgspec.structs.replace(MAIL, **changes), allow_http=False)
+    assert [error.pointer for error in refused.value.errors] == pointers
+
+
+def test_mail_needs_a_mail_server() -> None:
+    with pytest.raises(InvalidRequest, match="TOCSIN_SMTP"):
+        check_config(MAIL, allow_http=False, sends_mail=False)
+    check_config(GOOD, allow_http=False, sends_mail=False)

@@ -13,7 +13,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.model.endpoint import CloudEventsFormat, FormatSetting, TamrFormat, VisierFormat
+from tocsin.model.endpoint import (
+    CloudEventsFormat,
+    EmailFormat,
+    FormatSetting,
+    SlackFormat,
+    TamrFormat,
+    TeamsFormat,
+    VisierFormat,
+)
 from tocsin.model.secret import Secret
 from tocsin.model.signing import HmacSigning, NoSigning, PreviousSecret, StandardWebhooksSigning
 from tocsin.rules.urls import target_of
@@ -218,6 +226,11 @@ def test_the_old_key_of_a_plain_header_signs_in_a_header_of_its_own():
 @pytest.mark.parametrize("setting", [CloudEventsFormat(), TamrFormat()])
 def test_formats_are_signed_by_standard_webhooks(setting: FormatSetting):
     assert default_signing(setting) == StandardWebhooksSigning(secret=None)
+
+
+@pytest.mark.parametrize("setting", [SlackFormat(), TeamsFormat(), EmailFormat()])
+def test_formats_for_people_are_not_signed(setting: FormatSetting):
+    assert default_signing(setting) == NoSigning()
 
 
 def test_visier_signs_in_its_own_header():
