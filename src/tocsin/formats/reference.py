@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-import msgspec
-
-from tocsin.formats import EXPRESSIONS, Rendered, Template, renderer_of, sample_event
+from tocsin.formats import EXPRESSIONS
+from tocsin.formats.reference_examples import binary_example, example
+from tocsin.formats.reference_people import people_part
 from tocsin.formats.rendering import Expression
 from tocsin.formats.tamr_identifiers import IDENTIFIERS, KINDS
 from tocsin.formats.telmai import DETAILS_OF, STATUS_OF
 from tocsin.model.endpoint import (
     CloudEventsFormat,
-    EndpointConfig,
-    FormatSetting,
     LyticsFormat,
     StandardWebhooksFormat,
     TamrFormat,
     TelmaiFormat,
     VisierFormat,
 )
-from tocsin.model.event_view import EventView
 
 PLAIN_JSON: Final = "application/json"
 
@@ -34,25 +31,26 @@ def formats_page() -> str:
             _words_table(),
             _AFTER_WORDS,
             _CLOUDEVENTS,
-            _example(CloudEventsFormat(), "job.failed"),
+            example(CloudEventsFormat(), "job.failed"),
             "The same in binary mode; the body is the `data` above:\n",
-            _binary_example("job.failed"),
+            binary_example("job.failed"),
             _STANDARD_WEBHOOKS,
-            _example(StandardWebhooksFormat(), "record.updated"),
+            example(StandardWebhooksFormat(), "record.updated"),
             _TAMR_JOBS,
-            _example(TamrFormat(), "job.failed"),
+            example(TamrFormat(), "job.failed"),
             _identifiers_table(),
             _TAMR_RECORDS,
-            _example(TamrFormat(), "record.updated"),
+            example(TamrFormat(), "record.updated"),
             _LYTICS,
-            _example(LyticsFormat(account_id="1234abcd"), "job.running"),
+            example(LyticsFormat(account_id="1234abcd"), "job.running"),
             _TELMAI,
-            _example(TelmaiFormat(), "job.succeeded"),
+            example(TelmaiFormat(), "job.succeeded"),
             _details_table(),
             _VISIER,
-            _example(VisierFormat(tenant_code="WFF_j1r"), "job.failed"),
-            _example(VisierFormat(tenant_code="WFF_j1r"), "data_version.published"),
+            example(VisierFormat(tenant_code="WFF_j1r"), "job.failed"),
+            example(VisierFormat(tenant_code="WFF_j1r"), "data_version.published"),
             _TEMPLATE,
+            people_part(),
         )
     )
 
@@ -114,40 +112,12 @@ def _codes(names: Iterable[str]) -> str:
     return " ".join(f"`{name}`" for name in names)
 
 
-def _view(event_type: str) -> EventView:
-    event = sample_event(event_type)
-    assert event is not None, event_type
-    return EventView(event)
-
-
-def _config(setting: FormatSetting) -> EndpointConfig:
-    return EndpointConfig(name="sample", url="https://receiver.example", format=setting)
-
-
-def _rendered(setting: FormatSetting, event_type: str) -> Rendered:
-    renderer = renderer_of(_config(setting))
-    assert not isinstance(renderer, Template)
-    return renderer.render(_view(event_type))
-
-
-def _example(setting: FormatSetting, event_type: str) -> str:
-    rendered = _rendered(setting, event_type)
-    body = msgspec.json.format(rendered.body, indent=2).decode()
-    return f"`{event_type}`, sent as `Content-Type: {rendered.content_type}`:\n\n```json\n{body}\n```\n"
-
-
-def _binary_example(event_type: str) -> str:
-    rendered = _rendered(CloudEventsFormat(mode="binary"), event_type)
-    lines = (f"{name}: {value}" for name, value in (("Content-Type", rendered.content_type), *rendered.headers))
-    return "```http\n" + "\n".join(lines) + "\n```\n"
-
-
 _INTRODUCTION: Final = """# Formats
 
 Made from `src/tocsin/formats/` by `python3 dev.py docs`; a test keeps the two equal.
 
 The format of an endpoint says how an event becomes a body and a content type: `"format": {"kind": "tamr"}` and the
-settings below. Four of the seven belong to systems whose receivers should work behind Tocsin unchanged. What their pages
+settings below. Four of the ten belong to systems whose receivers should work behind Tocsin unchanged, three are for people. What their pages
 leave open, Tocsin decides; each such decision is named here as **our choice**, so that nobody takes it for the vendor's.
 
 `tamr`, `lytics` and `visier` carry the event's id as a plain UUID: `evt_019a...` without the prefix. Every request has
@@ -155,12 +125,13 @@ the same `webhook-id` header (the event's id with its prefix) in every format.
 
 ## What each format has words for
 
-`cloudevents` and `standard_webhooks` carry every event, `template` what its program makes of it. The others say:
+`cloudevents` and `standard_webhooks` carry every event, `template` what its program makes of it; `slack`, `teams` and `email` tell
+people of every event. The others say:
 """
 
 _AFTER_WORDS: Final = """An empty cell: the format cannot express it, and nothing is sent. This is decided when the event is fanned out, so there
 is no delivery to look for either. Operational events (`endpoint.*`, `delivery.*`) and producers' CloudEvents go out in
-`cloudevents`, `standard_webhooks` and `template`, and in `lytics` as described there.
+`cloudevents`, `standard_webhooks`, `template` and those for people, and in `lytics` as described there.
 """
 
 _CLOUDEVENTS: Final = """## cloudevents
