@@ -11,6 +11,7 @@ ELLIPSIS: Final = "\u2026"
 _WORD_JOINER: Final = "\u2060"
 _UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Controls, what turns the direction of writing (so that a text could be read as another), and halves of characters."""
+_LIVE: Final = re.compile(r"@|:(?=//)|\{(?=\{)")
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]*)\}")
 _LINK: Final = re.compile(
     r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#](?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?#]|%[0-9A-Fa-f]{2}|\{[a-z_]+\})*)?",
@@ -48,9 +49,7 @@ def cut(text: str, limit: int) -> str:
 def inert(text: str) -> str:
     """A text of which no program makes a mention, a link or a value by itself: word joiners, which nobody sees, stand inside
     whatever could be one."""
-    for mark in ("@", "://", "{{"):
-        text = text.replace(mark, f"{mark[0]}{_WORD_JOINER}{mark[1:]}")
-    return text
+    return _LIVE.sub(rf"\g<0>{_WORD_JOINER}", text)
 
 
 def duration(millis: int) -> str:
