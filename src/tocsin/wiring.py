@@ -41,6 +41,7 @@ from tocsin.operations.consent import Consents
 from tocsin.operations.deliveries import Deliveries
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.endpoints import Endpoints as EndpointOperations
+from tocsin.operations.mail_checks import mail_way_of
 from tocsin.operations.master_key import MasterKey
 from tocsin.operations.preview import Previews
 from tocsin.operations.replays import Replays
@@ -52,8 +53,6 @@ from tocsin.pipeline.send import Ways
 from tocsin.ports import MasterKeySource
 from tocsin.rules.accepting import Deciding, needs_of
 from tocsin.rules.egress import EgressPolicy, parse_networks
-from tocsin.rules.job_watch import JobLimits, parse_limits
-from tocsin.rules.mail import mail_way
 from tocsin.rules.proxies import operators_proxy
 from tocsin.telemetry import Metrics, log, set_up_logs
 from tocsin.workers.consent import ConsentWorker
@@ -62,7 +61,7 @@ from tocsin.workers.disk_watch import DiskWatch
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.exchanges import Exchanges, Judge
 from tocsin.workers.fanout import FanoutWorker
-from tocsin.workers.job_watch import JobWatch
+from tocsin.workers.job_watch import JobWatch, job_limits_of
 from tocsin.workers.notices import NoticeWorker
 from tocsin.workers.replay import ReplayWorker
 from tocsin.workers.retention import RetentionWorker
@@ -73,8 +72,6 @@ PARTITION: Final = 0
 """The embedded store has one partition, and this process holds it."""
 SWITCH_SECONDS: Final = 0.0005
 """The interpreter's switch interval: with the default a busy loop starves the writer's thread."""
-
-
 COLLECT_AFTER: Final = (50_000, 20, 100)
 """When the garbage collector runs: what an event needs is freed by counting, so that most of its runs find nothing."""
 
@@ -105,15 +102,12 @@ def make_sender(settings: Settings) -> HttpSender:
     return HttpSender(policy, Resolver(), client_context(), proxy=proxy)
 
 
-def make_mail(settings: Settings) -> tuple[SmtpSender | None, MailFrom | None]:
-    """The sender of mail, and whom mail comes from, where there is a mail server. Raises Misconfigured."""
-    if settings.smtp is None:
-        return None, None
-    try:
-        server, sent_from = mail_way(settings.smtp.reveal(), settings.mail_from)
-    except ValueError as error:
-        raise Misconfigured(str(error)) from None
-    return SmtpSender(server, client_context(), name=origin_of(settings)), sent_from
+def make_ways(settings: Settings, sender: HttpSender) -> tuple[Ways, MailFrom | None]:
+    """Everything that sends, and whom mail comes from where there is a mail server. Raises Misconfigured."""
+    if (way := mail_way_of(settings)) is None:
+        return Ways(sender, None), None
+    server, mail_from = way
+    return Ways(sender, SmtpSender(server, client_context(), name=origin_of(settings))), mail_from
 
 
 def migrate(settings: Settings) -> None:
@@ -163,8 +157,7 @@ async def _serve(
     generated = await keys.bootstrap(settings.bootstrap_key.reveal() if settings.bootstrap_key else None)
     await store.directory.finish_removals(now_ms())
     origin = origin_of(settings)
-    mail, mail_from = make_mail(settings)
-    ways = Ways(sender, mail)
+    ways, mail_from = make_ways(settings, sender)
     endpoints = Endpoints(store.directory, store.directory, codec, origin=origin, mail_from=mail_from)
     await endpoints.load()
 
@@ -184,7 +177,7 @@ async def _serve(
         allow_proxy=settings.proxy is None,
         standing=endpoints.standing,
         templates=templates,
-        sends_mail=mail is not None,
+        sends_mail=mail_from is not None,
         on_change=follow,
     )
     loops = await _loops(settings, store, ways, endpoints, mint, operations, templates=templates)
@@ -318,7 +311,7 @@ async def _loops(
         metrics=metrics,
         pushed=delivery.pushed,
     )
-    accept = Accept(store.log, needs_of, Deciding(mint, _job_limits(settings)), fanout.committed)
+    accept = Accept(store.log, needs_of, Deciding(mint, job_limits_of(settings)), fanout.committed)
     return _Loops(
         accept=accept,
         fanout=fanout,
@@ -354,10 +347,3 @@ def _master_key_source(settings: Settings) -> MasterKeySource:
     if settings.master_key is not None:
         return GivenMasterKeys(settings.master_key.reveal(), settings.values["master_key"].file)
     return MasterKeysBeside(settings.database)
-
-
-def _job_limits(settings: Settings) -> JobLimits:
-    try:
-        return JobLimits(overdue=parse_limits(settings.job_overdue_after), lost=parse_limits(settings.job_lost_after))
-    except ValueError as error:
-        raise Misconfigured(f"TOCSIN_JOB_OVERDUE_AFTER, TOCSIN_JOB_LOST_AFTER: {error}.") from error

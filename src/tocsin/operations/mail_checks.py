@@ -1,19 +1,37 @@
-"""What must hold of an endpoint that tells people: mail goes to mailboxes and nothing else does, and links lead where they should."""
+"""What must hold of endpoints that tell people, and of the settings by which mail leaves."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
 
-from tocsin.errors import FieldError
+from tocsin.config import Settings
+from tocsin.errors import FieldError, Misconfigured
 from tocsin.formats.plain_text import check_link
 from tocsin.model.authorization import NoAuthorization
 from tocsin.model.endpoint import EmailFormat, EndpointConfig, SlackFormat, TeamsFormat
+from tocsin.model.mail import MailFrom, MailServer
 from tocsin.model.signing import NoSigning
 from tocsin.operations.pointers import said
-from tocsin.rules.mail import is_mail, recipients_of
+from tocsin.rules.mail import is_mail, mail_from, mail_server, recipients_of
 
 _NOT_FOR_MAIL: Final = "There is no such thing for mail: it leaves by the operator's mail server."
+
+
+def mail_way_of(settings: Settings) -> tuple[MailServer, MailFrom] | None:
+    """The mail server and whom mail comes from, where they are set. Raises Misconfigured, which names the setting."""
+    if settings.smtp is None:
+        return None
+    if not settings.mail_from:
+        raise Misconfigured("TOCSIN_SMTP needs TOCSIN_MAIL_FROM: whom the mail comes from.")
+    try:
+        server = mail_server(settings.smtp.reveal())
+    except ValueError as error:
+        raise Misconfigured(f"TOCSIN_SMTP: {error}") from None
+    try:
+        return server, mail_from(settings.mail_from)
+    except ValueError as error:
+        raise Misconfigured(f"TOCSIN_MAIL_FROM: {error}") from None
 
 
 def link_errors(config: EndpointConfig) -> Iterator[FieldError]:

@@ -48,20 +48,6 @@ def recipients_of(url: str) -> tuple[str, ...]:
     return found
 
 
-def mail_way(smtp: str, sent_from: str) -> tuple[MailServer, MailFrom]:
-    """What the operator's settings say. Raises ValueError, which names the setting."""
-    if not sent_from:
-        raise ValueError("TOCSIN_SMTP needs TOCSIN_MAIL_FROM: whom the mail comes from.")
-    try:
-        server = mail_server(smtp)
-    except ValueError as error:
-        raise ValueError(f"TOCSIN_SMTP: {error}") from None
-    try:
-        return server, mail_from(sent_from)
-    except ValueError as error:
-        raise ValueError(f"TOCSIN_MAIL_FROM: {error}") from None
-
-
 def mail_server(text: str) -> MailServer:
     """The operator's mail server: `smtp://[user:password@]host[:port]` or `smtps://...`, user and password percent-encoded;
     `?tls=off` and `?tls=required` for the first. Raises ValueError; its text repeats nothing of the given one."""

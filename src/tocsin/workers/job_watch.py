@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from tocsin.errors import TocsinError
+from tocsin.config import Settings
+from tocsin.errors import Misconfigured, TocsinError
 from tocsin.model.ids import Millis
 from tocsin.model.submission import Accepted, Overrun, Submission
 from tocsin.ports import JobOver, Log
+from tocsin.rules.job_watch import JobLimits, parse_limits
 from tocsin.telemetry import log
 
 PAGE: Final = 200
@@ -56,3 +58,11 @@ class JobWatch:
         for tenant, jobs in by_tenant.items():
             body = Overrun(items=tuple((job.job_id, job.kind) for job in jobs))
             await self._accept(Submission(tenant=tenant, received_at=self._now_ms(), body=body))
+
+
+def job_limits_of(settings: Settings) -> JobLimits:
+    """What is set about jobs that take too long. Raises Misconfigured."""
+    try:
+        return JobLimits(overdue=parse_limits(settings.job_overdue_after), lost=parse_limits(settings.job_lost_after))
+    except ValueError as error:
+        raise Misconfigured(f"TOCSIN_JOB_OVERDUE_AFTER, TOCSIN_JOB_LOST_AFTER: {error}.") from error

@@ -3,12 +3,14 @@
 import msgspec
 import pytest
 
-from tocsin.errors import InvalidRequest
+from tocsin.config import load_settings
+from tocsin.errors import InvalidRequest, Misconfigured
 from tocsin.model.authorization import ApiKeyAuthorization, BasicAuthorization, BearerAuthorization
 from tocsin.model.endpoint import Batched, EmailFormat, EndpointConfig, Header, Proxy, SlackFormat, TeamsFormat, Tls
 from tocsin.model.secret import Secret
 from tocsin.model.signing import HmacSigning, NoSigning, StandardWebhooksSigning
 from tocsin.operations.endpoint_checks import check_config
+from tocsin.operations.mail_checks import mail_way_of
 
 GOOD = EndpointConfig(name="n", url="https://example.com/hook")
 SIGNED = HmacSigning(header="X-Sig", key=Secret("k"))
@@ -142,3 +144,16 @@ def test_mail_needs_a_mail_server() -> None:
     with pytest.raises(InvalidRequest, match="TOCSIN_SMTP"):
         check_config(MAIL, allow_http=False, sends_mail=False)
     check_config(GOOD, allow_http=False, sends_mail=False)
+
+
+@pytest.mark.parametrize(
+    ("smtp", "sent_from", "said"),
+    [
+        ("smtp://mail.example.com", "", "TOCSIN_MAIL_FROM"),
+        ("smtp://mail.example.com", "x", "^TOCSIN_MAIL_FROM: "),
+        ("mail.example.com", "a@b.example", "^TOCSIN_SMTP: "),
+    ],
+)
+def test_the_setting_at_fault_is_named(smtp: str, sent_from: str, said: str) -> None:
+    with pytest.raises(Misconfigured, match=said):
+        mail_way_of(load_settings({"smtp": smtp, "mail_from": sent_from}, {}))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tocsin.model.mail import MailFrom, MailServer
 from tocsin.model.secret import Secret
-from tocsin.rules.mail import is_mail, mail_from, mail_server, mail_way, recipients_of
+from tocsin.rules.mail import is_mail, mail_from, mail_server, recipients_of
 
 
 @pytest.mark.parametrize(
@@ -123,16 +123,3 @@ def test_senders(text: str, sender: MailFrom) -> None:
 def test_senders_that_are_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 (each says something else)
         mail_from(text)
-
-
-@pytest.mark.parametrize(
-    ("smtp", "sent_from", "said"),
-    [
-        ("smtp://mail.example.com", "", "TOCSIN_MAIL_FROM"),
-        ("smtp://mail.example.com", "x", "^TOCSIN_MAIL_FROM: "),
-        ("mail.example.com", "a@b.example", "^TOCSIN_SMTP: "),
-    ],
-)
-def test_the_setting_at_fault_is_named(smtp: str, sent_from: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        mail_way(smtp, sent_from)
