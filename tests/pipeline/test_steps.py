@@ -32,7 +32,7 @@ from tocsin.pipeline.commit_group import CommitGroup
 from tocsin.pipeline.fanout import CHUNK, fan_out
 from tocsin.pipeline.settle import Settle
 from tocsin.ports import BEGINNING, Cursor
-from tocsin.rules.matching import Interests
+from tocsin.rules.interests import Interests
 from tocsin.workers.lanes import LIVE, Budget, Lane, Outlet
 from tocsin.workers.recent import Recent
 from tocsin.workers.rotation import Rotation

@@ -12,7 +12,7 @@ from tocsin.model.event_view import EventView
 from tocsin.model.ids import IdMint, Millis
 from tocsin.model.noun import Noun
 from tocsin.ports import Cursor
-from tocsin.rules.matching import Interests
+from tocsin.rules.interests import Interests
 from tocsin.telemetry import log
 
 CHUNK: Final = 512
@@ -42,11 +42,11 @@ def fan_out(
     for view in views:
         event = view.event
         keys: tuple[str, ...] | None = None
-        for endpoint in interests.matching(view):
-            if endpoint.number <= done.endpoint or not _expresses(renderers[endpoint.number], view):
+        room = CHUNK - len(deliveries)
+        wanting = interests.matching(view, done.endpoint, room + 1)
+        for endpoint in wanting[:room]:
+            if not _expresses(renderers[endpoint.number], view):
                 continue
-            if len(deliveries) == CHUNK:
-                return Fan(deliveries=tuple(deliveries), views=tuple(chosen), cursor=done)
             is_ordered = endpoint.config.ordering == "subject"
             if is_ordered and keys is None:
                 keys = order_keys(event)
@@ -61,7 +61,10 @@ def fan_out(
                 )
             )
             chosen.append(view)
-            done = Cursor(position=done.position, endpoint=endpoint.number)
+        if len(wanting) > room:
+            if room:
+                done = Cursor(position=done.position, endpoint=wanting[room - 1].number)
+            return Fan(deliveries=tuple(deliveries), views=tuple(chosen), cursor=done)
         view.where_context = None
         done = Cursor(position=event.position)
     return Fan(deliveries=tuple(deliveries), views=tuple(chosen), cursor=done)

@@ -1,9 +1,11 @@
-"""The endpoints as the workers see them: made ready once for each revision, replaced as a whole when the directory moved."""
+"""The endpoints as the workers see them: made ready once for each revision, followed one by one when the directory moved."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -14,9 +16,12 @@ from tocsin.model.mail import MailFrom
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.pipeline.mailing import preparation_of
 from tocsin.pipeline.prepare import Preparation
-from tocsin.ports import Directory, StandingStore
-from tocsin.rules.matching import Interests
+from tocsin.ports import Directory, StandingStore, StoredEndpoint
+from tocsin.rules.interests import Interests
 from tocsin.telemetry import log
+
+YIELD_AFTER_SECONDS: Final = 0.001
+"""How long the event loop is kept from others while many changed endpoints are made ready."""
 
 
 class Endpoints:
@@ -52,24 +57,31 @@ class Endpoints:
         await self.reload()
 
     async def reload(self) -> None:
-        """Follow the directory: only what changed is read and made ready, only the tenants it belongs to are indexed anew."""
+        """Follow the directory: only what changed is read, made ready and indexed anew. Until all of it is, the revision is the
+        one before, so that fan-out, which names it, changes nothing in the meantime."""
         async with self._reloading:
             revision, changed = await self._directory.endpoints(self.revision)
-            before = {row.number: self.prepared.pop(row.number, None) for row in changed}
+            began = time.monotonic()
             for row in changed:
-                prepared = None if row.is_deleted else self._prepare(self._codec.endpoint_of(row))
-                if prepared is not None:
-                    self.prepared[row.number] = prepared
-                    self.renderers[row.number] = prepared.renderer
-                else:
-                    self.renderers.pop(row.number, None)
-            tenants = {row.tenant for row in changed}
-            theirs = (p.endpoint for p in self.prepared.values() if p.endpoint.tenant in tenants)
-            self.interests = self.interests.replacing(tenants, theirs)
+                self._follow(row)
+                if time.monotonic() - began > YIELD_AFTER_SECONDS:
+                    await asyncio.sleep(0)
+                    began = time.monotonic()
             self.revision = revision
-        for number, was in before.items():
-            for follower in self.followers:
-                follower(number, was)
+
+    def _follow(self, row: StoredEndpoint) -> None:
+        number = row.number
+        before = self.prepared.pop(number, None)
+        prepared = None if row.is_deleted else self._prepare(self._codec.endpoint_of(row))
+        if prepared is None:
+            self.renderers.pop(number, None)
+            self.interests.remove(number)
+        else:
+            self.prepared[number] = prepared
+            self.renderers[number] = prepared.renderer
+            self.interests.put(prepared.endpoint)
+        for follower in self.followers:
+            follower(number, before)
 
     def _prepare(self, endpoint: Endpoint) -> Preparation | None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,8 @@ from tocsin.model.filter import Filter, ResourceRef
 from tocsin.model.ids import EndpointId, EventId
 from tocsin.model.job import JobState
 from tocsin.model.record import Action
-from tocsin.rules.matching import Interests, glob, matches, wants
+from tocsin.rules.interests import FEW, MOST_PATHS, Interests
+from tocsin.rules.matching import glob, matches, wants
 
 JOB = {
     "job_id": "job-1", "job_type": "load_source", "mode": "batch", "name": None, "state": "failed",
@@ -212,19 +214,22 @@ filters = st.builds(
     tables=some("customers", "x"),
     actions=some(Action.MERGE, Action.CREATE),
 )
-endpoints_of = st.lists(
-    st.tuples(
-        st.lists(filters, max_size=3),
-        st.sampled_from(["acme", "acme", "other"]),
-        st.sampled_from([0, 9, 10]),
-        st.booleans(),
-    ),
-    max_size=6,
-).map(
-    lambda rows: [
-        endpoint(number, *conditions, tenant=tenant, active_from=active_from, enabled=enabled or number % 2 == 0)
-        for number, (conditions, tenant, active_from, enabled) in enumerate(rows, 1)
-    ]
+EndpointSettings = tuple[list[Filter], str, int, bool]
+endpoint_settings = st.tuples(
+    st.lists(filters, max_size=3),
+    st.sampled_from(["acme", "acme", "other"]),
+    st.sampled_from([0, 9, 10]),
+    st.booleans(),
+)
+
+
+def made_of(number: int, given_settings: EndpointSettings) -> Endpoint:
+    conditions, tenant, active_from, enabled = given_settings
+    return endpoint(number, *conditions, tenant=tenant, active_from=active_from, enabled=enabled or number % 2 == 0)
+
+
+endpoints_of = st.lists(endpoint_settings, max_size=4 * FEW).map(
+    lambda rows: [made_of(number, row) for number, row in enumerate(rows, 1)]
 )
 events = st.sampled_from(
     [
@@ -245,15 +250,64 @@ def test_the_index_agrees_with_the_definition(endpoints: list[Endpoint], found: 
     assert Interests.of(reversed(endpoints)).matching(EventView(found)) == expected
 
 
-@settings(max_examples=60, deadline=None)
-@given(endpoints_of, endpoints_of, events)
-def test_an_index_with_a_tenant_replaced_is_the_index_over_what_there_is_now(
-    old: list[Endpoint], new: list[Endpoint], found: Event
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 9), st.one_of(st.none(), endpoint_settings)), max_size=40), events)
+def test_what_is_put_in_and_taken_out_one_by_one_is_the_index_over_what_there_is(
+    changes: list[tuple[int, EndpointSettings | None]], found: Event
 ) -> None:
-    of_acme = [each for each in new if each.tenant == "acme"]
-    now = [each for each in old if each.tenant != "acme"] + of_acme
-    before = Interests.of(old)
-    was = before.matching(EventView(found))
-    after = before.replacing({"acme"}, of_acme)
-    assert after.matching(EventView(found)) == Interests.of(now).matching(EventView(found))
-    assert before.matching(EventView(found)) == was
+    interests = Interests()
+    present: dict[int, Endpoint] = {}
+    for number, change in changes:
+        if change is None:
+            interests.remove(number)
+            present.pop(number, None)
+        else:
+            interests.put(made := made_of(number, change))
+            present[number] = made
+    expected = [each for _, each in sorted(present.items()) if wants(each, EventView(found))]
+    assert interests.matching(EventView(found)) == expected
+    for most in (1, 2):
+        pages: list[Endpoint] = []
+        while page := interests.matching(EventView(found), pages[-1].number if pages else 0, most):
+            pages += page
+        assert pages == expected
+    for number in present:
+        interests.remove(number)
+    assert interests.matching(EventView(found)) == []
+    assert interests.size == 0
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        lambda n: Filter(subject_ids=(f"job-1{n}",)),
+        lambda n: Filter(event_types=("job.failed",), subject_types=("job",), job_types=(f"type-{n}", f"other-{n}")),
+        lambda n: Filter(event_types=("*",), resources=(ResourceRef(kind="source", id=f"s-{n}"),)),
+        lambda n: Filter(verbs=("failed",), sources=(f"s-{n}",), where="data.never"),
+        lambda n: Filter(labels={"env": "prod", "team": f"team-{n}"}),
+        lambda n: Filter(event_types=(f"job.*-{n}",)),
+        lambda n: Filter(states=(JobState.RUNNING,), where=f"data.n == {n}"),
+        lambda n: Filter(event_types=("job.*",), tables=(f"table-{n}",)),
+        lambda n: Filter(subject_types=(f"subject-{n}",), verbs=(f"verb-{n}",)),
+    ],
+)
+def test_endpoints_that_cannot_match_are_not_even_candidates(of: Callable[[int], Filter]) -> None:
+    crowd = [endpoint(number, of(number)) for number in range(1, 301)]
+    interests = Interests.of([*crowd, endpoint(301, Filter(job_types=("load_source",)))])
+    candidates = interests.candidates(EventView(JOB_EVENT))
+    assert 301 in candidates
+    assert len(candidates) <= FEW + 1
+    assert [each.number for each in interests.matching(EventView(JOB_EVENT))] == [301]
+
+
+def test_a_filter_of_many_values_of_many_kinds_is_not_spread_over_all_their_pairs() -> None:
+    many = tuple(f"job.{n}" for n in range(200))
+    crowd = [endpoint(n, Filter(event_types=many, job_types=many, labels={"n": str(n)})) for n in range(1, 21)]
+    interests = Interests.of(
+        [*crowd, endpoint(30, Filter(event_types=(*many, "job.failed"), job_types=("load_source",)))]
+    )
+    assert interests.size <= 21 * MOST_PATHS
+    assert [each.number for each in interests.matching(EventView(JOB_EVENT))] == [30]
+    for number in range(1, 31):
+        interests.remove(number)
+    assert interests.size == 0
