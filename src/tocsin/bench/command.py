@@ -13,13 +13,14 @@ import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 
+from tocsin.bench.comparing import compared, typical
 from tocsin.bench.measure import Effort, Measurement, measure
 from tocsin.bench.processes import BenchError
-from tocsin.bench.report import Report, table_of, this_machine, typical
-from tocsin.bench.scenarios import BY_NAME, SCENARIOS, Scenario
+from tocsin.bench.report import Report, table_of, this_machine
+from tocsin.bench.scenarios import BY_NAME, SCENARIOS, Scenario, with_references
 from tocsin.model.times import to_text
 
-QUICK: Final = Effort(seconds=20, events=300, warm_up=50, pin=True)
+QUICK: Final = Effort(seconds=20, events=300, warm_up=50, pin=True, backlog_share=0.05)
 WARM_UP_EVENTS: Final = 2000
 WIDTH: Final = 140
 """Columns of the table where there is no terminal to ask."""
@@ -66,7 +67,7 @@ def bench(options: Options = Options()) -> int:
     if unknown := [name for name in options.scenario if name not in BY_NAME]:
         console.print(f"There is no scenario {unknown[0]!r}; there are: {', '.join(BY_NAME)}.", markup=False)
         return 2
-    scenarios = [BY_NAME[name] for name in options.scenario] or list(SCENARIOS)
+    scenarios = with_references([BY_NAME[name] for name in options.scenario] or SCENARIOS)
     try:
         earlier = msgspec.json.decode(options.baseline.read_bytes(), type=Report) if options.baseline else None
         report = run(scenarios, options.effort, max(options.rounds, 1), console)
@@ -84,14 +85,18 @@ def bench(options: Options = Options()) -> int:
 
 
 def run(scenarios: list[Scenario], effort: Effort, rounds: int, console: Console) -> Report:
-    """All rounds of all scenarios. Raises BenchError."""
+    """All rounds of all scenarios, every other round from the last to the first. Raises BenchError."""
     started_at = to_text(int(time.time() * 1000))
     measured: dict[str, list[Measurement]] = {scenario.name: [] for scenario in scenarios}
     with console.status("") as status:
+        rates: dict[str, float] = {}
         for number in range(rounds):
-            for scenario in scenarios:
+            round_of: dict[str, Measurement] = {}
+            for scenario in scenarios if number % 2 == 0 else reversed(scenarios):
                 status.update(f"{scenario.name}: {scenario.meaning} (round {number + 1} of {rounds})")
-                measured[scenario.name].append(asyncio.run(measure(scenario, effort)))
+                round_of[scenario.name] = asyncio.run(measure(paced(scenario, effort, rates), effort))
+            for scenario in scenarios:
+                measured[scenario.name].append(compared(scenario, round_of))
     return Report(
         started_at=started_at,
         machine=this_machine(),
@@ -99,3 +104,16 @@ def run(scenarios: list[Scenario], effort: Effort, rounds: int, console: Console
         rounds=rounds,
         measurements=tuple(typical(measurements) for measurements in measured.values()),
     )
+
+
+def paced(scenario: Scenario, effort: Effort, rates: dict[str, float]) -> Scenario:
+    """A scenario whose load is a share of what can be done, with the rate that this is: measured once in a run, by the scenario
+    that it is compared with. Raises BenchError."""
+    if scenario.share is None:
+        return scenario
+    name = scenario.beside.name if scenario.beside is not None else scenario.name
+    if name not in rates:
+        reference = BY_NAME[name]
+        full = asyncio.run(measure(reference, effort))
+        rates[name] = full.deliveries_per_second / reference.receivers
+    return msgspec.structs.replace(scenario, rate=round(rates[name] * scenario.share, 1))

@@ -14,10 +14,12 @@ from tocsin.bench.scenarios import Load
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """To the generator: POST for so many `seconds`, or `events` where given, numbering events from `first`; `rate`
-    in events per second, None: as fast as the connections are answered."""
+    in events per second, None: as fast as the connections are answered; each POST is of the next one of `tenants`."""
 
     port: int
     load: Load
+    tenants: int = 1
+    event_type: str = "bench.measured"
     connections: int
     batch: int
     key: str
@@ -37,11 +39,13 @@ class Count(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Tell(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """To the sink: how often did each event of `[first, beyond)` arrive at each of the `endpoints`?"""
+    """To the sink: how often did each event of `[first, beyond)` arrive at each of the `endpoints`? Event n is for those
+    endpoints that are n modulo `tenants`."""
 
     first: int
     beyond: int
     endpoints: int
+    tenants: int = 1
 
 
 Command = Run | Mark | Count | Tell
@@ -71,15 +75,17 @@ class Generated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Arrived(msgspec.Struct, frozen=True, kw_only=True):
-    """From the sink: everything that arrived since it started, and when the last of it came."""
+    """From the sink: everything that arrived since it started, and when the last of it came; `crowd` is apart."""
 
     total: int
     last_ns: int
+    crowd: int = 0
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
     """From the sink: the account. `unmarked` requests carried no event of the load; `samples` are the whole first
-    request of each endpoint, as Latin-1."""
+    request of each endpoint, as Latin-1. `crowd` endpoints got what went to all of them, `crowd_repeated` of them more than
+    once; `troubled` requests came to endpoints in trouble."""
 
     lost: int
     duplicated: int
@@ -88,6 +94,9 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     connections: int
     latency: Spread | None
     samples: list[str]
+    crowd: int = 0
+    crowd_repeated: int = 0
+    troubled: int = 0
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):

@@ -214,7 +214,7 @@ class Generator:
             return None
         await self._connect(command.port, command.connections)
         host = f"127.0.0.1:{command.port}"
-        course = Course(command, requests_for(command.load, command.batch, host, command.key, command.path))
+        course = Course(command, requests_for(command, host))
         for connection in self._connections:
             connection.begin(course)
         try:

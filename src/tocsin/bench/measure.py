@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import hmac
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
@@ -15,14 +16,12 @@ from typing import Final
 import msgspec
 
 from tocsin.bench.control import Arrived, Count, Generated, Mark, Received, Run, Spread, Tell
+from tocsin.bench.endpoints import BACKLOG_TYPE, CROWD_TYPE, SIGNING_KEY, TOKEN, endpoints_of
 from tocsin.bench.processes import BenchError, Instrument, Server, cores, running_instrument, running_server, stop
-from tocsin.bench.requests import EVENT_TYPES
-from tocsin.bench.scenarios import Scenario
+from tocsin.bench.scenarios import Figure, Scenario
 from tocsin.bench.usage import Usage
 from tocsin.model.noun import Noun
 
-SIGNING_KEY: Final = b"a key of the bench, 32 bytes long"
-TOKEN: Final = "bench-receiver-token"  # noqa: S105 (the receiver is our own sink)
 POLL_SECONDS: Final = 0.02
 QUIET_SECONDS: Final = 0.2
 STALLED_SECONDS: Final = 15.0
@@ -30,17 +29,37 @@ STALLED_SECONDS: Final = 15.0
 
 
 class Effort(Noun, frozen=True, kw_only=True):
-    """How much is measured: so many seconds, or events where given; `warm_up` events before."""
+    """How much is measured: so many seconds, or events where given; `warm_up` events before; `backlog_share`
+    of every backlog."""
 
     seconds: float
     events: int | None
     warm_up: int
     pin: bool
+    backlog_share: float = 1.0
+
+
+class Comparison(Noun, frozen=True, kw_only=True):
+    """Figures over those of another scenario in the same round; which one is judged, and what it should be. None: there is no
+    such figure. `accept_p99` and `receipt_p99` are times, `rate` is deliveries per second, `memory` is resident."""
+
+    name: str
+    figure: Figure
+    at_most: float | None
+    at_least: float | None
+    receipt_p50: float | None
+    receipt_p99: float | None
+    accept_p99: float | None
+    cpu: float
+    memory: float
+    rate: float
 
 
 class Measurement(Noun, frozen=True, kw_only=True):
     """The figures of one scenario. CPU in microseconds of the server per delivery (per request for the floors); times in
-    ms: `accept` until the POST was answered, `latency` from sending it until the sink had the event."""
+    ms: `accept` until the POST was answered, `latency` from sending it until the sink had the event. `troubled_requests` came to
+    endpoints in trouble. Endpoints were `created_per_second`; with them there the server starts again in `start_seconds`
+    (0: not measured)."""
 
     name: str
     meaning: str
@@ -72,6 +91,10 @@ class Measurement(Noun, frozen=True, kw_only=True):
     reconnected: int
     signed: bool
     stopped_cleanly: bool
+    troubled_requests: int = 0
+    created_per_second: float = 0.0
+    start_seconds: float = 0.0
+    beside: Comparison | None = None
 
     @property
     def is_right(self) -> bool:
@@ -101,11 +124,23 @@ class Bench:
         self._sink = sink
         self._generator = generator
         self._server = server
+        self._base = 0
+        self._crowd = 0
+
+    async def fill(self) -> None:
+        """Let a backlog grow before the load begins."""
+        scenario = self._scenario
+        if scenario.backlog:
+            tenants = min(scenario.tenants, scenario.trouble.slow)
+            changes = {"event_type": BACKLOG_TYPE, "batch": 100, "connections": 8, "tenants": tenants}
+            events = max(round(scenario.backlog * self._effort.backlog_share) // 100, 1) * 100
+            self._base = (await self._run(0, 300.0, events, None, **changes)).beyond
+            await self._await_quiet()
 
     async def warm_up(self) -> int:
         """Send and await what is not measured. Gives the number of the first event that is."""
         batch = self._scenario.batch
-        generated = await self._run(0, 30.0, max(self._effort.warm_up // batch, 1) * batch, None)
+        generated = await self._run(self._base, 30.0, max(self._effort.warm_up // batch, 1) * batch, None)
         await self._await_arrivals(generated.beyond)
         return generated.beyond
 
@@ -116,7 +151,9 @@ class Bench:
         events = self._effort.events
         batch = self._scenario.batch
         events = max(events // batch, 1) * batch if events is not None else None
+        calling = asyncio.create_task(self._call_crowd())
         generated = await self._run(first, self._effort.seconds, events, self._scenario.rate)
+        await calling
         generator = self._generator.usage
         arrived = await self._await_arrivals(generated.beyond)
         await self._await_quiet()
@@ -131,18 +168,39 @@ class Bench:
 
     async def account(self, course: Course) -> Received:
         """What the sink has to say about the measured events."""
-        endpoints = sink_endpoints(self._scenario)
+        scenario = self._scenario
+        endpoints = 1 if scenario.target == "sink" else scenario.endpoints
         return await self._sink.ask(
-            Tell(first=course.first, beyond=course.generated.beyond, endpoints=endpoints), Received
+            Tell(first=course.first, beyond=course.generated.beyond, endpoints=endpoints, tenants=scenario.tenants),
+            Received,
         )
 
-    async def _run(self, first: int, seconds: float, events: int | None, rate: float | None) -> Generated:
+    async def _call_crowd(self) -> None:
+        """The one event for a crowd of endpoints, in the middle of the load."""
+        server = self._server
+        if server is None or not self._scenario.crowd:
+            return
+        event: dict[str, object] = {
+            "specversion": "1.0",
+            "id": "crowd",
+            "source": "/bench",
+            "type": CROWD_TYPE,
+            "data": {"a": "b" * 900},
+        }
+        await asyncio.sleep(0.1 * self._effort.seconds)
+        await asyncio.to_thread(server.request, "POST", "/v1/events", event, "application/cloudevents+json")
+        self._crowd = self._scenario.crowd
+
+    async def _run(
+        self, first: int, seconds: float, events: int | None, rate: float | None, **changes: object
+    ) -> Generated:
         scenario, server = self._scenario, self._server
         run = Run(
             port=server.port if server else self._sink.port,
             load=scenario.load,
             connections=scenario.connections,
             batch=scenario.batch,
+            tenants=scenario.tenants,
             key=server.key if server else TOKEN,
             first=first,
             seconds=seconds,
@@ -150,6 +208,7 @@ class Bench:
             rate=rate,
             path=None if server else "/0",
         )
+        run = msgspec.structs.replace(run, **changes)
         generated = await self._generator.ask(run, Generated, seconds + 60)
         if generated.failure:
             raise BenchError(f"{scenario.name}: the load stopped: {generated.failure}")
@@ -157,15 +216,15 @@ class Bench:
 
     async def _await_arrivals(self, beyond: int) -> Arrived:
         """Wait until all events up to `beyond` have arrived everywhere, as long as anything arrives."""
-        expected = beyond * sink_endpoints(self._scenario)
+        expected, crowd = (beyond - self._base) * self._scenario.receivers, self._crowd
         clock = asyncio.get_running_loop().time
         arrived = await self._sink.ask(Count(), Arrived)
-        seen, seen_at = arrived.total, clock()
-        while arrived.total < expected and clock() - seen_at < STALLED_SECONDS:
+        seen, seen_at = arrived, clock()
+        while (arrived.total < expected or arrived.crowd < crowd) and clock() - seen_at < STALLED_SECONDS:
             await asyncio.sleep(POLL_SECONDS)
             arrived = await self._sink.ask(Count(), Arrived)
-            if arrived.total > seen:
-                seen, seen_at = arrived.total, clock()
+            if arrived != seen:
+                seen, seen_at = arrived, clock()
         return arrived
 
     async def _await_quiet(self) -> None:
@@ -183,33 +242,41 @@ class Bench:
         return self._generator.usage if self._scenario.origin == "sender" else self._sink.usage
 
 
-def sink_endpoints(scenario: Scenario) -> int:
-    """How many paths of the sink each event arrives at."""
-    return 1 if scenario.target == "sink" else scenario.endpoints
-
-
 async def measure(scenario: Scenario, effort: Effort) -> Measurement:
     """Measure one scenario on a fresh database. Raises BenchError."""
     server_core, harness_core = cores(pin=effort.pin)
-    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as directory:
+    created_per_second, empty, on_disk, stopped, start_seconds = 0.0, 0, 0, True, 0.0
+    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as name:
+        directory = Path(name)
         async with (
             running_instrument("sink", harness_core) as sink,
             running_instrument(
                 scenario.origin, harness_core if scenario.origin == "generator" else server_core
             ) as generator,
-            server_of(scenario, Path(directory), server_core) as server,
+            server_of(scenario, directory, server_core) as server,
         ):
             if server is not None:
-                for number in range(scenario.endpoints):
-                    server.add_endpoint(endpoint_settings(scenario, number, sink.port))
+                wanted = list(endpoints_of(scenario, sink.port))
+                began = time.monotonic()
+                await server.add_endpoints(wanted)
+                created_per_second = len(wanted) / (time.monotonic() - began)
+                empty = server.bytes_on_disk()
             bench = Bench(scenario, effort, sink, generator, server)
-            empty = server.bytes_on_disk() if server else 0
+            await bench.fill()
             course = await bench.course(await bench.warm_up())
             received = await bench.account(course)
             usage = bench.measured_usage()
-            stopped = await stop(server.process) if server else True
-            on_disk = server.bytes_on_disk() - empty if server else 0
-    return figures(scenario, course, received, usage, on_disk, stopped=stopped)
+            if server is not None:
+                stopped, on_disk = await stop(server.process), server.bytes_on_disk() - empty
+        if scenario.bystanders:
+            began = time.monotonic()
+            async with server_of(scenario, directory, server_core):
+                start_seconds = time.monotonic() - began
+    return msgspec.structs.replace(
+        figures(scenario, course, received, usage, on_disk, stopped=stopped),
+        created_per_second=round(created_per_second, 1),
+        start_seconds=round(start_seconds, 3),
+    )
 
 
 @contextlib.asynccontextmanager
@@ -220,18 +287,6 @@ async def server_of(scenario: Scenario, directory: Path, core: int | None) -> As
         return
     async with running_server(directory, core) as server:
         yield server
-
-
-def endpoint_settings(scenario: Scenario, number: int, port: int) -> dict[str, object]:
-    """One endpoint of a scenario: filtered, signed and authorized, as endpoints are in life."""
-    return {
-        "name": f"sink {number}",
-        "url": f"http://127.0.0.1:{port}/{number}",
-        "filters": [{"event_types": list(EVENT_TYPES[scenario.load])}],
-        "ordering": "subject" if scenario.is_ordered else "none",
-        "signing": {"kind": "standard_webhooks", "secret": "whsec_" + base64.b64encode(SIGNING_KEY).decode()},
-        "authorization": {"kind": "bearer", "token": TOKEN},
-    }
 
 
 def difference(after: Usage, before: Usage) -> Usage:
@@ -262,7 +317,8 @@ def figures(
     events = generated.beyond - course.first
     ended_ns = max(generated.ended_ns, course.arrived.last_ns)
     seconds = max(ended_ns - generated.started_ns, 1) / 1e9
-    deliveries = events * sink_endpoints(scenario) - received.lost
+    lost = received.lost + scenario.crowd - received.crowd
+    deliveries = events * scenario.receivers + scenario.crowd - lost
     done = max(deliveries or events, 1)
     us = 1e6 / done
     return Measurement(
@@ -289,11 +345,12 @@ def figures(
         disk_bytes_per_event=round(on_disk / max(generated.beyond, 1), 1),
         written_bytes_per_event=round(course.server.written / max(events, 1), 1),
         connections_at_sink=received.connections,
-        lost=received.lost,
-        duplicated=received.duplicated,
+        lost=lost,
+        duplicated=received.duplicated + received.crowd_repeated,
         out_of_order=received.out_of_order if scenario.is_ordered else 0,
         postponed=generated.postponed,
         reconnected=generated.reconnected,
         signed=scenario.is_floor or all(is_signed(sample) for sample in received.samples),
         stopped_cleanly=stopped,
+        troubled_requests=received.troubled,
     )

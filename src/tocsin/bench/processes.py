@@ -10,7 +10,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -20,7 +20,10 @@ from tocsin.bench.control import Command, Ready
 from tocsin.bench.usage import Usage, usage_of
 
 T = TypeVar("T", bound=msgspec.Struct)
-START_SECONDS: Final = 30.0
+START_SECONDS: Final = 60.0
+CALLERS: Final = 8
+"""How many endpoints are created at a time."""
+CALL_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 10.0
 """SIGTERM ends the server within this time."""
 
@@ -101,22 +104,46 @@ class Server:
         """The database and its write-ahead log."""
         return sum(file.stat().st_size for file in self._database.parent.glob(f"{self._database.name}*"))
 
-    def add_endpoint(self, settings: dict[str, object]) -> None:
-        """Create an endpoint. Raises BenchError."""
-        status, body = self.request("POST", "/v1/endpoints", settings)
-        if status != 201:
-            raise BenchError(f"Creating an endpoint was answered with {status}: {body[:500]}")
+    async def add_endpoints(self, wanted: Iterable[dict[str, object]]) -> None:
+        """Create endpoints, several at a time. Raises BenchError."""
+        left = iter(list(wanted))  # of a list: threads may share it
+        await asyncio.gather(*(asyncio.to_thread(self._add_endpoints, left) for _ in range(CALLERS)))
 
-    def request(self, method: str, path: str, document: dict[str, object] | None = None) -> tuple[int, str]:
-        """One request to the API. Raises OSError."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+    def _add_endpoints(self, left: Iterator[dict[str, object]]) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=CALL_SECONDS)
         try:
-            headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
-            connection.request(method, path, json.dumps(document) if document is not None else None, headers)
-            response = connection.getresponse()
-            return response.status, response.read().decode("utf-8", "replace")
+            while (settings := next(left, None)) is not None:
+                status, body = self.call(connection, "POST", "/v1/endpoints", settings)
+                if status != 201:
+                    raise BenchError(f"Creating an endpoint was answered with {status}: {body[:500]}")
         finally:
             connection.close()
+
+    def request(
+        self, method: str, path: str, document: dict[str, object], content_type: str = "application/json"
+    ) -> None:
+        """One request to the API. Raises BenchError unless it is answered with 2xx, OSError."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=CALL_SECONDS)
+        try:
+            status, body = self.call(connection, method, path, document, content_type)
+        finally:
+            connection.close()
+        if status >= 300:
+            raise BenchError(f"{method} {path} was answered with {status}: {body[:500]}")
+
+    def call(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        document: dict[str, object],
+        content_type: str = "application/json",
+    ) -> tuple[int, str]:
+        """One request over a connection that stays. Raises OSError."""
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": content_type}
+        connection.request(method, path, json.dumps(document), headers)
+        response = connection.getresponse()
+        return response.status, response.read().decode("utf-8", "replace")
 
 
 @contextlib.asynccontextmanager

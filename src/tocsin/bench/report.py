@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tocsin import __version__
+from tocsin.bench.comparing import judged
 from tocsin.bench.control import Spread
 from tocsin.bench.measure import Effort, Measurement
 from tocsin.model.noun import Noun
@@ -59,13 +59,6 @@ def this_machine() -> Machine:
     )
 
 
-def typical(rounds: Sequence[Measurement]) -> Measurement:
-    """The one that stands for all rounds of a scenario: one that went wrong, else the lower median by CPU."""
-    wrong = [measurement for measurement in rounds if not measurement.is_right]
-    middle = statistics.median_low(measurement.cpu_us for measurement in rounds)
-    return wrong[0] if wrong else next(m for m in rounds if m.cpu_us == middle)
-
-
 def table_of(report: Report, baseline: Report | None) -> Group:
     """The table, below it what has to be said about it."""
     table = Table(title_justify="left", header_style="bold", pad_edge=False, box=None, padding=(0, 1))
@@ -95,7 +88,40 @@ def table_of(report: Report, baseline: Report | None) -> Group:
         if baseline is not None:
             cells.append(ratio_text(measurement, earlier.get(measurement.name)))
         table.add_row(*cells)
-    return Group(table, "", *notes(report))
+    comparisons = [measurement for measurement in report.measurements if measurement.beside is not None]
+    return Group(table, *((Text(), comparisons_of(comparisons)) if comparisons else ()), Text(), *notes(report))
+
+
+def comparisons_of(measurements: Iterable[Measurement]) -> Table:
+    """The ratios within the rounds; the one that is judged stands out."""
+    table = Table(header_style="bold", pad_edge=False, box=None, padding=(0, 1))
+    table.add_column("scenario, over that beside it", no_wrap=True)
+    for column in ("receipt p50", "receipt p99", "accept p99", "CPU", "memory", "wanted"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for measurement in measurements:
+        beside = measurement.beside
+        assert beside is not None
+        ratio, style = judged(beside), "bold"
+        if ratio is not None and (beside.at_most is not None or beside.at_least is not None):
+            is_met = ratio <= (beside.at_most or ratio) and ratio >= (beside.at_least or ratio)
+            style = "bold green" if is_met else "bold red"
+        figures = (
+            ("receipt_p50", beside.receipt_p50),
+            ("receipt_p99", beside.receipt_p99),
+            ("accept_p99", beside.accept_p99),
+            ("cpu", beside.cpu),
+            ("memory", beside.memory),
+        )
+        wanted = f"<= {beside.at_most:g}" if beside.at_most else f">= {beside.at_least:g}" if beside.at_least else ""
+        table.add_row(
+            f"{measurement.name} / {beside.name}",
+            *(
+                Text("" if value is None else f"{value:.2f}", style=style if name == beside.figure else "")
+                for name, value in figures
+            ),
+            wanted,
+        )
+    return table
 
 
 def notes(report: Report) -> Iterable[Text]:
@@ -120,6 +146,11 @@ def remarks(measurement: Measurement) -> Iterable[Text]:
         yield Text(f"{name}: requests arrived without a good signature or token.", style="bold red")
     if not measurement.stopped_cleanly:
         yield Text(f"{name}: the server did not end within 10 s of SIGTERM.", style="bold red")
+    if measurement.start_seconds:
+        created, started = measurement.created_per_second, measurement.start_seconds
+        yield Text(f"{name}: {created:,.0f} endpoints created per second; a start with them took {started:.1f} s.")
+    if measurement.troubled_requests:
+        yield Text(f"{name}: {measurement.troubled_requests:,} requests went to the endpoints in trouble.", style="dim")
     if measurement.postponed or measurement.reconnected:
         postponed, reconnected = measurement.postponed, measurement.reconnected
         yield Text(f"{name}: {postponed} POSTs were told to wait, {reconnected} connections were lost.", style="yellow")

@@ -3,8 +3,10 @@ reads: which event it is, of which subject, and when its POST was sent."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Protocol
 
+from tocsin.bench.control import Run
 from tocsin.bench.scenarios import Load
 
 MARK: Final = b"BENCH#"
@@ -35,29 +37,40 @@ class Requests(Protocol):
     def make(self, first: int, connection: int, turn: int, sent_ns: int) -> bytes: ...
 
 
-def requests_for(load: Load, batch: int, host: str, key: str, path: str | None = None) -> Requests:
-    """The maker of a load; `path` replaces the route of the API."""
-    match load:
-        case "cloudevents" if batch == 1:
-            return SingleEvents(host, key, path or "/v1/events")
+def requests_for(run: Run, host: str) -> Requests:
+    """The maker of a load."""
+    match run.load:
         case "cloudevents":
-            return EventBatches(host, key, path or "/v1/events", batch)
+            paths = [run.path] if run.path else [events_path(tenant, run.tenants) for tenant in range(run.tenants)]
+            if run.batch == 1:
+                return SingleEvents(host, run.key, paths, run.event_type)
+            return EventBatches(host, run.key, paths, run.event_type, run.batch)
         case "job_reports":
-            return JobReports(host, key, path or "/v1/jobs/reports")
+            return JobReports(host, run.key, run.path or "/v1/jobs/reports")
         case "livez":
             return LiveChecks(host)
 
 
-def cloud_event() -> bytes:
+def events_path(tenant: int, tenants: int) -> str:
+    """The route that takes events, for one of so many tenants."""
+    return "/v1/events" if tenants == 1 else f"/v1/events?tenant={tenant_name(tenant, tenants)}"
+
+
+def tenant_name(tenant: int, tenants: int) -> str:
+    """One of so many tenants; where there is but one, it is the default."""
+    return "default" if tenants == 1 else f"bench-{tenant}"
+
+
+def cloud_event(event_type: str = "bench.measured") -> bytes:
     """The template of one CloudEvent of 1 KB: number, subject, number, subject, time."""
     data = b'{"customer":"Ann Example","total":129.9,"currency":"EUR","lines":[%s],"mark":"' + MARK_TEMPLATE + b'"}}'
     line = b'{"sku":"A-100200","quantity":3,"price":43.3,"note":"%s"}'
     head = (
-        b'{"specversion":"1.0","id":"bench-%010d","source":"/bench","type":"bench.measured","subject":"customer-%010d",'
+        b'{"specversion":"1.0","id":"bench-%010d","source":"/bench","type":"<type>","subject":"customer-%010d",'
         b'"time":"2026-01-01T00:00:00.000Z","datacontenttype":"application/json","data":'
     )
     lines = b",".join((line % b"as ordered",) * 9)
-    body = head + data.replace(b"%s", lines)
+    body = head.replace(b"<type>", event_type.encode()) + data.replace(b"%s", lines)
     missing = EVENT_BYTES - len(body % (0, 0, 0, 0, 0))
     return body.replace(b"as ordered", b"as ordered" + b"." * missing, 1)
 
@@ -65,23 +78,26 @@ def cloud_event() -> bytes:
 class SingleEvents:
     """One CloudEvent per POST."""
 
-    def __init__(self, host: str, key: str, path: str) -> None:
-        head = post_head(host, key, path, "application/cloudevents+json", EVENT_BYTES)
-        self._template = head + cloud_event()
+    def __init__(self, host: str, key: str, paths: Sequence[str], event_type: str) -> None:
+        event = cloud_event(event_type)
+        self._templates = tuple(
+            post_head(host, key, path, "application/cloudevents+json", EVENT_BYTES) + event for path in paths
+        )
 
     def make(self, first: int, connection: int, turn: int, sent_ns: int) -> bytes:
         subject = connection * SUBJECTS + turn % SUBJECTS
-        return self._template % (first, subject, first, subject, sent_ns)
+        return self._templates[first % len(self._templates)] % (first, subject, first, subject, sent_ns)
 
 
 class EventBatches:
     """Many CloudEvents per POST."""
 
-    def __init__(self, host: str, key: str, path: str, batch: int) -> None:
+    def __init__(self, host: str, key: str, paths: Sequence[str], event_type: str, batch: int) -> None:
         self._batch = batch
         length = 2 + batch * EVENT_BYTES + batch - 1
-        self._head = post_head(host, key, path, "application/cloudevents-batch+json", length)
-        self._template = cloud_event()
+        content_type = "application/cloudevents-batch+json"
+        self._heads = tuple(post_head(host, key, path, content_type, length) for path in paths)
+        self._template = cloud_event(event_type)
 
     def make(self, first: int, connection: int, turn: int, sent_ns: int) -> bytes:  # noqa: ARG002 (the same for all loads)
         template, base = self._template, connection * SUBJECTS
@@ -89,7 +105,7 @@ class EventBatches:
         for number in range(first, first + self._batch):
             subject = base + number % SUBJECTS
             events.append(template % (number, subject, number, subject, sent_ns))
-        return self._head + b"[" + b",".join(events) + b"]"
+        return self._heads[first // self._batch % len(self._heads)] + b"[" + b",".join(events) + b"]"
 
 
 class JobReports:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Literal
 
 from tocsin.model.noun import Noun
@@ -12,11 +13,38 @@ Origin = Literal["generator", "sender"]
 """The process that sends the load: our cheapest, or Tocsin's own sender without the rest of it."""
 
 
+Figure = Literal["receipt_p99", "accept_p99", "cpu", "memory", "rate"]
+
+
+class Beside(Noun, frozen=True, kw_only=True):
+    """The scenario that one is compared with in each round: its figure over that of the other should be `at_most`, or
+    `at_least`."""
+
+    name: str
+    figure: Figure
+    at_most: float | None = None
+    at_least: float | None = None
+
+
+class Trouble(Noun, frozen=True, kw_only=True):
+    """Endpoints beside the healthy ones: so many that hang until their time limit of a second, that answer 500 at once, and that
+    take 1.5 s for a good answer. `has_circuit` false: they are tried on and on. `is_of_one_tenant`: else they are spread."""
+
+    hanging: int = 0
+    failing: int = 0
+    slow: int = 0
+    has_circuit: bool = True
+    is_of_one_tenant: bool = False
+
+
 class Scenario(Noun, frozen=True, kw_only=True):
     """One measurement. `batch` events go into each POST; `budget_us` is the CPU time of the server that a delivered event
     may cost (a delivery, with several endpoints), where there is a budget. `rate`: paced to so many events per second, to see
-    latency without a queue. `is_floor`: what the parts cost without
-    Tocsin's own work."""
+    latency without a queue; `share`: paced to this part of what the scenario it is compared with (or itself) can do.
+    Each event is of one of the `tenants`, and goes to all healthy endpoints of that tenant. `bystanders`: endpoints that can
+    match nothing, of the load's tenant or spread over many. `crowd`: endpoints that one event in the middle of the load goes
+    to. `backlog`: events that wait for slow endpoints before the load begins; with no slow endpoint it is what is
+    measured: how they are delivered when they may be. `is_floor`: what the parts cost without Tocsin's own work."""
 
     name: str
     meaning: str
@@ -26,13 +54,61 @@ class Scenario(Noun, frozen=True, kw_only=True):
     origin: Origin = "generator"
     batch: int = 1
     endpoints: int = 1
+    tenants: int = 1
     is_ordered: bool = False
+    is_batched: bool = False
     rate: float | None = None
+    share: float | None = None
     budget_us: float | None = None
+    trouble: Trouble = Trouble()
+    bystanders: int = 0
+    bystander_tenants: int = 1
+    crowd: int = 0
+    backlog: int = 0
+    beside: Beside | None = None
 
     @property
     def is_floor(self) -> bool:
         return self.load == "livez" or self.target == "sink"
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether a backlog is what is measured."""
+        return self.backlog > 0 and not self.trouble.slow
+
+    @property
+    def receivers(self) -> int:
+        """How many healthy endpoints each event goes to."""
+        return 1 if self.target == "sink" else self.endpoints // self.tenants
+
+
+def _among_fifty(name: str, meaning: str, healthy: int, trouble: Trouble, backlog: int = 0) -> Scenario:
+    """Fifty endpoints of eight tenants, or those of them that are healthy, at half of what the machine can do."""
+    beside = Beside(name=f"calm-{healthy}", figure="receipt_p99", at_most=1.2)
+    return Scenario(
+        name=name,
+        meaning=meaning,
+        connections=64,
+        endpoints=healthy,
+        tenants=8,
+        share=0.5,
+        trouble=trouble,
+        backlog=backlog,
+        beside=None if trouble == Trouble() else beside,
+    )
+
+
+def _among_bystanders(count: int, tenants: int = 1) -> Scenario:
+    spread = f", spread over {tenants} tenants" if tenants > 1 else ""
+    return Scenario(
+        name=f"filters-{count}" + ("-spread" if tenants > 1 else ""),
+        meaning=f"job reports to one endpoint, and {count} endpoints that none of them can match{spread}",
+        connections=64,
+        load="job_reports",
+        bystanders=count,
+        bystander_tenants=tenants,
+        beside=None if count == 1 else Beside(name="filters-1", figure="cpu", at_most=1.1),
+    )
 
 
 SCENARIOS: Final = (
@@ -66,5 +142,53 @@ SCENARIOS: Final = (
         name="paced-300", meaning="300 events per second, evenly: latency without a queue", connections=64, rate=300
     ),
     Scenario(name="jobs-64", meaning="job reports, one per POST", connections=64, load="job_reports"),
+    _among_fifty("calm-48", "48 healthy endpoints of 8 tenants, at half load", 48, Trouble()),
+    _among_fifty(
+        "noisy-2", "and two more: one hangs until its time limit, one answers 500", 48, Trouble(hanging=1, failing=1)
+    ),
+    _among_fifty(
+        "noisy-2-stubborn",
+        "the same two, without circuits: they are tried on and on",
+        48,
+        Trouble(hanging=1, failing=1, has_circuit=False),
+    ),
+    _among_fifty("calm-40", "40 healthy endpoints of 8 tenants, at half load", 40, Trouble()),
+    _among_fifty("noisy-10", "and ten more: five hang, five answer 500", 40, Trouble(hanging=5, failing=5)),
+    _among_fifty(
+        "noisy-tenant",
+        "the same ten, without circuits, all of one tenant",
+        40,
+        Trouble(hanging=5, failing=5, has_circuit=False, is_of_one_tenant=True),
+    ),
+    _among_fifty(
+        "noisy-slow",
+        "and ten more that take 1.5 s for each answer, with 20 000 events waiting for them",
+        40,
+        Trouble(slow=10),
+        backlog=20_000,
+    ),
+    _among_bystanders(1),
+    _among_bystanders(100),
+    _among_bystanders(10_000),
+    _among_bystanders(10_000, tenants=100),
+    Scenario(name="crowd-1", meaning="100 events per second to one endpoint", connections=64, rate=100, crowd=1),
+    Scenario(
+        name="crowd-10000",
+        meaning="the same, while one event goes to 10 000 other endpoints",
+        connections=64,
+        rate=100,
+        crowd=10_000,
+        beside=Beside(name="crowd-1", figure="accept_p99"),
+    ),
 )
 BY_NAME: Final = {scenario.name: scenario for scenario in SCENARIOS}
+
+
+def with_references(scenarios: Iterable[Scenario]) -> list[Scenario]:
+    """These scenarios, each after the one that it is compared with."""
+    chosen: dict[str, Scenario] = {}
+    for scenario in scenarios:
+        if scenario.beside is not None:
+            chosen.setdefault(scenario.beside.name, BY_NAME[scenario.beside.name])
+        chosen.setdefault(scenario.name, scenario)
+    return list(chosen.values())

@@ -1,6 +1,8 @@
 """The sink process: answers 200 as cheaply as Python can and keeps count of every event at every endpoint.
 
-Started as `python -m tocsin.bench.sink`. The endpoint with number n has the path `/n`.
+Started as `python -m tocsin.bench.sink`. The healthy endpoint with number n has the path `/n`. Other paths begin with a word:
+`/crowd/n` for the many that get one event; `/hanging/n` is never answered, `/failing/n` with 500 at once, `/slow/n` after
+1.5 s.
 """
 
 from __future__ import annotations
@@ -16,9 +18,12 @@ from tocsin.bench.control import Arrived, Command, Count, Mark, Received, Tell, 
 from tocsin.bench.requests import MARK
 
 ANSWER: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+FAILURE: Final = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n"
+SLOW_SECONDS: Final = 1.5
 NUMBER: Final = slice(len(MARK), len(MARK) + 10)
 SUBJECT: Final = slice(NUMBER.stop + 1, NUMBER.stop + 11)
 SENT: Final = slice(SUBJECT.stop + 1, SUBJECT.stop + 20)
+NINE: Final = ord("9")
 STEP: Final = 1 << 18
 
 
@@ -45,6 +50,8 @@ class Sink:
         self.connections = 0
         self.last_ns = 0
         self.latencies: list[int] = []
+        self.crowd: dict[bytes, int] = {}
+        self.troubled = 0
 
     def tally(self, path: bytes) -> Tally:
         """The tally of an endpoint."""
@@ -76,19 +83,23 @@ class Sink:
         match command:
             case Mark():
                 self.latencies = []
-                return Arrived(total=self.total, last_ns=self.last_ns)
+                return self._arrived()
             case Count():
-                return Arrived(total=self.total, last_ns=self.last_ns)
+                return self._arrived()
             case Tell():
                 return self._account(command)
             case _:
                 return None
 
+    def _arrived(self) -> Arrived:
+        return Arrived(total=self.total, last_ns=self.last_ns, crowd=sum(self.crowd.values()))
+
     def _account(self, asked: Tell) -> Received:
         lost = duplicated = 0
         tallies = [self.tally(b"/%d" % number) for number in range(asked.endpoints)]
-        for tally in tallies:
+        for number, tally in enumerate(tallies):
             copies = tally.copies[asked.first : asked.beyond].ljust(asked.beyond - asked.first, b"\0")
+            copies = copies[(number - asked.first) % asked.tenants :: asked.tenants]
             lost += copies.count(0)
             duplicated += len(copies) - copies.count(0) - copies.count(1)
         return Received(
@@ -99,18 +110,22 @@ class Sink:
             connections=self.connections,
             latency=spread_of(self.latencies),
             samples=[tally.sample for tally in tallies if tally.sample],
+            crowd=len(self.crowd),
+            crowd_repeated=sum(count > 1 for count in self.crowd.values()),
+            troubled=self.troubled,
         )
 
 
 class SinkConnection(asyncio.Protocol):
     """One connection of the server under test."""
 
-    __slots__ = ("_body", "_first", "_parser", "_sink", "_tally", "_transport")
+    __slots__ = ("_body", "_first", "_parser", "_sink", "_tally", "_transport", "_url")
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._parser = httptools.HttpRequestParser(self)
         self._tally = sink.stray
+        self._url = b""
         self._body = b""
         self._first: bytes | None = b""
 
@@ -127,24 +142,42 @@ class SinkConnection(asyncio.Protocol):
         self._body = b""
 
     def on_url(self, url: bytes) -> None:
-        self._tally = self._sink.tally(url)
+        self._url = url
+        if url[1] <= NINE:
+            self._tally = self._sink.tally(url)
 
     def on_body(self, body: bytes) -> None:
         self._body = self._body + body if self._body else body
 
     def on_message_complete(self) -> None:
+        if self._url[1] > NINE:
+            self._answer_apart()
+            return
         self._sink.count(self._tally, self._body)
         self._transport.write(ANSWER)
         if self._first is not None:
             self._tally.sample = self._tally.sample or self._first.decode("latin-1")
             self._first = None
 
+    def _answer_apart(self) -> None:
+        url, sink = self._url, self._sink
+        self._first = None
+        if url.startswith(b"/crowd/"):
+            sink.crowd[url] = sink.crowd.get(url, 0) + 1
+            self._transport.write(ANSWER)
+            return
+        sink.troubled += 1
+        if url.startswith(b"/failing/"):
+            self._transport.write(FAILURE)
+        elif url.startswith(b"/slow/"):
+            asyncio.get_running_loop().call_later(SLOW_SECONDS, self._transport.write, ANSWER)
+
 
 async def main() -> None:
     """Listen on a free port of the loopback and obey."""
     sink = Sink()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SinkConnection(sink), "127.0.0.1", 0, backlog=1024)
+    server = await loop.create_server(lambda: SinkConnection(sink), "127.0.0.1", 0, backlog=4096)
     port: int = server.sockets[0].getsockname()[1]
     await obey(port, sink.answer)
     server.close()
