@@ -116,3 +116,19 @@ async def test_after_a_start_the_limit_begins_anew(server: Server) -> None:
         assert receiver.total == 1
         server.call("PATCH", f"/v1/endpoints/{slow['id']}", {"rate_limit": None})
         await receiver.wait_for_count(2)
+
+
+async def test_a_batch_counts_as_one_request(server: Server) -> None:
+    async with Receiver() as receiver:
+        server.endpoint(
+            receiver.url,
+            delivery={"mode": "batch", "max_events": 20, "max_wait_seconds": 0.1},
+            rate_limit={"requests": 20, "per_seconds": 1},
+        )
+        await asyncio.to_thread(emit, server, *(f"e{n}" for n in range(1000)), subject=None)
+        arrivals = await receiver.wait_for(lambda seen: sum(len(json.loads(a.body)) for a in seen) >= 1000, seconds=30)
+        assert sorted(event["id"] for a in arrivals for event in json.loads(a.body)) == sorted(
+            f"e{n}" for n in range(1000)
+        )
+        assert most_in(arrivals, 1) <= 20
+        assert len(arrivals) < 100, "events were counted, not requests"

@@ -17,7 +17,7 @@ from tocsin.bench.comparing import compared, typical
 from tocsin.bench.measure import Effort, Measurement, measure
 from tocsin.bench.processes import BenchError
 from tocsin.bench.report import Report, table_of, this_machine
-from tocsin.bench.scenarios import BY_NAME, SCENARIOS, Scenario, with_references
+from tocsin.bench.scenarios import BY_NAME, SCENARIOS, Scenario, Trouble, with_references
 from tocsin.model.times import to_text
 
 QUICK: Final = Effort(seconds=20, events=300, warm_up=50, pin=True, backlog_share=0.05)
@@ -107,13 +107,12 @@ def run(scenarios: list[Scenario], effort: Effort, rounds: int, console: Console
 
 
 def paced(scenario: Scenario, effort: Effort, rates: dict[str, float]) -> Scenario:
-    """A scenario whose load is a share of what can be done, with the rate that this is: measured once in a run, by the scenario
-    that it is compared with. Raises BenchError."""
+    """A scenario whose load is a share of what can be done without trouble, with the rate that this is: it is measured once in a
+    run. Raises BenchError."""
     if scenario.share is None:
         return scenario
-    name = scenario.beside.name if scenario.beside is not None else scenario.name
-    if name not in rates:
-        reference = BY_NAME[name]
-        full = asyncio.run(measure(reference, effort))
-        rates[name] = full.deliveries_per_second / reference.receivers
-    return msgspec.structs.replace(scenario, rate=round(rates[name] * scenario.share, 1))
+    calm = msgspec.structs.replace(scenario, name="", meaning="", trouble=Trouble(), backlog=0)
+    key = f"{calm.load} {calm.endpoints} {calm.tenants}"
+    if key not in rates:
+        rates[key] = asyncio.run(measure(calm, effort)).deliveries_per_second / calm.receivers
+    return msgspec.structs.replace(scenario, rate=round(rates[key] * scenario.share, 1))

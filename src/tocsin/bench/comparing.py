@@ -62,9 +62,9 @@ def _medians(comparisons: Sequence[Comparison]) -> Comparison:
         receipt_p50=_median(c.receipt_p50 for c in comparisons),
         receipt_p99=_median(c.receipt_p99 for c in comparisons),
         accept_p99=_median(c.accept_p99 for c in comparisons),
-        cpu=_median(c.cpu for c in comparisons) or 0.0,
-        memory=_median(c.memory for c in comparisons) or 0.0,
-        rate=_median(c.rate for c in comparisons) or 0.0,
+        cpu=_median(c.cpu for c in comparisons),
+        memory=_median(c.memory for c in comparisons),
+        rate=_median(c.rate for c in comparisons),
     )
 
 

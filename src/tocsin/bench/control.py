@@ -40,12 +40,13 @@ class Count(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 class Tell(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """To the sink: how often did each event of `[first, beyond)` arrive at each of the `endpoints`? Event n is for those
-    endpoints that are n modulo `tenants`."""
+    endpoints that are n modulo `tenants`. `phases` are stretches of time, in ns: how long did it take what was sent in them?"""
 
     first: int
     beyond: int
     endpoints: int
     tenants: int = 1
+    phases: tuple[tuple[int, int], ...] = ()
 
 
 Command = Run | Mark | Count | Tell
@@ -85,7 +86,7 @@ class Arrived(msgspec.Struct, frozen=True, kw_only=True):
 class Received(msgspec.Struct, frozen=True, kw_only=True):
     """From the sink: the account. `unmarked` requests carried no event of the load; `samples` are the whole first
     request of each endpoint, as Latin-1. `crowd` endpoints got what went to all of them, `crowd_repeated` of them more than
-    once; `troubled` requests came to endpoints in trouble."""
+    once; `troubled` requests came to endpoints in trouble; `phases` in the order in which they were asked for."""
 
     lost: int
     duplicated: int
@@ -97,6 +98,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     crowd: int = 0
     crowd_repeated: int = 0
     troubled: int = 0
+    phases: list[Spread | None] = []
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):

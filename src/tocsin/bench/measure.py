@@ -7,9 +7,10 @@ import base64
 import contextlib
 import hashlib
 import hmac
+import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,10 +19,17 @@ import msgspec
 from tocsin.bench.control import Arrived, Count, Generated, Mark, Received, Run, Spread, Tell
 from tocsin.bench.endpoints import BACKLOG_TYPE, CROWD_TYPE, SIGNING_KEY, TOKEN, endpoints_of
 from tocsin.bench.processes import BenchError, Instrument, Server, cores, running_instrument, running_server, stop
-from tocsin.bench.scenarios import Figure, Scenario
+from tocsin.bench.scenarios import WITHOUT_TROUBLE, Figure, Scenario
 from tocsin.bench.usage import Usage
 from tocsin.model.noun import Noun
 
+TROUBLES: Final = ("hanging ", "failing ", "slow ")
+TROUBLE_TIMES: Final = 4
+"""So many times longer is a scenario with trouble under load."""
+TURNS: Final = 10
+"""How often the trouble comes."""
+REST_SECONDS: Final = 0.05
+"""After it came or went, for what it left behind."""
 POLL_SECONDS: Final = 0.02
 QUIET_SECONDS: Final = 0.2
 STALLED_SECONDS: Final = 15.0
@@ -50,9 +58,9 @@ class Comparison(Noun, frozen=True, kw_only=True):
     receipt_p50: float | None
     receipt_p99: float | None
     accept_p99: float | None
-    cpu: float
-    memory: float
-    rate: float
+    cpu: float | None
+    memory: float | None
+    rate: float | None
 
 
 class Measurement(Noun, frozen=True, kw_only=True):
@@ -103,7 +111,7 @@ class Measurement(Noun, frozen=True, kw_only=True):
 
 
 class Course(Noun, frozen=True, kw_only=True):
-    """What one measured run gave, before it is divided."""
+    """What one measured run gave, before it is divided. `phases` are stretches of it, by turns without and with trouble."""
 
     generated: Generated
     arrived: Arrived
@@ -111,6 +119,7 @@ class Course(Noun, frozen=True, kw_only=True):
     server: Usage
     generator: Usage
     sink: Usage
+    phases: tuple[tuple[int, int], ...] = ()
 
 
 class Bench:
@@ -126,6 +135,21 @@ class Bench:
         self._server = server
         self._base = 0
         self._crowd = 0
+        self._troubled: tuple[str, ...] = ()
+        self.created_per_second = 0.0
+
+    async def create_endpoints(self) -> None:
+        """Those of the scenario. Those in trouble are disabled for the time being, unless a backlog is to wait for them."""
+        server, scenario = self._server, self._scenario
+        if server is None:
+            return
+        wanted = list(endpoints_of(scenario, self._sink.port))
+        began = time.monotonic()
+        ids = await server.add_endpoints(wanted)
+        self.created_per_second = round(len(wanted) / (time.monotonic() - began), 1)
+        self._troubled = tuple(made for name, made in ids.items() if name.startswith(TROUBLES))
+        if not scenario.backlog:
+            await self._switch(enabled=False)
 
     async def fill(self) -> None:
         """Let a backlog grow before the load begins."""
@@ -135,6 +159,7 @@ class Bench:
             changes = {"event_type": BACKLOG_TYPE, "batch": 100, "connections": 8, "tenants": tenants}
             events = max(round(scenario.backlog * self._effort.backlog_share) // 100, 1) * 100
             self._base = (await self._run(0, 300.0, events, None, **changes)).beyond
+            await self._switch(enabled=False)
             await self._await_quiet()
 
     async def warm_up(self) -> int:
@@ -151,9 +176,16 @@ class Bench:
         events = self._effort.events
         batch = self._scenario.batch
         events = max(events // batch, 1) * batch if events is not None else None
+        rate, seconds = self._scenario.rate, self._effort.seconds
+        if events is not None and rate is not None:
+            seconds = min(seconds, events / rate)
+        elif self._scenario.is_troubled:
+            seconds *= TROUBLE_TIMES
         calling = asyncio.create_task(self._call_crowd())
-        generated = await self._run(first, self._effort.seconds, events, self._scenario.rate)
+        taking_turns = asyncio.create_task(self._take_turns(0.8 * seconds))
+        generated = await self._run(first, self._effort.seconds if events is not None else seconds, events, rate)
         await calling
+        phases = await taking_turns
         generator = self._generator.usage
         arrived = await self._await_arrivals(generated.beyond)
         await self._await_quiet()
@@ -164,6 +196,7 @@ class Bench:
             server=difference(self.measured_usage(), before[0]),
             generator=difference(generator, before[1]),
             sink=difference(self._sink.usage, before[2]),
+            phases=phases,
         )
 
     async def account(self, course: Course) -> Received:
@@ -171,7 +204,13 @@ class Bench:
         scenario = self._scenario
         endpoints = 1 if scenario.target == "sink" else scenario.endpoints
         return await self._sink.ask(
-            Tell(first=course.first, beyond=course.generated.beyond, endpoints=endpoints, tenants=scenario.tenants),
+            Tell(
+                first=course.first,
+                beyond=course.generated.beyond,
+                endpoints=endpoints,
+                tenants=scenario.tenants,
+                phases=course.phases,
+            ),
             Received,
         )
 
@@ -190,6 +229,28 @@ class Bench:
         await asyncio.sleep(0.1 * self._effort.seconds)
         await asyncio.to_thread(server.request, "POST", "/v1/events", event, "application/cloudevents+json")
         self._crowd = self._scenario.crowd
+
+    async def _take_turns(self, seconds: float) -> tuple[tuple[int, int], ...]:
+        """The trouble comes and goes, so many times. Gives the phases, by turns without and with it; what is sent while it
+        changes belongs to none."""
+        phases: list[tuple[int, int]] = []
+        if not self._troubled:
+            return ()
+        for turn in range(2 * TURNS):
+            if turn:
+                await self._switch(enabled=turn % 2 == 1)
+            began = time.monotonic_ns()
+            await asyncio.sleep(seconds / (2 * TURNS))
+            phases.append((began, time.monotonic_ns()))
+        await self._switch(enabled=False)
+        return tuple(phases)
+
+    async def _switch(self, *, enabled: bool) -> None:
+        """Enable or disable all endpoints in trouble."""
+        if self._server is not None and self._troubled:
+            verb = "enable" if enabled else "disable"
+            await self._server.call_all([("POST", f"/v1/endpoints/{each}/{verb}", {}) for each in self._troubled])
+            await asyncio.sleep(REST_SECONDS)
 
     async def _run(
         self, first: int, seconds: float, events: int | None, rate: float | None, **changes: object
@@ -245,7 +306,7 @@ class Bench:
 async def measure(scenario: Scenario, effort: Effort) -> Measurement:
     """Measure one scenario on a fresh database. Raises BenchError."""
     server_core, harness_core = cores(pin=effort.pin)
-    created_per_second, empty, on_disk, stopped, start_seconds = 0.0, 0, 0, True, 0.0
+    on_disk, stopped, start_seconds = 0, True, 0.0
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as name:
         directory = Path(name)
         async with (
@@ -255,13 +316,9 @@ async def measure(scenario: Scenario, effort: Effort) -> Measurement:
             ) as generator,
             server_of(scenario, directory, server_core) as server,
         ):
-            if server is not None:
-                wanted = list(endpoints_of(scenario, sink.port))
-                began = time.monotonic()
-                await server.add_endpoints(wanted)
-                created_per_second = len(wanted) / (time.monotonic() - began)
-                empty = server.bytes_on_disk()
             bench = Bench(scenario, effort, sink, generator, server)
+            await bench.create_endpoints()
+            empty = server.bytes_on_disk() if server is not None else 0
             await bench.fill()
             course = await bench.course(await bench.warm_up())
             received = await bench.account(course)
@@ -274,7 +331,7 @@ async def measure(scenario: Scenario, effort: Effort) -> Measurement:
                 start_seconds = time.monotonic() - began
     return msgspec.structs.replace(
         figures(scenario, course, received, usage, on_disk, stopped=stopped),
-        created_per_second=round(created_per_second, 1),
+        created_per_second=bench.created_per_second,
         start_seconds=round(start_seconds, 3),
     )
 
@@ -353,4 +410,27 @@ def figures(
         signed=scenario.is_floor or all(is_signed(sample) for sample in received.samples),
         stopped_cleanly=stopped,
         troubled_requests=received.troubled,
+        beside=with_over_without(received.phases),
+    )
+
+
+def with_over_without(phases: Sequence[Spread | None]) -> Comparison | None:
+    """Phases with the trouble over those without: the ratio of the medians of their figures."""
+    without = [spread for spread in phases[::2] if spread is not None]
+    troubled = [spread for spread in phases[1::2] if spread is not None]
+    if not without or not troubled:
+        return None
+    p50 = statistics.median(s.p50 for s in troubled) / statistics.median(s.p50 for s in without)
+    p99 = statistics.median(s.p99 for s in troubled) / statistics.median(s.p99 for s in without)
+    return Comparison(
+        name=WITHOUT_TROUBLE.name,
+        figure=WITHOUT_TROUBLE.figure,
+        at_most=WITHOUT_TROUBLE.at_most,
+        at_least=None,
+        receipt_p50=round(p50, 3),
+        receipt_p99=round(p99, 3),
+        accept_p99=None,
+        cpu=None,
+        memory=None,
+        rate=None,
     )

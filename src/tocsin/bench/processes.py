@@ -10,7 +10,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -104,20 +104,31 @@ class Server:
         """The database and its write-ahead log."""
         return sum(file.stat().st_size for file in self._database.parent.glob(f"{self._database.name}*"))
 
-    async def add_endpoints(self, wanted: Iterable[dict[str, object]]) -> None:
-        """Create endpoints, several at a time. Raises BenchError."""
-        left = iter(list(wanted))  # of a list: threads may share it
-        await asyncio.gather(*(asyncio.to_thread(self._add_endpoints, left) for _ in range(CALLERS)))
+    async def add_endpoints(self, wanted: Sequence[dict[str, object]]) -> dict[str, str]:
+        """Create endpoints, several at a time. Gives their ids by their names. Raises BenchError."""
+        answers = await self.call_all([("POST", "/v1/endpoints", settings) for settings in wanted])
+        made = [msgspec.json.decode(answer, type=Made) for answer in answers]
+        return {each.name: each.id for each in made}
 
-    def _add_endpoints(self, left: Iterator[dict[str, object]]) -> None:
+    async def call_all(self, calls: Sequence[tuple[str, str, dict[str, object]]]) -> list[str]:
+        """Many requests, several at a time; gives the answers in no order. Raises BenchError."""
+        left = iter(list(calls))  # of a list: threads may share it
+        callers = min(CALLERS, len(calls))
+        answers = await asyncio.gather(*(asyncio.to_thread(self._call_on, left) for _ in range(callers)))
+        return [answer for some in answers for answer in some]
+
+    def _call_on(self, left: Iterator[tuple[str, str, dict[str, object]]]) -> list[str]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=CALL_SECONDS)
+        answers = []
         try:
-            while (settings := next(left, None)) is not None:
-                status, body = self.call(connection, "POST", "/v1/endpoints", settings)
-                if status != 201:
-                    raise BenchError(f"Creating an endpoint was answered with {status}: {body[:500]}")
+            while (call := next(left, None)) is not None:
+                status, body = self.call(connection, *call)
+                if status >= 300:
+                    raise BenchError(f"{call[0]} {call[1]} was answered with {status}: {body[:500]}")
+                answers.append(body)
         finally:
             connection.close()
+        return answers
 
     def request(
         self, method: str, path: str, document: dict[str, object], content_type: str = "application/json"
@@ -179,6 +190,13 @@ async def running_server(directory: Path, core: int | None) -> AsyncIterator[Ser
         yield Server(process, int(listening.url.rpartition(":")[2]), key, database)
     finally:
         await stop(process)
+
+
+class Made(msgspec.Struct, frozen=True):
+    """What is of interest in the answer to a creation."""
+
+    id: str
+    name: str
 
 
 class Listening(msgspec.Struct, frozen=True):

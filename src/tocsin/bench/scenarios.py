@@ -28,7 +28,8 @@ class Beside(Noun, frozen=True, kw_only=True):
 
 class Trouble(Noun, frozen=True, kw_only=True):
     """Endpoints beside the healthy ones: so many that hang until their time limit of a second, that answer 500 at once, and that
-    take 1.5 s for a good answer. `has_circuit` false: they are tried on and on. `is_of_one_tenant`: else they are spread."""
+    take 1.5 s for a good answer. They are enabled and disabled in turns, so that what the others feel of them is seen in one
+    run. `has_circuit` false: they are tried on and on. `is_of_one_tenant`: else they are spread."""
 
     hanging: int = 0
     failing: int = 0
@@ -37,10 +38,13 @@ class Trouble(Noun, frozen=True, kw_only=True):
     is_of_one_tenant: bool = False
 
 
+WITHOUT_TROUBLE: Final = Beside(name="without them", figure="receipt_p99", at_most=1.2)
+
+
 class Scenario(Noun, frozen=True, kw_only=True):
     """One measurement. `batch` events go into each POST; `budget_us` is the CPU time of the server that a delivered event
     may cost (a delivery, with several endpoints), where there is a budget. `rate`: paced to so many events per second, to see
-    latency without a queue; `share`: paced to this part of what the scenario it is compared with (or itself) can do.
+    latency without a queue; `share`: paced to this part of what can be done without the trouble.
     Each event is of one of the `tenants`, and goes to all healthy endpoints of that tenant. `bystanders`: endpoints that can
     match nothing, of the load's tenant or spread over many. `crowd`: endpoints that one event in the middle of the load goes
     to. `backlog`: events that wait for slow endpoints before the load begins; with no slow endpoint it is what is
@@ -72,6 +76,10 @@ class Scenario(Noun, frozen=True, kw_only=True):
         return self.load == "livez" or self.target == "sink"
 
     @property
+    def is_troubled(self) -> bool:
+        return self.trouble != Trouble()
+
+    @property
     def is_drained(self) -> bool:
         """Whether a backlog is what is measured."""
         return self.backlog > 0 and not self.trouble.slow
@@ -83,8 +91,7 @@ class Scenario(Noun, frozen=True, kw_only=True):
 
 
 def _among_fifty(name: str, meaning: str, healthy: int, trouble: Trouble, backlog: int = 0) -> Scenario:
-    """Fifty endpoints of eight tenants, or those of them that are healthy, at half of what the machine can do."""
-    beside = Beside(name=f"calm-{healthy}", figure="receipt_p99", at_most=1.2)
+    """Fifty endpoints of eight tenants, at half of what the machine can do for those of them that are healthy."""
     return Scenario(
         name=name,
         meaning=meaning,
@@ -94,7 +101,6 @@ def _among_fifty(name: str, meaning: str, healthy: int, trouble: Trouble, backlo
         share=0.5,
         trouble=trouble,
         backlog=backlog,
-        beside=None if trouble == Trouble() else beside,
     )
 
 
@@ -142,27 +148,27 @@ SCENARIOS: Final = (
         name="paced-300", meaning="300 events per second, evenly: latency without a queue", connections=64, rate=300
     ),
     Scenario(name="jobs-64", meaning="job reports, one per POST", connections=64, load="job_reports"),
-    _among_fifty("calm-48", "48 healthy endpoints of 8 tenants, at half load", 48, Trouble()),
     _among_fifty(
-        "noisy-2", "and two more: one hangs until its time limit, one answers 500", 48, Trouble(hanging=1, failing=1)
+        "noisy-2",
+        "48 healthy endpoints of 8 tenants, one that hangs until its time limit and one that answers 500",
+        48,
+        Trouble(hanging=1, failing=1),
     ),
     _among_fifty(
         "noisy-2-stubborn",
-        "the same two, without circuits: they are tried on and on",
+        "the same, without circuits: the two are tried on and on",
         48,
         Trouble(hanging=1, failing=1, has_circuit=False),
     ),
-    _among_fifty("calm-40", "40 healthy endpoints of 8 tenants, at half load", 40, Trouble()),
-    _among_fifty("noisy-10", "and ten more: five hang, five answer 500", 40, Trouble(hanging=5, failing=5)),
     _among_fifty(
-        "noisy-tenant",
-        "the same ten, without circuits, all of one tenant",
-        40,
-        Trouble(hanging=5, failing=5, has_circuit=False, is_of_one_tenant=True),
+        "noisy-10", "40 healthy endpoints, five that hang, five that answer 500", 40, Trouble(hanging=5, failing=5)
+    ),
+    _among_fifty(
+        "noisy-tenant", "the same, the ten all of one tenant", 40, Trouble(hanging=5, failing=5, is_of_one_tenant=True)
     ),
     _among_fifty(
         "noisy-slow",
-        "and ten more that take 1.5 s for each answer, with 20 000 events waiting for them",
+        "40 healthy endpoints, ten that take 1.5 s for each answer and have 20 000 events waiting for them",
         40,
         Trouble(slow=10),
         backlog=20_000,

@@ -14,7 +14,18 @@ from typing import Final, cast
 import httptools
 import msgspec
 
-from tocsin.bench.control import Arrived, Command, Count, Mark, Received, Tell, obey, run_until_closed, spread_of
+from tocsin.bench.control import (
+    Arrived,
+    Command,
+    Count,
+    Mark,
+    Received,
+    Spread,
+    Tell,
+    obey,
+    run_until_closed,
+    spread_of,
+)
 from tocsin.bench.requests import MARK
 
 ANSWER: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
@@ -50,6 +61,7 @@ class Sink:
         self.connections = 0
         self.last_ns = 0
         self.latencies: list[int] = []
+        self.sent: list[int] = []
         self.crowd: dict[bytes, int] = {}
         self.troubled = 0
 
@@ -66,7 +78,9 @@ class Sink:
             return
         mark = body[at : at + SENT.stop]
         self.last_ns = now
-        self.latencies.append(now - int(mark[SENT]))
+        sent = int(mark[SENT])
+        self.sent.append(sent)
+        self.latencies.append(now - sent)
         self.total += 1
         text, subject = mark[NUMBER], mark[SUBJECT]
         number = int(text)
@@ -82,7 +96,7 @@ class Sink:
         """Do what the measuring process asks."""
         match command:
             case Mark():
-                self.latencies = []
+                self.latencies, self.sent = [], []
                 return self._arrived()
             case Count():
                 return self._arrived()
@@ -90,6 +104,10 @@ class Sink:
                 return self._account(command)
             case _:
                 return None
+
+    def _in_phase(self, began: int, ended: int) -> Spread | None:
+        pairs = zip(self.sent, self.latencies, strict=True)
+        return spread_of([latency for sent, latency in pairs if began <= sent < ended])
 
     def _arrived(self) -> Arrived:
         return Arrived(total=self.total, last_ns=self.last_ns, crowd=sum(self.crowd.values()))
@@ -113,6 +131,7 @@ class Sink:
             crowd=len(self.crowd),
             crowd_repeated=sum(count > 1 for count in self.crowd.values()),
             troubled=self.troubled,
+            phases=[self._in_phase(*phase) for phase in asked.phases],
         )
 
 

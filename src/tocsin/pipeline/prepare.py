@@ -42,6 +42,7 @@ class Preparation:
         "_digest",
         "_fixed",
         "_hidden",
+        "_secrets_sent",
         "_shown",
         "_signer",
         "_target",
@@ -79,14 +80,11 @@ class Preparation:
         sensitive = {row.name for row in config.headers if row.sensitive or row.name.lower() == "authorization"}
         masked = tuple((name, MASK if name in sensitive else value) for name, value in own)
         self._shown = (*start, *masked, *((name, MASK) for name, _ in authorization))
-        sent = (*(value for name, value in own if name in sensitive), *(value for _, value in authorization))
-        self._hidden = spellings(
-            (
-                *(secret.reveal() for _, secret in secrets_in(config)),
-                *sent,
-                *(value.partition(" ")[2] for value in sent),
-            )
+        self._secrets_sent = (
+            *(value for name, value in own if name in sensitive),
+            *(value for _, value in authorization),
         )
+        self._hidden: tuple[bytes, ...] | None = None
         self._fixed = f"POST {self._target.path} HTTP/1.1\r\n{_lines((*start, *own, *authorization))}"
 
     def _render_by(self, endpoint: Endpoint) -> None:
@@ -160,6 +158,8 @@ class Preparation:
         headers += self._signer.sign(webhook_id, timestamp, rendered.body, headers)
         config = self.endpoint.config
         shown, hidden, bearer = self._shown, self._hidden, ""
+        if hidden is None:
+            hidden = self._hidden = self._spelled()
         if token is not None:
             bearer = f"Authorization: Bearer {token.value}\r\n"
             shown, hidden = (*shown, ("Authorization", MASK)), (*token.hidden, *hidden)
@@ -171,6 +171,17 @@ class Preparation:
             shown=shown + headers,
             timeout_seconds=config.timeout_seconds,
             hidden=hidden,
+        )
+
+    def _spelled(self) -> tuple[bytes, ...]:
+        """What is hidden of answers. It is found out at the first request: most of the work of making an endpoint ready, and
+        many endpoints have nothing to do when the server starts."""
+        return spellings(
+            (
+                *(secret.reveal() for _, secret in secrets_in(self.endpoint.config)),
+                *self._secrets_sent,
+                *(value.partition(" ")[2] for value in self._secrets_sent),
+            )
         )
 
     def asking(self, headers: HeaderPairs) -> OutboundRequest:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
 import msgspec
 
 from tocsin.model.secret import Secret
 
 T = TypeVar("T")
+_HOLDERS: Final = (Secret, msgspec.Struct, tuple)
 
 
 def secrets_in(value: object, pointer: str = "") -> Iterator[tuple[str, Secret]]:
@@ -26,19 +27,25 @@ def with_secrets(value: T, change: Callable[[str, Secret], Secret], pointer: str
     """The same setting with each secret that `secrets_in` finds replaced by what `change` makes of it."""
     if isinstance(value, Secret):
         return value if value.is_public else cast("T", change(pointer, value))
-    members = [(name, inner, with_secrets(inner, change, f"{pointer}/{name}")) for name, inner in _members(value)]
-    changed = {name: new for name, old, new in members if new is not old}
+    changed = {
+        name: new for name, old in _members(value) if (new := with_secrets(old, change, f"{pointer}/{name}")) is not old
+    }
     if not changed:
         return value
     if isinstance(value, tuple):
-        return cast("T", tuple(new for _, _, new in members))
+        inners = cast("tuple[object, ...]", value)
+        return cast("T", tuple(changed.get(str(index), inner) for index, inner in enumerate(inners)))
     return cast("T", msgspec.structs.replace(cast("msgspec.Struct", value), **changed))
 
 
 def _members(value: object) -> Iterator[tuple[str, object]]:
+    """What a setting has inside, as far as there may be a secret in it: most of it is text and numbers."""
     if isinstance(value, msgspec.Struct):
         for name in value.__struct_fields__:
-            yield name, getattr(value, name)
+            inner = getattr(value, name)
+            if isinstance(inner, _HOLDERS):
+                yield name, inner
     elif isinstance(value, tuple):
         for index, inner in enumerate(cast("tuple[object, ...]", value)):
-            yield str(index), inner
+            if isinstance(inner, _HOLDERS):
+                yield str(index), inner

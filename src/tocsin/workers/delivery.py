@@ -180,7 +180,10 @@ class DeliveryWorker:
         await give_up(self._ready, endpoint, numbers, write)
 
     def endpoint_changed(self, number: int, before: Preparation | None) -> None:
-        """An endpoint is new, changed or removed."""
+        """An endpoint is new, changed or removed. A new one has nothing to send yet."""
+        prepared = self._endpoints.prepared.get(number)
+        if before is None and prepared is not None and prepared.endpoint.revision == 1:
+            return
         live = self._ready.lane(number)
         if live is None or number not in self._endpoints.prepared:
             self._ready.remove(number)
