@@ -23,18 +23,23 @@ _FEW_HEADERS: Final = 32
 _WHOLE_HEAD: Final = 4096
 """Headers that are shorter than this together were not cut."""
 _ESCAPE: Final = re.compile(r"%[0-9A-F]{2}")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
+"""What is spelled alike everywhere."""
 
 
 def spellings(values: Iterable[str]) -> tuple[bytes, ...]:
     """Each value as it may come back: as it is, inside JSON, a URL, HTML; of a value of many lines (PEM) also each line. The
     longest first, so that no part of one is left."""
-    whole = [value for value in values if len(value) >= SHORTEST]
+    whole = {value for value in values if len(value) >= SHORTEST}
     lines = [line for value in whole if "\n" in value for line in value.split() if len(line) >= _LINE]
     found = {spelling for value in (*whole, *lines) for spelling in _spellings(value)}
     return tuple(sorted(found, key=lambda spelling: (-len(spelling), spelling)))
 
 
 def _spellings(value: str) -> Iterator[bytes]:
+    if _PLAIN.fullmatch(value) is not None:
+        yield value.encode()
+        return
     with contextlib.suppress(UnicodeEncodeError):
         yield value.encode("latin-1")  # as it was sent in a header
     for escaped in (value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):

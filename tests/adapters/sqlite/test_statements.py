@@ -148,6 +148,14 @@ WITHOUT_TENANT = {
 }
 
 
+def empty_database() -> apsw.Connection:
+    connection = apsw.Connection(":memory:")
+    for item in sorted(files("tocsin.adapters.sqlite").joinpath("migrations").iterdir(), key=lambda i: i.name):
+        if item.name.endswith(".sql"):
+            connection.execute(item.read_text(encoding="utf-8"))
+    return connection
+
+
 def is_bound(name: str) -> bool:
     """Whether the statement compares or writes the tenant."""
     text = statement(name).lower()
@@ -166,10 +174,7 @@ def test_the_list_of_exemptions_has_nothing_that_needs_none() -> None:
 
 @pytest.mark.parametrize("name", SQL)
 def test_every_statement_is_one_that_sqlite_takes(name: str) -> None:
-    connection = apsw.Connection(":memory:")
-    for item in sorted(files("tocsin.adapters.sqlite").joinpath("migrations").iterdir(), key=lambda i: i.name):
-        if item.name.endswith(".sql"):
-            connection.execute(item.read_text(encoding="utf-8"))
+    connection = empty_database()
     text = statement(name)
     words = frozenset(word.lstrip("!") for line in text.splitlines() for word in line.partition("--?")[2].split())
     forms = (
@@ -215,3 +220,8 @@ def test_a_list_is_one_parameter(among: list[str]) -> None:
     connection.execute("CREATE TABLE job (tenant, id, snapshot)")
     connection.execute("INSERT INTO job VALUES ('t', 'a', x'01'), ('t', 'c', x'02'), ('u', 'b', x'03')")
     assert read_among(connection, "jobs_by_id", ("t",), among) == ([("a", b"\x01")] if among else [])
+
+
+def test_what_moved_among_many_endpoints_is_found_by_an_index() -> None:
+    plan = empty_database().execute(f"EXPLAIN QUERY PLAN {statement('endpoints_since')}", (7, 7)).fetchall()
+    assert "USING INDEX endpoint_by_move" in str(plan[0])

@@ -11,9 +11,12 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from tocsin.bench.comparing import compared, judged, typical
 from tocsin.bench.control import Spread
-from tocsin.bench.measure import SIGNING_KEY, TOKEN, Effort, Measurement, is_signed
-from tocsin.bench.report import Report, table_of, this_machine, typical
+from tocsin.bench.endpoints import SIGNING_KEY, TOKEN
+from tocsin.bench.measure import Effort, Measurement, is_signed, with_over_without
+from tocsin.bench.report import Report, table_of, this_machine
+from tocsin.bench.scenarios import BY_NAME, SCENARIOS, with_references
 
 GOOD = Measurement(
     name="single-64",
@@ -103,3 +106,44 @@ def test_the_signature_of_a_sample_is_checked() -> None:
     assert is_signed(request)
     assert not is_signed(request.replace("{}", "{ }"))
     assert not is_signed(request.replace("Bearer", "Basic"))
+
+
+def test_a_scenario_is_compared_with_the_one_beside_it_in_the_same_round() -> None:
+    scenario = BY_NAME["filters-100"]
+    alone = msgspec.structs.replace(GOOD, name="filters-1", cpu_us=100.0)
+    rounds = []
+    for cpu_us in (105.0, 130.0, 110.0):
+        measured = msgspec.structs.replace(GOOD, name="filters-100", cpu_us=cpu_us)
+        rounds.append(compared(scenario, {"filters-1": alone, "filters-100": measured}))
+    chosen = typical(rounds)
+    assert chosen.cpu_us == 110.0
+    assert chosen.beside is not None
+    assert (chosen.beside.name, chosen.beside.cpu, judged(chosen.beside), chosen.beside.at_most) == (
+        "filters-1", 1.1, 1.1, 1.1,
+    )  # fmt: skip
+    assert compared(scenario, {"filters-100": rounds[0]}) is rounds[0]
+    shown = io.StringIO()
+    Console(file=shown, width=140).print(table_of(report(alone, chosen), None))
+    assert "filters-100 / filters-1" in shown.getvalue()
+    assert "<= 1.1" in shown.getvalue()
+
+
+def test_trouble_is_judged_by_the_medians_of_its_phases() -> None:
+    def phase(p50: float, p99: float) -> Spread:
+        return Spread(p50=p50, p99=p99, longest=1000.0)
+
+    phases = [phase(2, 10), phase(2, 11), phase(2, 12), phase(3, 99), phase(4, 11), phase(2, 12), None, phase(9, 9)]
+    found = with_over_without(phases)
+    assert found is not None
+    assert (found.receipt_p50, found.receipt_p99, found.figure) == (1.25, 1.045, "receipt_p99")
+    assert with_over_without([phase(1, 1)]) is None
+
+
+def test_the_scenario_that_one_is_compared_with_is_measured_too_and_before_it() -> None:
+    names = [scenario.name for scenario in with_references([BY_NAME["filters-10000"], BY_NAME["filters-1"]])]
+    assert names == ["filters-1", "filters-10000"]
+    assert with_references(SCENARIOS) == list(SCENARIOS)
+
+
+def test_endpoints_divide_evenly_among_tenants() -> None:
+    assert all(scenario.endpoints % scenario.tenants == 0 for scenario in SCENARIOS)

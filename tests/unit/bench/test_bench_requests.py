@@ -6,7 +6,19 @@ import json
 
 import pytest
 
+from tocsin.bench.control import Run
 from tocsin.bench.requests import EVENT_BYTES, MARK_TEMPLATE, SUBJECTS, Requests, requests_for
+from tocsin.bench.scenarios import Load
+
+
+def requests_of(
+    load: Load, batch: int = 1, path: str | None = None, tenants: int = 1, event_type: str = "bench.measured"
+) -> Requests:
+    run = Run(
+        port=1, load=load, connections=1, batch=batch, key="secret-key", first=0, seconds=1, path=path, tenants=tenants,
+        event_type=event_type,
+    )  # fmt: skip
+    return requests_for(run, "127.0.0.1:1")
 
 
 def parts(request: bytes) -> tuple[str, dict[str, str], bytes]:
@@ -23,7 +35,7 @@ def body_of(requests: Requests, first: int, connection: int, turn: int) -> bytes
 
 
 def test_a_single_event_is_a_kilobyte_of_cloudevent() -> None:
-    requests = requests_for("cloudevents", 1, "127.0.0.1:1", "secret-key")
+    requests = requests_of("cloudevents")
     body = body_of(requests, 9_999_999_999, 255, 3)
     event = json.loads(body)
     assert len(body) == EVENT_BYTES
@@ -35,7 +47,7 @@ def test_a_single_event_is_a_kilobyte_of_cloudevent() -> None:
 
 
 def test_a_batch_numbers_its_events_in_a_row() -> None:
-    requests = requests_for("cloudevents", 100, "127.0.0.1:1", "secret-key")
+    requests = requests_of("cloudevents", 100)
     events = json.loads(body_of(requests, 500, 2, 7))
     assert [event["id"] for event in events] == [f"bench-{number:010d}" for number in range(500, 600)]
     assert {event["subject"] for event in events} == {f"customer-{2 * SUBJECTS + n:010d}" for n in range(SUBJECTS)}
@@ -43,7 +55,7 @@ def test_a_batch_numbers_its_events_in_a_row() -> None:
 
 
 def test_a_connection_reports_one_job_after_the_other() -> None:
-    requests = requests_for("job_reports", 1, "127.0.0.1:1", "secret-key")
+    requests = requests_of("job_reports")
     reports = [json.loads(body_of(requests, 40 + turn, 3, turn)) for turn in range(8)]
     assert [report["state"] for report in reports] == ["running", "running", "running", "succeeded"] * 2
     assert len({report["details"] for report in reports[:4]}) == 4
@@ -61,5 +73,15 @@ def test_a_connection_reports_one_job_after_the_other() -> None:
         ("livez", 1, None, "GET /livez HTTP/1.1"),
     ],
 )
-def test_each_load_has_its_route(load: str, batch: int, path: str | None, line: str) -> None:
-    assert parts(requests_for(load, batch, "h", "k", path).make(0, 0, 0, 0))[0] == line
+def test_each_load_has_its_route(load: Load, batch: int, path: str | None, line: str) -> None:
+    assert parts(requests_of(load, batch, path).make(0, 0, 0, 0))[0] == line
+
+
+def test_events_are_of_each_tenant_in_turn_and_of_the_type_that_is_asked_for() -> None:
+    single = requests_of("cloudevents", tenants=3, event_type="bench.waiting")
+    lines = [parts(single.make(number, 0, 0, 0))[0] for number in range(4)]
+    assert lines == [f"POST /v1/events?tenant=bench-{number % 3} HTTP/1.1" for number in range(4)]
+    event = json.loads(body_of(single, 5, 0, 0))
+    assert (event["type"], len(json.dumps(event, separators=(",", ":")))) == ("bench.waiting", EVENT_BYTES)
+    batches = requests_of("cloudevents", 100, tenants=2)
+    assert parts(batches.make(300, 0, 0, 0))[0] == "POST /v1/events?tenant=bench-1 HTTP/1.1"

@@ -86,3 +86,25 @@ def test_a_spread_names_median_and_tail() -> None:
     assert spread is not None
     assert (spread.p50, spread.p99, spread.longest) == (50.0, 99.0, 100.0)
     assert spread_of([]) is None
+
+
+async def test_an_event_is_expected_at_the_endpoints_of_its_tenant_only() -> None:
+    sink = Sink()
+    for number in range(12):
+        for path in range(6):
+            if path % 3 == number % 3 and (number, path) != (7, 4):
+                sink.count(sink.tally(b"/%d" % path), body(number))
+    everything = Tell(first=2, beyond=12, endpoints=6, tenants=3)
+    received = await sink.answer(everything)
+    assert isinstance(received, Received)
+    assert (received.lost, received.duplicated) == (1, 0)
+    assert (await account(sink, 2, 12, 6)).lost == 60 - 19
+
+
+async def test_what_was_sent_in_a_phase_is_told_apart() -> None:
+    sink = Sink()
+    sink.sent = [10, 20, 30, 40]
+    sink.latencies = [1_000_000, 2_000_000, 3_000_000, 4_000_000]
+    received = await sink.answer(Tell(first=0, beyond=0, endpoints=1, phases=((10, 30), (30, 41), (50, 60))))
+    assert isinstance(received, Received)
+    assert [phase and (phase.p50, phase.longest) for phase in received.phases] == [(1.0, 2.0), (3.0, 4.0), None]

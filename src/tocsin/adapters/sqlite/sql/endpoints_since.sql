@@ -1,4 +1,5 @@
+-- The plus sign keeps SQLite from reading all endpoints in this order: it finds what has moved by the index, and sorts that.
 SELECT number, id, tenant, revision, active_from, created_at, config, deleted_at IS NOT NULL
 FROM endpoint
 WHERE moved > ? AND (deleted_at IS NULL OR ? > 0)
-ORDER BY number
+ORDER BY +number
