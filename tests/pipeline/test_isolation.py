@@ -96,3 +96,17 @@ async def test_slow_endpoints_have_at_most_their_share_of_the_slots(
         await until(in_state(server, "delivered", 110, limit="200"), seconds=40)
         assert max(out) == 8
         assert (slow.total, quick.total) == (60, 50)
+
+
+async def test_a_bound_on_what_begins_in_one_turn_of_the_loop_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch, start_server: Callable[..., Server]
+) -> None:
+    monkeypatch.setattr("tocsin.workers.delivery.BURST", 1)
+    server = start_server()
+    async with Receiver() as receiver:
+        for _ in range(20):
+            server.endpoint(receiver.url, max_in_flight=2)
+        await asyncio.to_thread(emit, server, *numbered(0, 30), subject=None)
+        await receiver.wait_for_count(600, seconds=20)
+        await until(lambda: pending(server) == 0)
+        assert receiver.total == 600
