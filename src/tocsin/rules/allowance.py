@@ -1,4 +1,6 @@
-"""How many requests may be out to one endpoint at once: more while it answers well, fewer when it fails or slows down."""
+"""How many requests may be out to one endpoint at once: more while it answers well, fewer when it fails or slows down, and less
+than one when it only fails.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,8 @@ SLOW_MS: Final = 1000
 _SLOWER_TIMES: Final = 4
 _SLOWER_MS: Final = 250
 _STEP: Final = 0.05
+_FIRST_REST_MS: Final = 5
+LONGEST_REST_MS: Final = 100
 
 
 class Allowance:
@@ -20,15 +24,19 @@ class Allowance:
 
     It grows by one with each good answer, so it doubles with each round of requests; it is halved by a failure, once
     for all requests that were out together; and an answer that takes several times the usual time takes one off.
+    When a lone request fails as well, the next one waits until `rests_until`, each time twice as long, at most a tenth of a
+    second: an endpoint that fails at once must not take the time of those that do not.
     """
 
-    __slots__ = ("_median_ms", "_shrunk_at", "ceiling", "limit")
+    __slots__ = ("_median_ms", "_rest_ms", "_shrunk_at", "ceiling", "limit", "rests_until")
 
     def __init__(self, ceiling: int) -> None:
         self.ceiling = ceiling
         self.limit = min(FIRST, ceiling)
         self._median_ms = 0.0
         self._shrunk_at: Millis = -1
+        self._rest_ms = 0
+        self.rests_until: Millis = 0
 
     @property
     def is_slow(self) -> bool:
@@ -38,6 +46,7 @@ class Allowance:
         """An answer came that says the endpoint is well."""
         is_slower = self._median_ms > 0 and took_ms > max(_SLOWER_TIMES * self._median_ms, self._median_ms + _SLOWER_MS)
         self._took(took_ms)
+        self._rest_ms = self.rests_until = 0
         if is_slower:
             self.limit = max(1, self.limit - 1)
         elif self.limit < self.ceiling:
@@ -48,6 +57,9 @@ class Allowance:
         time). Times in ms."""
         self._took(took_ms)
         if started_at > self._shrunk_at:
+            if self.limit == 1:
+                self._rest_ms = min(max(2 * self._rest_ms, _FIRST_REST_MS), LONGEST_REST_MS)
+                self.rests_until = now + self._rest_ms
             self.limit = max(1, self.limit // 2)
             self._shrunk_at = now
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.rules.allowance import Allowance
+from tocsin.rules.allowance import LONGEST_REST_MS, Allowance
 
 
 def test_it_begins_with_two_and_doubles_with_each_round() -> None:
@@ -73,3 +73,19 @@ def test_it_stays_between_one_and_the_ceiling(ceiling: int, answers: list[tuple[
         else:
             allowance.failed(at, at + 1, took)
         assert 1 <= allowance.limit <= ceiling
+
+
+def test_a_lone_request_that_fails_is_followed_by_a_growing_rest_until_one_succeeds() -> None:
+    allowance = Allowance(32)
+    allowance.failed(100, 101, 1.0)
+    assert (allowance.limit, allowance.rests_until) == (1, 0)
+    rests, now = [], 200
+    for _ in range(7):
+        allowance.failed(now, now + 1, 1.0)
+        rests.append(allowance.rests_until - now - 1)
+        now += 1000
+    assert rests == [5, 10, 20, 40, 80, LONGEST_REST_MS, LONGEST_REST_MS]
+    allowance.succeeded(1.0)
+    assert allowance.rests_until == 0
+    allowance.failed(now, now + 1, 1.0)
+    assert (allowance.limit, allowance.rests_until) == (1, 0)
