@@ -101,7 +101,7 @@ async def test_slow_endpoints_have_at_most_their_share_of_the_slots(
 async def test_a_bound_on_what_begins_in_one_turn_of_the_loop_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch, start_server: Callable[..., Server]
 ) -> None:
-    monkeypatch.setattr("tocsin.workers.delivery.BURST", 1)
+    monkeypatch.setattr("tocsin.workers.rotation.BURST", 1)
     server = start_server()
     async with Receiver() as receiver:
         for _ in range(20):

@@ -14,7 +14,8 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from tocsin.bench.comparing import compared, typical
-from tocsin.bench.measure import Effort, Measurement, measure
+from tocsin.bench.figures import Effort, Measurement
+from tocsin.bench.measure import measure
 from tocsin.bench.processes import BenchError
 from tocsin.bench.report import Report, table_of, this_machine
 from tocsin.bench.scenarios import BY_NAME, SCENARIOS, Scenario, Trouble, with_references

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from tocsin.bench.control import Spread
-from tocsin.bench.measure import Comparison, Measurement
+from tocsin.bench.figures import Comparison, Measurement
 from tocsin.bench.scenarios import Scenario
 
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import hashlib
-import hmac
-import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from tocsin.bench.control import Arrived, Count, Generated, Mark, Received, Run, Spread, Tell
-from tocsin.bench.endpoints import BACKLOG_TYPE, CROWD_TYPE, SIGNING_KEY, TOKEN, endpoints_of
+from tocsin.bench.control import Arrived, Count, Generated, Mark, Received, Run, Tell
+from tocsin.bench.endpoints import BACKLOG_TYPE, CROWD_TYPE, TOKEN, endpoints_of
+from tocsin.bench.figures import Course, Effort, Measurement, difference, figures
 from tocsin.bench.processes import BenchError, Instrument, Server, cores, running_instrument, running_server, stop
-from tocsin.bench.scenarios import WITHOUT_TROUBLE, Figure, Scenario
+from tocsin.bench.scenarios import Scenario
 from tocsin.bench.usage import Usage
-from tocsin.model.noun import Noun
 
 TROUBLES: Final = ("hanging ", "failing ", "slow ")
 TROUBLE_TIMES: Final = 4
@@ -34,92 +30,6 @@ POLL_SECONDS: Final = 0.02
 QUIET_SECONDS: Final = 0.2
 STALLED_SECONDS: Final = 15.0
 """Without a single arrival for so long, what is missing is counted as lost."""
-
-
-class Effort(Noun, frozen=True, kw_only=True):
-    """How much is measured: so many seconds, or events where given; `warm_up` events before; `backlog_share`
-    of every backlog."""
-
-    seconds: float
-    events: int | None
-    warm_up: int
-    pin: bool
-    backlog_share: float = 1.0
-
-
-class Comparison(Noun, frozen=True, kw_only=True):
-    """Figures over those of another scenario in the same round; which one is judged, and what it should be. None: there is no
-    such figure. `accept_p99` and `receipt_p99` are times, `rate` is deliveries per second, `memory` is resident."""
-
-    name: str
-    figure: Figure
-    at_most: float | None
-    at_least: float | None
-    receipt_p50: float | None
-    receipt_p99: float | None
-    accept_p99: float | None
-    cpu: float | None
-    memory: float | None
-    rate: float | None
-
-
-class Measurement(Noun, frozen=True, kw_only=True):
-    """The figures of one scenario. CPU in microseconds of the server per delivery (per request for the floors); times in
-    ms: `accept` until the POST was answered, `latency` from sending it until the sink had the event. `troubled_requests` came to
-    endpoints in trouble. Endpoints were `created_per_second`; with them there the server starts again in `start_seconds`
-    (0: not measured)."""
-
-    name: str
-    meaning: str
-    is_floor: bool
-    rate: float | None = None
-    events: int
-    deliveries: int
-    seconds: float
-    deliveries_per_second: float
-    accepts_per_second: float
-    cpu_us: float
-    cpu_user_us: float
-    cpu_system_us: float
-    budget_us: float | None
-    server_cpu_share: float
-    generator_cpu_us: float
-    sink_cpu_us: float
-    accept: Spread | None
-    latency: Spread | None
-    resident_mb: float
-    resident_peak_mb: float
-    disk_bytes_per_event: float
-    written_bytes_per_event: float
-    connections_at_sink: int
-    lost: int
-    duplicated: int
-    out_of_order: int
-    postponed: int
-    reconnected: int
-    signed: bool
-    stopped_cleanly: bool
-    troubled_requests: int = 0
-    created_per_second: float = 0.0
-    start_seconds: float = 0.0
-    beside: Comparison | None = None
-
-    @property
-    def is_right(self) -> bool:
-        """Whether every event arrived exactly as often as it should, in order where asked, signed."""
-        return not (self.lost or self.duplicated or self.out_of_order) and self.signed and self.stopped_cleanly
-
-
-class Course(Noun, frozen=True, kw_only=True):
-    """What one measured run gave, before it is divided. `phases` are stretches of it, by turns without and with trouble."""
-
-    generated: Generated
-    arrived: Arrived
-    first: int
-    server: Usage
-    generator: Usage
-    sink: Usage
-    phases: tuple[tuple[int, int], ...] = ()
 
 
 class Bench:
@@ -344,93 +254,3 @@ async def server_of(scenario: Scenario, directory: Path, core: int | None) -> As
         return
     async with running_server(directory, core) as server:
         yield server
-
-
-def difference(after: Usage, before: Usage) -> Usage:
-    """What was used in between; memory as it is now."""
-    return msgspec.structs.replace(
-        after,
-        user=after.user - before.user,
-        system=after.system - before.system,
-        written=after.written - before.written,
-    )
-
-
-def is_signed(request: str) -> bool:
-    """Whether a request, as it arrived, carries the token and the signature of the Standard Webhooks."""
-    head, _, body = request.partition("\r\n\r\n")
-    fields = (line.partition(":") for line in head.split("\r\n")[1:])
-    headers = {name.lower(): value.strip() for name, _, value in fields}
-    signed = f"{headers.get('webhook-id')}.{headers.get('webhook-timestamp')}.{body}".encode("latin-1")
-    signature = "v1," + base64.b64encode(hmac.digest(SIGNING_KEY, signed, hashlib.sha256)).decode()
-    return signature in headers.get("webhook-signature", "") and headers.get("authorization") == f"Bearer {TOKEN}"
-
-
-def figures(
-    scenario: Scenario, course: Course, received: Received, usage: Usage, on_disk: int, *, stopped: bool
-) -> Measurement:
-    """Divide what was used by what was done."""
-    generated = course.generated
-    events = generated.beyond - course.first
-    ended_ns = max(generated.ended_ns, course.arrived.last_ns)
-    seconds = max(ended_ns - generated.started_ns, 1) / 1e9
-    lost = received.lost + scenario.crowd - received.crowd
-    deliveries = events * scenario.receivers + scenario.crowd - lost
-    done = max(deliveries or events, 1)
-    us = 1e6 / done
-    return Measurement(
-        name=scenario.name,
-        meaning=scenario.meaning,
-        is_floor=scenario.is_floor,
-        rate=scenario.rate,
-        events=events,
-        deliveries=deliveries,
-        seconds=round(seconds, 3),
-        deliveries_per_second=round(done / seconds, 1),
-        accepts_per_second=round(events / max(generated.ended_ns - generated.started_ns, 1) * 1e9, 1),
-        cpu_us=round(course.server.cpu * us, 2),
-        cpu_user_us=round(course.server.user * us, 2),
-        cpu_system_us=round(course.server.system * us, 2),
-        budget_us=scenario.budget_us,
-        server_cpu_share=round(course.server.cpu / seconds, 3),
-        generator_cpu_us=round(course.generator.cpu * us, 2),
-        sink_cpu_us=round(course.sink.cpu * us, 2),
-        accept=generated.accept,
-        latency=received.latency,
-        resident_mb=round(usage.resident / 1e6, 1),
-        resident_peak_mb=round(usage.resident_peak / 1e6, 1),
-        disk_bytes_per_event=round(on_disk / max(generated.beyond, 1), 1),
-        written_bytes_per_event=round(course.server.written / max(events, 1), 1),
-        connections_at_sink=received.connections,
-        lost=lost,
-        duplicated=received.duplicated + received.crowd_repeated,
-        out_of_order=received.out_of_order if scenario.is_ordered else 0,
-        postponed=generated.postponed,
-        reconnected=generated.reconnected,
-        signed=scenario.is_floor or all(is_signed(sample) for sample in received.samples),
-        stopped_cleanly=stopped,
-        troubled_requests=received.troubled,
-        beside=with_over_without(received.phases),
-    )
-
-
-def with_over_without(phases: Sequence[Spread | None]) -> Comparison | None:
-    """Phases with the trouble over those without: the ratio of the medians of their figures."""
-    without = [spread for spread in phases[::2] if spread is not None]
-    troubled = [spread for spread in phases[1::2] if spread is not None]
-    if not without or not troubled:
-        return None
-    p50 = statistics.median(s.p50 for s in troubled) / statistics.median(s.p50 for s in without)
-    p99 = statistics.median(s.p99 for s in troubled) / statistics.median(s.p99 for s in without)
-    return Comparison(
-        name=WITHOUT_TROUBLE.name,
-        figure=WITHOUT_TROUBLE.figure,
-        at_most=WITHOUT_TROUBLE.at_most,
-        at_least=None,
-        receipt_p50=round(p50, 3),
-        receipt_p99=round(p99, 3),
-        accept_p99=None,
-        cpu=None,
-        memory=None,
-        rate=None,
-    )

@@ -15,7 +15,7 @@ from rich.text import Text
 from tocsin import __version__
 from tocsin.bench.comparing import judged
 from tocsin.bench.control import Spread
-from tocsin.bench.measure import Effort, Measurement
+from tocsin.bench.figures import Effort, Measurement
 from tocsin.model.noun import Noun
 
 BAR_WIDTH: Final = 14

@@ -24,11 +24,10 @@ class Allowance:
 
     It grows by one with each good answer, so it doubles with each round of requests; it is halved by a failure, once
     for all requests that were out together; and an answer that takes several times the usual time takes one off.
-    When a lone request fails as well, the next one waits until `rests_until`, each time twice as long, at most a tenth of a
-    second: an endpoint that fails at once must not take the time of those that do not.
+    When a lone request fails as well, the next one waits for `rest_ms`, each time twice as long, at most a tenth of a second: an endpoint that fails at once must not take the time of those that do not.
     """
 
-    __slots__ = ("_median_ms", "_rest_ms", "_shrunk_at", "ceiling", "limit", "rests_until")
+    __slots__ = ("_median_ms", "_rest_ms", "_shrunk_at", "ceiling", "limit", "_rests_until")
 
     def __init__(self, ceiling: int) -> None:
         self.ceiling = ceiling
@@ -36,7 +35,7 @@ class Allowance:
         self._median_ms = 0.0
         self._shrunk_at: Millis = -1
         self._rest_ms = 0
-        self.rests_until: Millis = 0
+        self._rests_until: Millis = 0
 
     @property
     def is_slow(self) -> bool:
@@ -46,7 +45,7 @@ class Allowance:
         """An answer came that says the endpoint is well."""
         is_slower = self._median_ms > 0 and took_ms > max(_SLOWER_TIMES * self._median_ms, self._median_ms + _SLOWER_MS)
         self._took(took_ms)
-        self._rest_ms = self.rests_until = 0
+        self._rest_ms = self._rests_until = 0
         if is_slower:
             self.limit = max(1, self.limit - 1)
         elif self.limit < self.ceiling:
@@ -59,9 +58,14 @@ class Allowance:
         if started_at > self._shrunk_at:
             if self.limit == 1:
                 self._rest_ms = min(max(2 * self._rest_ms, _FIRST_REST_MS), LONGEST_REST_MS)
-                self.rests_until = now + self._rest_ms
+                self._rests_until = now + self._rest_ms
             self.limit = max(1, self.limit // 2)
             self._shrunk_at = now
+
+    def rest_ms(self, now: Millis) -> int:
+        """How long the next request has to wait."""
+        rest = self._rests_until - now
+        return rest if 0 < rest <= LONGEST_REST_MS else 0  # beyond that, the clock went back
 
     def restart(self) -> None:
         """After a pause it begins with one again."""

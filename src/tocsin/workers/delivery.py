@@ -34,6 +34,7 @@ from tocsin.workers.giving_up import Write, give_up
 from tocsin.workers.lanes import LIVE, Lane, Outlet
 from tocsin.workers.ready import RETRY_MS, Ready
 from tocsin.workers.rendering import Rendering
+from tocsin.workers.rotation import Burst
 from tocsin.workers.standings import Standings
 
 SLOTS: Final = 512
@@ -42,9 +43,6 @@ SLOW_SLOTS: Final = SLOTS // 2
 """Of these, how many all endpoints together may have that take over a second to answer."""
 CREDITS: Final = 2048
 """Deliveries that may be out or waiting to be settled: what a crash can send twice, at most."""
-BURST: Final = 32
-"""Requests begun in one turn of the event loop, at most. More of them would make whoever has an event to report wait, and no
-more would go out in a second: where the loop is the bottleneck, its turns only get longer."""
 _TICK_SECONDS: Final = 1.0
 
 
@@ -90,7 +88,7 @@ class DeliveryWorker:
             give_up=self._give_up,
         )
         self._settle = Settle(queue, holder, self._settled)
-        self._begun = 0
+        self._burst = Burst(self._open_slot)
         self._slots: set[asyncio.Task[None]] = set()
         self._keys: dict[int, tuple[str, ...]] = {}
         self._slow_out = 0
@@ -189,10 +187,10 @@ class DeliveryWorker:
         if before is None and prepared is not None and prepared.endpoint.revision == 1:
             return
         live = self._ready.lane(number)
-        if live is None or number not in self._endpoints.prepared:
+        if live is None or prepared is None:
             self._ready.remove(number)
             return
-        config = self._endpoints.prepared[number].endpoint.config
+        config = prepared.endpoint.config
         outlet = live.outlet
         outlet.is_ordered = config.ordering == "subject"
         outlet.allowance.bounded(config.max_in_flight)
@@ -220,30 +218,17 @@ class DeliveryWorker:
             self._ready.list(lane)
 
     def _open_slot(self) -> None:
-        if self._begun < BURST and self._ready.rotation and len(self._slots) < SLOTS and self._has_credit():
+        if self._burst.has_room and self._ready.rotation and len(self._slots) < SLOTS and self._has_credit():
             slot = asyncio.get_running_loop().create_task(self._run_slot())
             self._slots.add(slot)
             slot.add_done_callback(self._slots.discard)
-
-    def _begin(self) -> bool:
-        """Whether one more request may begin in this turn of the loop. If not, slots open again in the next one."""
-        if self._begun == 0:
-            asyncio.get_running_loop().call_soon(self._next_turn)
-        self._begun += 1
-        return self._begun <= BURST
-
-    def _next_turn(self) -> None:
-        was_full = self._begun >= BURST
-        self._begun = 0
-        for _ in range(BURST if was_full else 0):
-            self._open_slot()
 
     def _has_credit(self) -> bool:
         return self._flight.unsettled < CREDITS and not self._settle.is_stalled and not self._is_stopping
 
     async def _run_slot(self) -> None:
         """Send one delivery after another while there are some; each time it is the next endpoint's turn."""
-        while self._ready.rotation and self._has_credit() and self._begin():
+        while self._ready.rotation and self._has_credit() and self._burst.begin():
             outlet = self._ready.rotation.next()
             lane = outlet.next_lane(self._now_ms()) if outlet.has_room else None
             if lane is None:

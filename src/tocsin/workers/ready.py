@@ -16,7 +16,6 @@ from tocsin.model.replay import Replay, ReplayState
 from tocsin.pipeline.fanout import Fan
 from tocsin.pipeline.prepare import Preparation
 from tocsin.ports import BEGINNING, Batches, Fanned, Holder, Queue
-from tocsin.rules.allowance import LONGEST_REST_MS
 from tocsin.rules.consent import holds_back, rates_for
 from tocsin.rules.rates import Pace
 from tocsin.telemetry import log
@@ -215,10 +214,10 @@ class Ready:
         if self.is_paused(lane, now):
             return False
         outlet = lane.outlet
-        rest = min(outlet.allowance.rests_until - now, LONGEST_REST_MS)  # the clock may have gone back since
-        if outlet.pace is None and rest <= 0:
+        rest = outlet.allowance.rest_ms(now)
+        if outlet.pace is None and not rest:
             return True
-        wait = max(rest, outlet.pace.wait_ms(now) if outlet.pace is not None else 0, 0)
+        wait = max(rest, outlet.pace.wait_ms(now) if outlet.pace is not None else 0)
         if wait and (outlet.paced_until is None or now + wait < outlet.paced_until):
             outlet.paced_until = now + wait
             self._wake_at(now + wait, outlet.endpoint, _PACE)

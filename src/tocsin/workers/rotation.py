@@ -1,10 +1,17 @@
-"""Whose turn it is: tenant, then endpoint, then delivery, round robin."""
+"""Whose turn it is: tenant, then endpoint, then delivery, round robin; and how many may begin in one turn of the event loop."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
+from collections.abc import Callable
+from typing import Final
 
 from tocsin.workers.lanes import Outlet
+
+BURST: Final = 32
+"""Requests begun in one turn of the event loop, at most. More of them would make whoever has an event to report wait, and no
+more would go out in a second: where the loop is the bottleneck, its turns only get longer."""
 
 
 class Rotation:
@@ -40,3 +47,30 @@ class Rotation:
         else:
             del self._by_tenant[tenant]
         return outlet
+
+
+class Burst:
+    """Counts what begins in one turn of the event loop. When that was all that may, `again` is called as often in the next one."""
+
+    __slots__ = ("_again", "_begun")
+
+    def __init__(self, again: Callable[[], None]) -> None:
+        self._again = again
+        self._begun = 0
+
+    @property
+    def has_room(self) -> bool:
+        return self._begun < BURST
+
+    def begin(self) -> bool:
+        """Whether one more may begin now."""
+        if self._begun == 0:
+            asyncio.get_running_loop().call_soon(self._next_turn)
+        self._begun += 1
+        return self._begun <= BURST
+
+    def _next_turn(self) -> None:
+        was_full = self._begun >= BURST
+        self._begun = 0
+        for _ in range(BURST if was_full else 0):
+            self._again()

@@ -14,7 +14,7 @@ from rich.console import Console
 from tocsin.bench.comparing import compared, judged, typical
 from tocsin.bench.control import Spread
 from tocsin.bench.endpoints import SIGNING_KEY, TOKEN
-from tocsin.bench.measure import Effort, Measurement, is_signed, with_over_without
+from tocsin.bench.figures import Effort, Measurement, is_signed, with_over_without
 from tocsin.bench.report import Report, table_of, this_machine
 from tocsin.bench.scenarios import BY_NAME, SCENARIOS, with_references
 

@@ -78,14 +78,16 @@ def test_it_stays_between_one_and_the_ceiling(ceiling: int, answers: list[tuple[
 def test_a_lone_request_that_fails_is_followed_by_a_growing_rest_until_one_succeeds() -> None:
     allowance = Allowance(32)
     allowance.failed(100, 101, 1.0)
-    assert (allowance.limit, allowance.rests_until) == (1, 0)
+    assert (allowance.limit, allowance.rest_ms(101)) == (1, 0)
     rests, now = [], 200
     for _ in range(7):
         allowance.failed(now, now + 1, 1.0)
-        rests.append(allowance.rests_until - now - 1)
+        rests.append(allowance.rest_ms(now + 1))
+        assert allowance.rest_ms(now + 1 + rests[-1]) == 0
         now += 1000
     assert rests == [5, 10, 20, 40, 80, LONGEST_REST_MS, LONGEST_REST_MS]
+    assert allowance.rest_ms(now - 3_600_000) == 0
     allowance.succeeded(1.0)
-    assert allowance.rests_until == 0
+    assert allowance.rest_ms(now - 999) == 0
     allowance.failed(now, now + 1, 1.0)
-    assert (allowance.limit, allowance.rests_until) == (1, 0)
+    assert (allowance.limit, allowance.rest_ms(now + 1)) == (1, 0)
