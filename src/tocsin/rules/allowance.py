@@ -27,7 +27,7 @@ class Allowance:
     When a lone request fails as well, the next one waits for `rest_ms`, each time twice as long, at most a tenth of a second: an endpoint that fails at once must not take the time of those that do not.
     """
 
-    __slots__ = ("_median_ms", "_rest_ms", "_shrunk_at", "ceiling", "limit", "_rests_until")
+    __slots__ = ("_median_ms", "_rest_ms", "_rests_until", "_shrunk_at", "ceiling", "limit")
 
     def __init__(self, ceiling: int) -> None:
         self.ceiling = ceiling

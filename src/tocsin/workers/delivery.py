@@ -34,15 +34,9 @@ from tocsin.workers.giving_up import Write, give_up
 from tocsin.workers.lanes import LIVE, Lane, Outlet
 from tocsin.workers.ready import RETRY_MS, Ready
 from tocsin.workers.rendering import Rendering
-from tocsin.workers.rotation import Burst
+from tocsin.workers.rotation import CREDITS, SLOTS, SLOW_SLOTS, Burst
 from tocsin.workers.standings import Standings
 
-SLOTS: Final = 512
-"""Requests that may be out at once, over all endpoints."""
-SLOW_SLOTS: Final = SLOTS // 2
-"""Of these, how many all endpoints together may have that take over a second to answer."""
-CREDITS: Final = 2048
-"""Deliveries that may be out or waiting to be settled: what a crash can send twice, at most."""
 _TICK_SECONDS: Final = 1.0
 
 

@@ -9,6 +9,12 @@ from typing import Final
 
 from tocsin.workers.lanes import Outlet
 
+SLOTS: Final = 512
+"""Requests that may be out at once, over all endpoints."""
+SLOW_SLOTS: Final = SLOTS // 2
+"""Of these, how many all endpoints together may have that take over a second to answer."""
+CREDITS: Final = 2048
+"""Deliveries that may be out or waiting to be settled: what a crash can send twice, at most."""
 BURST: Final = 32
 """Requests begun in one turn of the event loop, at most. More of them would make whoever has an event to report wait, and no
 more would go out in a second: where the loop is the bottleneck, its turns only get longer."""
