@@ -67,14 +67,11 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 class Metrics:
-    """The counters of this process. None is labelled by endpoint or URL."""
+    """What only this process knows; everything else is read from tallies. None is labelled by endpoint or URL."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.accepted = Counter("tocsin_events_accepted", "Events appended to the log.", registry=self.registry)
         self.fanned = Counter("tocsin_deliveries_created", "Deliveries made by fan-out.", registry=self.registry)
-        attempts = Counter("tocsin_attempts", "Attempts made, by outcome.", ["outcome"], registry=self.registry)
-        self.attempts = {outcome: attempts.labels(outcome) for outcome in ("delivered", "retry", "rejected")}
         self.in_flight = Gauge("tocsin_attempts_in_flight", "Requests that are out.", registry=self.registry)
         self.fanout_lag = Gauge("tocsin_fanout_lag_events", "Events that fan-out has not read.", registry=self.registry)
         self.removed = Counter(

@@ -43,9 +43,11 @@ from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.endpoints import Endpoints as EndpointOperations
 from tocsin.operations.mail_checks import mail_way_of
 from tocsin.operations.master_key import MasterKey
+from tocsin.operations.metrics import Exposition
 from tocsin.operations.preview import Previews
 from tocsin.operations.replays import Replays
 from tocsin.operations.retention import Retention, limits_of, reserve_of
+from tocsin.operations.statistics import Statistics
 from tocsin.operations.test_event import TestEvents
 from tocsin.pipeline.accept import Accept
 from tocsin.pipeline.prepare import pool_of, token_pool_of
@@ -210,6 +212,7 @@ async def _serve(
         keys=keys,
         stop=stop,
     )
+    exposition = Exposition(store.views, loops.metrics)
     services = Services(
         accept=loops.accept,
         answers=IdempotentAnswers(store.answers, box, now_ms),
@@ -235,7 +238,8 @@ async def _serve(
         in_flight=loops.delivery.in_flight,
         standing=endpoints.standing,
         ready=supervisor.problems,
-        metrics=loops.metrics.text,
+        metrics=lambda: exposition.text(now_ms()),
+        statistics=Statistics(store.views, codec, loops.delivery.requests_out, now_ms),
         now_ms=now_ms,
     )
     await supervisor.start()
@@ -295,7 +299,7 @@ async def _loops(
         endpoints=endpoints,
         mint=mint,
         now_ms=now_ms,
-        judge=Judge(mint, now_ms, random.random, metrics),
+        judge=Judge(mint, now_ms, random.random),
         metrics=metrics,
         standings=Standings(endpoints, now_ms, disable, notices),
     )

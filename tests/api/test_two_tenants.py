@@ -232,6 +232,7 @@ DRIVERS: dict[str, Callable[[Hand], Ask]] = {
     "GET /v1/stats": on("/v1/stats"),
     "GET /v1/retention": on("/v1/retention"),
     "PUT /v1/retention": retention,
+    "GET /v1/endpoints/{endpoint_id}/stats": on("/v1/endpoints/{endpoint_id}/stats"),
 }
 OF_OPERATORS = {"POST /v1/master-key/rewrap"}
 """Routes that no tenant may use."""
@@ -289,7 +290,7 @@ async def test_ids_of_another_tenant_are_as_good_as_none(world: World) -> None:
         missing = [kind for kind in ("end", "dlv", "evt", "key", "rpl", "aud", "spare key") if not tenant.known[kind]]
         assert missing == []
     nothing = {"pending_deliveries": 0, "dead_deliveries": 0, "oldest_pending_at": None, "last_position": 0}
-    assert Tenant(world).ask("GET /v1/stats", Ask("/v1/stats")).json == nothing
+    assert Tenant(world).ask("GET /v1/stats", Ask("/v1/stats")).json.items() >= nothing.items()
     probed: set[str] = set()
     for route, number in itertools.product(DRIVERS, range(4)):
         hand, nobody = Hand(me, other, number), Hand(me, None, number)

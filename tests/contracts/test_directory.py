@@ -11,7 +11,7 @@ from tocsin.model.delivery import DeliveryState, Step
 from tocsin.model.endpoint import Standing
 from tocsin.model.ids import EndpointId, IdMint, KeyId
 from tocsin.model.submission import StoredAnswer
-from tocsin.ports import Cursor, DeliveryQuery, EndpointQuery, EventQuery, KeyQuery
+from tocsin.ports import Cursor, DeliveryQuery, EndpointQuery, EventQuery, KeyQuery, StatsQuery
 
 
 async def test_an_endpoint_is_active_from_the_head_of_the_log(store: SqliteStore, mint: IdMint) -> None:
@@ -173,6 +173,6 @@ async def test_pages_of_deliveries_by_everything_that_can_be_asked(
     mine = (await store.views.deliveries(DeliveryQuery(tenant="acme", limit=1)))[0]
     assert await store.views.delivery(mine.id, "acme") == mine
     assert await store.views.delivery(mine.id, "globex") is None
-    stats = await store.views.stats("acme")
-    assert (stats.pending, stats.dead, stats.head) == (1, 1, 1)
-    assert (await store.views.stats(None)).pending == 2
+    stats = await store.views.stats(StatsQuery(tenant="acme"))
+    assert (stats.now.pending, stats.now.dead, stats.head) == (1, 1, 1)
+    assert (await store.views.stats(StatsQuery(tenant=None))).now.pending == 2

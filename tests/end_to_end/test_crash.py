@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import apsw
 import pytest
 from tests.kit.program import Program
 from tests.kit.waiting import until
@@ -66,7 +67,7 @@ def program(tmp_path: Path) -> Iterator[Program]:
     made.kill()
 
 
-async def test_kill_9_under_load_loses_nothing_and_keeps_the_order(program: Program) -> None:
+async def test_kill_9_under_load_loses_nothing_and_keeps_the_order(program: Program, tmp_path: Path) -> None:
     chance = random.Random(20261122)
     async with Receiver(keep=200_000) as ordered, Receiver(keep=200_000, fail="10%", status=500, seed=1) as shaky:
         retry = {"schedule_seconds": [0.05] * 50}
@@ -101,6 +102,19 @@ async def test_kill_9_under_load_loses_nothing_and_keeps_the_order(program: Prog
         for numbers in first.values():
             assert numbers == sorted(numbers)
         assert program.get("/v1/deliveries?state=dead").json["items"] == []
+        numbers = program.get("/v1/stats").json
+        await asyncio.to_thread(program.kill)
+        assert (numbers["deliveries"]["delivered"], numbers["attempts"]["total"], numbers["events"]) == counted(
+            tmp_path / "crash.db"
+        )
+
+
+def counted(database: Path) -> tuple[int, ...]:
+    """Deliveries, attempts and events in the file that a killed server left."""
+    connection = apsw.Connection(str(database))
+    numbers = [connection.execute(f"SELECT count(*) FROM {t}").fetchone() for t in ("delivery", "attempt", "event")]
+    connection.close()
+    return tuple(int(row[0]) for row in numbers if row is not None)
 
 
 async def test_an_acknowledged_event_is_there_after_an_immediate_kill(program: Program) -> None:

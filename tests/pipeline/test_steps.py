@@ -31,7 +31,7 @@ from tocsin.pipeline.accept import Accept
 from tocsin.pipeline.commit_group import CommitGroup
 from tocsin.pipeline.fanout import CHUNK, fan_out
 from tocsin.pipeline.settle import Settle
-from tocsin.ports import BEGINNING, Cursor
+from tocsin.ports import BEGINNING, Cursor, StatsQuery
 from tocsin.rules.interests import Interests
 from tocsin.workers.lanes import LIVE, Budget, Lane, Outlet
 from tocsin.workers.recent import Recent
@@ -176,7 +176,7 @@ async def test_outcomes_wait_for_a_full_disk_and_are_written_then(store: SqliteS
     await settle.idle()
     assert [s.delivery for s in heard] == list(range(1, 41))
     assert not settle.is_stalled
-    assert (await store.views.stats(None)).pending == 0
+    assert (await store.views.stats(StatsQuery(tenant=None))).now.pending == 0
 
 
 def an_event(position: int, *, tenant: str = "acme") -> EventView:

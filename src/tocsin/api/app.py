@@ -24,6 +24,7 @@ from tocsin.api.retention_routes import RETENTION_ROUTES
 from tocsin.api.router import Router
 from tocsin.api.routing import Asked, Reply, answer, caller_of
 from tocsin.api.services import Services
+from tocsin.api.stats_routes import STATS_ROUTES
 from tocsin.api.system_routes import SYSTEM_ROUTES, documentation_routes, problem_types
 from tocsin.errors import MethodNotAllowed, NotFound, TocsinError
 from tocsin.telemetry import log
@@ -40,6 +41,7 @@ API_ROUTES: Final = (
     *AUDIT_ROUTES,
     *MASTER_KEY_ROUTES,
     *RETENTION_ROUTES,
+    *STATS_ROUTES,
     *SYSTEM_ROUTES,
 )
 App = Callable[[Scope, Receive, Send], Awaitable[None]]

@@ -12,6 +12,7 @@ from tocsin.api.auth import TENANT_PATTERN
 from tocsin.api.routing import Parameter, Reply
 from tocsin.errors import InvalidRequest, MalformedRequest
 from tocsin.model.times import from_text
+from tocsin.ports import Rows
 
 T = TypeVar("T")
 DEFAULT_LIMIT: Final = 50
@@ -54,10 +55,12 @@ def page_fields(query: Mapping[str, str]) -> PageFields:
 
 
 def page_reply(rows: Sequence[T], asked: PageFields, place: Callable[[T], int], shown: Callable[[T], object]) -> Reply:
-    """A page of rows. `place` is a row's number or position."""
+    """A page of rows. `place` is a row's number or position. A page that ended before it was full, because enough rows had been
+    looked at, has a cursor too."""
     limit = asked["limit"] - 1
     page = rows[:limit]
-    cursor = base64.urlsafe_b64encode(_PREFIX + b"%d" % place(page[-1])).decode() if len(rows) > limit else None
+    below = place(page[-1]) if len(rows) > limit else rows.rest if isinstance(rows, Rows) else None
+    cursor = None if below is None else base64.urlsafe_b64encode(_PREFIX + b"%d" % below).decode()
     return Reply(body=msgspec.json.encode({"items": [shown(row) for row in page], "next_cursor": cursor}))
 
 

@@ -18,6 +18,7 @@ from tocsin.operations.master_key import MasterKey
 from tocsin.operations.preview import Previews
 from tocsin.operations.replays import Replays
 from tocsin.operations.retention import Retention
+from tocsin.operations.statistics import Statistics
 from tocsin.operations.test_event import TestEvents
 from tocsin.ports import Views
 
@@ -42,5 +43,6 @@ class Services(Noun, frozen=True, kw_only=True):
     in_flight: Callable[[int], bool]
     standing: Callable[[int], Standing | None]
     ready: Callable[[], Sequence[str]]
-    metrics: Callable[[], bytes]
+    metrics: Callable[[], Awaitable[bytes]]
+    statistics: Statistics
     now_ms: Callable[[], int]

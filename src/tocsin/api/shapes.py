@@ -130,15 +130,6 @@ class NewKeyShown(KeyShown, frozen=True, kw_only=True):
     value: str
 
 
-class StatsShown(Noun, frozen=True, kw_only=True):
-    """Numbers over everything the caller may see."""
-
-    pending_deliveries: int
-    dead_deliveries: int
-    oldest_pending_at: str | None
-    last_position: int
-
-
 def attempt_shown(attempt: Attempt) -> AttemptShown:
     """An attempt as the API shows it."""
     body, encoding = text_of(attempt.request_body)

@@ -1,4 +1,4 @@
-"""What the server says of itself: alive, ready, numbers, version, documentation. Most of it needs no key."""
+"""What the server says of itself: alive, ready, version, documentation. It needs no key."""
 
 from __future__ import annotations
 
@@ -9,16 +9,11 @@ from typing import Final
 import msgspec
 
 from tocsin import __version__
-from tocsin.api.auth import READERS
 from tocsin.api.docs_page import DOCS_POLICY, docs_page
-from tocsin.api.paging import TENANT
 from tocsin.api.routing import Reply, Request, Route
-from tocsin.api.shapes import StatsShown
 from tocsin.errors import NotFound, TocsinError
 from tocsin.model.noun import Noun
-from tocsin.operations.documents import time_or_none
 
-METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 TEXT: Final = "text/plain; charset=utf-8"
 HTML: Final = "text/html; charset=utf-8"
 
@@ -59,24 +54,9 @@ async def _readyz(request: Request) -> Reply:
     return Reply(body=msgspec.json.encode(Status(status="ready")))
 
 
-async def _metrics(request: Request) -> Reply:
-    return Reply(body=request.services.metrics(), content_type=METRICS_TYPE)
-
-
 async def _version(request: Request) -> Reply:
     del request
     return Reply(body=msgspec.json.encode(VersionShown(version=__version__)))
-
-
-async def _stats(request: Request) -> Reply:
-    stats = await request.services.views.stats(request.tenant_read())
-    document = StatsShown(
-        pending_deliveries=stats.pending,
-        dead_deliveries=stats.dead,
-        oldest_pending_at=time_or_none(stats.oldest_pending_at),
-        last_position=stats.head,
-    )
-    return Reply(body=msgspec.json.encode(document))
 
 
 async def _problem(request: Request) -> Reply:
@@ -95,16 +75,6 @@ def problem_text(kind: type[TocsinError]) -> str:
 
 
 SYSTEM_ROUTES: Final = (
-    Route(
-        method="GET",
-        path="/v1/stats",
-        name="get_stats",
-        summary="What is pending and what is dead.",
-        answer=_stats,
-        roles=READERS,
-        parameters=(TENANT,),
-        gives=StatsShown,
-    ),
     Route(method="GET", path="/livez", name="livez", summary="Alive.", answer=_livez, roles=None, gives=Status),
     Route(
         method="GET",
@@ -115,15 +85,6 @@ SYSTEM_ROUTES: Final = (
         roles=None,
         gives=Status,
         others={503: Status},
-    ),
-    Route(
-        method="GET",
-        path="/metrics",
-        name="metrics",
-        summary="Counters in Prometheus' text format.",
-        answer=_metrics,
-        roles=None,
-        content_type=METRICS_TYPE,
     ),
     Route(
         method="GET",

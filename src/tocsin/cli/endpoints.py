@@ -1,4 +1,4 @@
-"""`endpoints ...`: list, show, add, update, remove, enable, disable, test, rotate-secret."""
+"""`endpoints ...`: list, show, add, update, remove, enable, disable, test, rotate-secret, stats."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from tocsin.cli.inputs import Usage, secret_argument
 from tocsin.cli.lists import Document, items, one, part, text
 from tocsin.cli.output import console, print_json, print_listing, print_table, visible
 from tocsin.cli.reporting import Flag
+from tocsin.cli.stats import RangeName
+from tocsin.cli.stats import show as show_numbers
 
 app = App(name="endpoints", help="Where events are delivered to.")
 _NO_FLAGS = EndpointFlags()
@@ -173,6 +175,26 @@ def rotate_secret(
     end = "The old one signs no longer." if until is None else f"The old one signs as well until {visible(str(until))}."
     console().print(f"\n{_SHOWN_ONCE} {end}", style="bold yellow")
     return 0
+
+
+@app.command
+def stats(
+    endpoint_id: str,
+    /,
+    *,
+    range_: Annotated[RangeName | None, Parameter(name="--range")] = None,
+    since: str | None = None,
+    until: str | None = None,
+    connection: Connection = HERE,
+) -> int:
+    """Show what is pending and dead of an endpoint, how attempts ended in a range, and how fast.
+
+    :param endpoint_id: The endpoint's id.
+    :param range_: Until now; an hour, when nothing else is said.
+    :param since: Or from this time (RFC 3339) on.
+    :param until: Or before this time.
+    """
+    return show_numbers(connection, f"/v1/endpoints/{endpoint_id}/stats", range_, since, until)
 
 
 _SHOWN_ONCE = "The signing secret is shown this once. Give it to the receiver now."

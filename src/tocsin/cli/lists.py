@@ -21,7 +21,7 @@ def items(connection: Connection, path: str, query: Mapping[str, str | None], li
             page = one(client.request("GET", path, query={**query, "limit": size, "cursor": cursor}))
             rows, cursor = parts(page, "items"), text(page, "next_cursor")
             found.extend(rows)
-            if not rows or not cursor:
+            if not cursor:
                 break
     return found
 

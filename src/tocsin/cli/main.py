@@ -37,6 +37,7 @@ _COMMANDS: Final = (
     (_TELL, "emit", "tocsin.cli.reporting:emit", "Send any event as a CloudEvent."),
     (_LOOK, "endpoints", "tocsin.cli.endpoints:app", "Where events are delivered to."),
     (_LOOK, "deliveries", "tocsin.cli.deliveries:app", "Which event was brought where, and how it went."),
+    (_LOOK, "stats", "tocsin.cli.stats:stats", "What is pending, what was delivered, how fast."),
     (_LOOK, "replay", "tocsin.cli.replay:app", "Send past events to an endpoint again."),
     (_LOOK, "receive", "tocsin.cli.receive:receive", "Receive webhooks here, verify and print them."),
     (_MORE, "keys", "tocsin.cli.keys:app", "API keys: who may do what."),

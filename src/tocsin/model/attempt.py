@@ -43,7 +43,8 @@ class Attempt(Noun, frozen=True, kw_only=True, omit_defaults=True):
 class Settlement(Noun, frozen=True, kw_only=True):
     """What the store is to write after an exchange: the attempt, the step of the delivery and its new counters.
 
-    `ends` is true when the delivery will see no further attempt, so that its order keys are released.
+    `ends` is true when the delivery will see no further attempt, so that its order keys are released. `accepted_at` as of the
+    delivery.
     """
 
     delivery: int
@@ -57,3 +58,4 @@ class Settlement(Noun, frozen=True, kw_only=True):
     attempt: Attempt
     settled_at: int
     ends: bool
+    accepted_at: int | None = None

@@ -56,7 +56,8 @@ class NewDelivery(Noun, frozen=True, kw_only=True):
 
 class Delivery(Noun, frozen=True, kw_only=True):
     """A delivery to be attempted. `number` is its place in its endpoint's order; `step` how far the retry schedule has
-    been used, `attempts` how many attempts were made, `at_once` how many of them repeated the one before at once."""
+    been used, `attempts` how many attempts were made, `at_once` how many of them repeated the one before at once. `accepted_at` is when its event was
+    accepted; None for a resend or a replay, which came later."""
 
     number: int
     id: DeliveryId
@@ -67,6 +68,7 @@ class Delivery(Noun, frozen=True, kw_only=True):
     step: int = 0
     attempts: int = 0
     at_once: int = 0
+    accepted_at: int | None = None
 
 
 class Claim(Noun, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from tocsin.model.access import ApiKey
 from tocsin.model.attempt import Attempt
@@ -13,7 +13,10 @@ from tocsin.model.ids import BatchId, DeliveryId, EndpointId, EventId, KeyId, Re
 from tocsin.model.job import JobRow
 from tocsin.model.noun import Noun
 from tocsin.model.replay import ReplayState
+from tocsin.model.tally import Span, Tally
 from tocsin.ports.writing import StoredEndpoint
+
+T = TypeVar("T")
 
 
 class Page(Noun, frozen=True, kw_only=True):
@@ -25,6 +28,13 @@ class Page(Noun, frozen=True, kw_only=True):
     before: int | None = None
     since: int | None = None
     until: int | None = None
+
+
+class Rows(list[T]):
+    """The rows of a page. When there are fewer than were asked for, and `rest` is a place, that is only because enough rows were
+    looked at: the list goes on below it."""
+
+    rest: int | None = None
 
 
 class EndpointQuery(Page, frozen=True, kw_only=True):
@@ -111,13 +121,37 @@ class JobView(Noun, frozen=True, kw_only=True):
     updated_at: int
 
 
-class StatsView(Noun, frozen=True, kw_only=True):
-    """Numbers over everything a tenant has (None: all). `oldest_pending_at` in ms."""
+class StatsQuery(Noun, frozen=True, kw_only=True):
+    """Whose numbers: a tenant's (None: everybody's), or those of one endpoint of it, by number; in the moment, and over a range:
+    points begin at `minutes` (since 1970), the last one is the end, and they are read from periods of `step` minutes. At most
+    `failing` endpoints are told of."""
 
+    tenant: str | None
+    endpoint: int | None = None
+    minutes: range = range(0)
+    step: int = 1
+    failing: int = 0
+
+
+class FailingEndpoint(Noun, frozen=True, kw_only=True):
+    """An endpoint with failed attempts in the range, and what is pending and dead of it now."""
+
+    endpoint: StoredEndpoint
     pending: int
     dead: int
-    oldest_pending_at: int | None
+    attempts: int
+    failures: int
+
+
+class StatsView(Noun, frozen=True, kw_only=True):
+    """`now` is the moment, and `head` the last position; `points` and `whole` are what happened in the range (`whole` None: none was
+    asked for)."""
+
+    now: Tally
     head: int
+    whole: Span | None = None
+    points: tuple[Span, ...] = ()
+    failing: tuple[FailingEndpoint, ...] = ()
 
 
 class Views(Protocol):
@@ -125,18 +159,18 @@ class Views(Protocol):
 
     async def endpoints(self, query: EndpointQuery) -> list[StoredEndpoint]: ...
 
-    async def deliveries(self, query: DeliveryQuery) -> list[DeliveryView]: ...
+    async def deliveries(self, query: DeliveryQuery) -> Rows[DeliveryView]: ...
 
     async def delivery(self, delivery_id: DeliveryId, tenant: str | None) -> DeliveryView | None: ...
 
     async def attempts(self, delivery: int, tenant: str | None) -> list[Attempt]:
         """The attempts of a delivery, request bodies filled in, oldest first."""
 
-    async def events(self, query: EventQuery) -> list[Event]: ...
+    async def events(self, query: EventQuery) -> Rows[Event]: ...
 
     async def event(self, event_id: EventId, tenant: str | None) -> Event | None: ...
 
-    async def jobs(self, query: JobQuery) -> list[JobView]: ...
+    async def jobs(self, query: JobQuery) -> Rows[JobView]: ...
 
     async def job(self, job_id: str, tenant: str | None) -> JobView | None: ...
 
@@ -144,4 +178,8 @@ class Views(Protocol):
 
     async def audit(self, query: AuditQuery) -> list[tuple[int, AuditEntry]]: ...
 
-    async def stats(self, tenant: str | None) -> StatsView: ...
+    async def stats(self, query: StatsQuery) -> StatsView:
+        """From tallies: costs the same however much there is."""
+
+    async def backlogs(self, limit: int) -> list[tuple[str, EndpointId, Tally]]:
+        """The endpoints with the most pending deliveries, over all tenants."""

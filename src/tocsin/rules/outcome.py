@@ -159,6 +159,7 @@ def settlement_of(  # noqa: PLR0917 (what is judged, then the circumstances, in 
             ),
             settled_at=now,
             ends=not pending,
+            accepted_at=delivery.accepted_at,
         ),
         effect=effect,
         resume_at=resume_at,

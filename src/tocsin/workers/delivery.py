@@ -155,6 +155,10 @@ class DeliveryWorker:
         """The numbers of all deliveries whose request is out."""
         return frozenset(self._flight.out)
 
+    def requests_out(self, tenant: str | None, endpoint: int | None) -> int:
+        """How many requests are out: of a tenant (None: of all), or of one endpoint."""
+        return self._ready.requests_out(tenant, endpoint)
+
     def is_stalled(self) -> bool:
         """Whether outcomes cannot be written at the moment."""
         return self._settle.is_stalled

@@ -17,7 +17,7 @@ from tocsin.pipeline.prepare import Preparation
 from tocsin.pipeline.send import not_sent, send
 from tocsin.ports import Sender, Templates
 from tocsin.rules.outcome import Settled, settlement_of
-from tocsin.telemetry import Metrics, log
+from tocsin.telemetry import log
 
 UNPREPARED: Final = Unrendered(cause="nothing", reason="the request could not be prepared")
 INEXPRESSIBLE: Final = Unrendered(cause="nothing", reason="the endpoint's format cannot express the event")
@@ -85,19 +85,16 @@ def _made(make: Make, now: Millis, token: Token | None) -> Outbound | Unrendered
 
 
 class Judge:
-    """Judges exchanges, and counts what they were."""
+    """Judges exchanges."""
 
-    def __init__(
-        self, mint: IdMint, now_ms: Callable[[], Millis], jitter: Callable[[], float], metrics: Metrics
-    ) -> None:
+    def __init__(self, mint: IdMint, now_ms: Callable[[], Millis], jitter: Callable[[], float]) -> None:
         self._mint = mint
         self._now_ms = now_ms
         self._jitter = jitter
-        self._metrics = metrics
 
     def judged(self, delivery: Delivery, config: EndpointConfig, sent: Sent, started_at: Millis) -> Settled:
         """What the exchange means for the delivery, and what is to be written."""
-        settled = settlement_of(
+        return settlement_of(
             delivery=delivery,
             config=config,
             exchange=sent.exchange,
@@ -108,5 +105,3 @@ class Judge:
             attempt_id=self._mint.attempt(),
             may_refresh=sent.may_refresh,
         )
-        self._metrics.attempts[settled.settlement.attempt.outcome].inc()
-        return settled

@@ -56,7 +56,6 @@ class FanoutWorker:
         """Events were appended."""
         self._recent.add(events)
         self._head = events[-1].position
-        self._metrics.accepted.inc(len(events))
         self._wake.set()
 
     def stop(self) -> None:

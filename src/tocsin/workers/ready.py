@@ -111,6 +111,13 @@ class Ready:
         outlet = self._outlets.get(number)
         return [] if outlet is None else list(outlet.lanes.values())
 
+    def requests_out(self, tenant: str | None, endpoint: int | None) -> int:
+        """How many requests are out: of a tenant (None: of all), or of one endpoint."""
+        if endpoint is not None:
+            outlet = self._outlets.get(endpoint)
+            return 0 if outlet is None else outlet.in_flight
+        return sum(o.in_flight for o in self._outlets.values() if tenant is None or o.tenant == tenant)
+
     def remove(self, number: int) -> None:
         """The endpoint is no more."""
         for lane in self.lanes(number):
@@ -161,6 +168,7 @@ class Ready:
                     endpoint=new.endpoint,
                     lane=new.lane,
                     created_at=new.created_at,
+                    accepted_at=view.event.accepted_at if new.lane == LIVE else None,
                 )
                 lane.offer(Claim(delivery=delivery, event=view.event), view)
             self.list(lane)

@@ -13,6 +13,8 @@ from tocsin.adapters.sqlite.queue import ATTEMPT_BITS, claim_of, claims_of
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import encode
 from tocsin.adapters.sqlite.statements import Row, listed, read, read_among, read_one, statement, write
+from tocsin.adapters.sqlite.tallies import Tallies
+from tocsin.adapters.sqlite.tally_changes import Changes
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.errors import StoreUnavailable
 from tocsin.model.batch import Batch, BatchClaim, BatchSettlement
@@ -24,9 +26,10 @@ from tocsin.ports import BatchPage, Following, Formed, Holder, Waiting
 class SqliteBatches:
     """`ports.Batches` on the embedded store."""
 
-    def __init__(self, writer: Writer, readers: Readers) -> None:
+    def __init__(self, writer: Writer, readers: Readers, tallies: Tallies) -> None:
         self._writer = writer
         self._readers = readers
+        self._tallies = tallies
 
     async def following(
         self, holder: Holder, numbers: Sequence[int], now: Millis, limit: int, limit_bytes: int
@@ -98,6 +101,7 @@ class SqliteBatches:
                 body = None
             detail = encode(msgspec.structs.replace(attempt, request_body=b""))
             write(connection, "add_batch_attempt", (place, detail, body))
+            self._tallies.write(connection, _changes_of(connection, settlement))
             if settlement.state == "split":
                 return self._split(connection, settlement), []
             if not ended:
@@ -206,6 +210,23 @@ def _with_members(connection: apsw.Connection, rows: Sequence[Row]) -> list[Batc
         )
         for batch in batches
     ]
+
+
+def _changes_of(connection: apsw.Connection, settlement: BatchSettlement) -> Changes:
+    """What the settlement is about to change. A member that was cancelled meanwhile stays so, unless it was delivered."""
+    batch, changes = settlement.batch, Changes()
+    is_delivered = settlement.state == "delivered"
+    after = DeliveryState.DELIVERED if is_delivered else DeliveryState.DEAD
+    waited: list[Millis] = []
+    members = read(connection, "batch_states", (batch.number,)) if settlement.state in {"delivered", "dead"} else []
+    for number, state, accepted_at in cast("list[tuple[int, str, int | None]]", members):
+        before = DeliveryState(state)
+        if before is DeliveryState.PENDING or (before is DeliveryState.CANCELLED and is_delivered):
+            changes.moved(batch.endpoint, batch.lane, number, before, after)
+            if accepted_at is not None and is_delivered:
+                waited.append(settlement.settled_at - accepted_at)
+    changes.attempted(batch.endpoint, settlement.attempt, waited)
+    return changes
 
 
 def _check(connection: apsw.Connection, holder: Holder) -> None:

@@ -12,9 +12,12 @@ from tocsin.adapters.sqlite.audit import write_entry
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import encode, endpoint_of, key_of
 from tocsin.adapters.sqlite.statements import read, read_one, read_page, statement_with, write
+from tocsin.adapters.sqlite.tallies import Tallies
+from tocsin.adapters.sqlite.tally_changes import moves_of
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.model.access import ApiKey
 from tocsin.model.audit import AuditEntry
+from tocsin.model.delivery import DeliveryState
 from tocsin.model.endpoint import Standing
 from tocsin.model.ids import EndpointId, KeyId, Millis
 from tocsin.ports import StoredEndpoint
@@ -25,9 +28,10 @@ _decode_standing = msgspec.json.Decoder(Standing).decode
 class SqliteDirectory:
     """`ports.Directory` and `ports.StandingStore` on the embedded store."""
 
-    def __init__(self, writer: Writer, readers: Readers) -> None:
+    def __init__(self, writer: Writer, readers: Readers, tallies: Tallies) -> None:
         self._writer = writer
         self._readers = readers
+        self._tallies = tallies
 
     async def endpoints(self, since: int = 0) -> tuple[int, list[StoredEndpoint]]:
         def query(connection: apsw.Connection) -> tuple[int, list[StoredEndpoint]]:
@@ -94,8 +98,13 @@ class SqliteDirectory:
 
     async def _cancel_all(self, endpoint: int, now: Millis) -> None:
         """In steps, so that a long backlog never keeps others from writing."""
-        step = (now, endpoint)
-        while await self._writer.run(Rank.REST, lambda connection: write(connection, "cancel_endpoint", step)):
+
+        def cancel_some(connection: apsw.Connection) -> int:
+            cancelled = read(connection, "cancel_endpoint", (now, endpoint))
+            self._tallies.write(connection, moves_of(cancelled, DeliveryState.PENDING, DeliveryState.CANCELLED))
+            return len(cancelled)
+
+        while await self._writer.run(Rank.REST, cancel_some):
             continue
         await self._writer.run(Rank.REST, lambda connection: write(connection, "end_batches_of_endpoint", step))
         await self._writer.run(Rank.REST, lambda connection: write(connection, "remove_endpoint_lines", (endpoint,)))

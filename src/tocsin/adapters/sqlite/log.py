@@ -11,6 +11,7 @@ import msgspec
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import decode_job_row, encode, event_of, event_row, placed
 from tocsin.adapters.sqlite.statements import Row, read, read_among, read_one, statement, write, write_rows
+from tocsin.adapters.sqlite.tallies import Tallies
 from tocsin.adapters.sqlite.writer import DataRefusedError, Rank, Writer
 from tocsin.errors import IdempotencyKeyReused, InvalidRequest, StorageFull, StoreUnavailable, TocsinError
 from tocsin.model.event import Event
@@ -29,9 +30,10 @@ Item = tuple[Submission, Needs]
 class SqliteLog:
     """`ports.Log` on the embedded store. Position order is commit order: there is one writer."""
 
-    def __init__(self, writer: Writer, readers: Readers, now_ms: Callable[[], Millis]) -> None:
+    def __init__(self, writer: Writer, readers: Readers, tallies: Tallies, now_ms: Callable[[], Millis]) -> None:
         self._writer = writer
         self._readers = readers
+        self._tallies = tallies
         self._now_ms = now_ms
         self._head: tuple[int, int] | None = None
         self._tenants: set[str] = set()
@@ -98,6 +100,7 @@ class SqliteLog:
                 group.counters.add(submission.tenant)
             answers.append(Accepted(verdict=verdict, events=events))
         group.write(facts, accepted_at)
+        self._tallies.write_accepted(connection, group.accepted)
         self._head = (position, accepted_at)
         return answers
 
@@ -127,11 +130,14 @@ class _Group:
         self._seen: list[Row] = []
         self._versions: list[Row] = []
         self.counters: set[str] = set()
+        self.accepted: dict[str, int] = {}
+        """How many events, by tenant."""
         self.answers: dict[tuple[str, str, str], tuple[bytes, Verdict]] = {}
 
     def add(self, submission: Submission, verdict: Verdict, events: Sequence[Event]) -> None:
         tenant = submission.tenant
         self._events.extend(event_row(event) for event in events)
+        self.accepted[tenant] = self.accepted.get(tenant, 0) + len(events)
         for job_id, row in verdict.jobs:
             self._jobs[tenant, job_id] = (row, submission.received_at)
         self._seen.extend((tenant, digest, event_id, submission.received_at) for digest, event_id in verdict.seen)

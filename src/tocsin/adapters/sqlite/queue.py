@@ -13,6 +13,8 @@ from tocsin.adapters.sqlite.lines import end_batch, join_lines, leave_lines, let
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import DELIVERY_COLUMNS, delivery_of, encode, event_of
 from tocsin.adapters.sqlite.statements import Row, listed, read, read_among, read_one, statement, write, write_rows
+from tocsin.adapters.sqlite.tallies import Tallies
+from tocsin.adapters.sqlite.tally_changes import Changes, moves_of
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.errors import StoreUnavailable
 from tocsin.model.attempt import Settlement
@@ -30,9 +32,10 @@ _PAGE_BYTES = 8 * 1024 * 1024
 class SqliteQueue:
     """`ports.Queue` on the embedded store: the one process is the holder, no lease is written."""
 
-    def __init__(self, writer: Writer, readers: Readers) -> None:
+    def __init__(self, writer: Writer, readers: Readers, tallies: Tallies) -> None:
         self._writer = writer
         self._readers = readers
+        self._tallies = tallies
         self._head: int | None = None
         writer.on_reopen.append(self._forget)
 
@@ -102,6 +105,7 @@ class SqliteQueue:
                 )
             )
         write_rows(connection, "add_deliveries", rows)
+        self._tallies.write_created(connection, deliveries, number - len(rows) + 1)
         self._head = number
         return fanned
 
@@ -137,8 +141,10 @@ class SqliteQueue:
         def transaction(connection: apsw.Connection) -> list[Claim]:
             if read_one(connection, "epoch", (holder.partition,)) != (holder.epoch,):
                 raise StoreUnavailable("Another process holds the deliveries now.")
-            write_rows(connection, "settle", [_settle_row(s) for s in settlements])
             rows.extend(_attempt_row(connection, s) for s in settlements)
+            if is_in(connection):
+                return []
+            self._tallies.write(connection, _settled(connection, settlements))
             write_rows(connection, "add_attempts", rows)
             ended = [s.delivery for s in settlements if s.ends]
             retried = [s.delivery for s in settlements if not s.ends]
@@ -173,13 +179,15 @@ class SqliteQueue:
             cancelled = connection.execute(statement("cancel"), (reason, now, listed(numbers))).fetchall()
             if cancelled and entry is not None:
                 write_entry(connection, entry)
+            self._tallies.write(connection, moves_of(cancelled, DeliveryState.PENDING, DeliveryState.CANCELLED))
             return claims_of(connection, let_go(connection, numbers, in_flight, now))
 
         return await self._writer.run(Rank.REST, transaction)
 
     async def give_up(self, number: int, reason: str, now: Millis) -> list[Claim]:
         def transaction(connection: apsw.Connection) -> list[Claim]:
-            write(connection, "give_up", (reason, now, number))
+            dead = read(connection, "give_up", (reason, now, number))
+            self._tallies.write(connection, moves_of(dead, DeliveryState.PENDING, DeliveryState.DEAD))
             return claims_of(connection, leave_lines(connection, [number]))
 
         return await self._writer.run(Rank.REST, transaction)
@@ -208,6 +216,25 @@ def claim_of(row: Row) -> Claim:
 def claims_of(connection: apsw.Connection, numbers: Sequence[int]) -> list[Claim]:
     """Those of these deliveries that are ready, with their events."""
     return [claim_of(row) for row in read_among(connection, "claims_by_number", (), numbers)]
+
+
+def _settled(connection: apsw.Connection, settlements: Sequence[Settlement]) -> Changes:
+    """Move the deliveries on; gives what that changes. Nearly always all of them are pending. The others are told by their
+    attempts, which count one less, or by having no row any more."""
+    numbers = [s.delivery for s in settlements]
+    others: set[int] = set()
+    if write_rows(connection, "settle", [_settle_row(s) for s in settlements]) != len(numbers):
+        attempts = dict(cast("list[tuple[int, int]]", read_among(connection, "attempts_made", (), numbers)))
+        others = {s.delivery for s in settlements if attempts.get(s.delivery) != s.attempt.number}
+    changes = Changes()
+    changes.settled(s for s in settlements if s.delivery not in others)
+    for s in settlements if others else ():
+        if s.delivery not in others:
+            continue
+        changes.attempted(s.endpoint, s.attempt)
+        if read_one(connection, "settle_cancelled", _settle_row(s)) == (DeliveryState.DELIVERED,):
+            changes.moved(s.endpoint, s.lane, s.delivery, DeliveryState.CANCELLED, DeliveryState.DELIVERED)
+    return changes
 
 
 def _settle_row(settlement: Settlement) -> Row:

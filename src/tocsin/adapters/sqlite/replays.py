@@ -10,14 +10,16 @@ import msgspec
 
 from tocsin.adapters.sqlite.audit import write_entry
 from tocsin.adapters.sqlite.lines import let_go
+from tocsin.adapters.sqlite.lists import position_at
 from tocsin.adapters.sqlite.queue import claims_of
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import encode, event_of, replay_of
-from tocsin.adapters.sqlite.statements import Row, Values, read_one, read_page, statement_with, write
-from tocsin.adapters.sqlite.views import position_at
+from tocsin.adapters.sqlite.statements import Row, Values, read, read_one, read_page, statement_with, write
+from tocsin.adapters.sqlite.tallies import Tallies
+from tocsin.adapters.sqlite.tally_changes import moves_of
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.model.audit import AuditEntry
-from tocsin.model.delivery import Claim, NewDelivery
+from tocsin.model.delivery import Claim, DeliveryState, NewDelivery
 from tocsin.model.ids import Millis, ReplayId
 from tocsin.model.replay import Replay, ReplayState
 from tocsin.ports import Candidates, Fanned, ReplayQuery
@@ -34,10 +36,12 @@ class SqliteReplays:
         writer: Writer,
         readers: Readers,
         add_deliveries: Callable[[apsw.Connection, Sequence[NewDelivery]], list[Fanned]],
+        tallies: Tallies,
     ) -> None:
         self._writer = writer
         self._readers = readers
         self._add_deliveries = add_deliveries
+        self._tallies = tallies
 
     async def span(self, since: Millis | None, until: Millis | None) -> tuple[int, int]:
         def query(connection: apsw.Connection) -> tuple[int, int]:
@@ -137,8 +141,9 @@ class SqliteReplays:
 
     async def cancel_pending(self, number: int, in_flight: frozenset[int], now: Millis) -> list[Claim] | None:
         def transaction(connection: apsw.Connection) -> list[Claim] | None:
-            cursor = connection.execute(statement_with("cancel_replay", frozenset()), (now, number))
-            cancelled = [cast("int", row[0]) for row in cursor.fetchall()]
+            rows = read(connection, "cancel_replay", (now, number))
+            self._tallies.write(connection, moves_of(rows, DeliveryState.PENDING, DeliveryState.CANCELLED))
+            cancelled = [cast("int", row[0]) for row in rows]
             if not cancelled:
                 write(connection, "end_replay", (now, number))
                 return None

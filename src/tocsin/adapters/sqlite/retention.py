@@ -28,9 +28,11 @@ from tocsin.adapters.sqlite.statements import (
     write,
     write_among,
 )
+from tocsin.adapters.sqlite.tallies import Tallies
+from tocsin.adapters.sqlite.tally_changes import moves_of
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.model.audit import AuditEntry
-from tocsin.model.delivery import Claim
+from tocsin.model.delivery import Claim, DeliveryState
 from tocsin.model.ids import DeliveryId, Millis
 from tocsin.model.retention import RetentionCursor, RetentionRule, Table, What
 from tocsin.ports import Aged, AgedPage, Ages, Expired, Key, Oldest, Removed, RetentionState, Space
@@ -48,9 +50,10 @@ _DELIVERIES_AT_ONCE: Final = 512
 class SqliteRetention:
     """`ports.RetentionStore` on the embedded store."""
 
-    def __init__(self, writer: Writer, readers: Readers, monotonic: Callable[[], float]) -> None:
+    def __init__(self, writer: Writer, readers: Readers, tallies: Tallies, monotonic: Callable[[], float]) -> None:
         self._writer = writer
         self._readers = readers
+        self._tallies = tallies
         self._monotonic = monotonic
         self._few: dict[What, int] = {}
 
@@ -119,7 +122,7 @@ class SqliteRetention:
 
         def transaction(connection: apsw.Connection) -> Removed:
             began = self._monotonic()
-            counts: dict[str, int] = {}
+            counts = Counts()
             dealt = 0
             now = began
             while dealt < len(numbers) and now - began < STEP_SECONDS:
@@ -136,6 +139,7 @@ class SqliteRetention:
             if cursor is not None:
                 is_all = dealt >= len(numbers)
                 _save_cursor(connection, cursor, cursor.position if is_all else numbers[dealt - 1])
+            self._tallies.write(connection, moves_of(counts.dead, DeliveryState.DEAD, None))
             took_ms, waited_ms = (now - began) * 1000, (began - asked) * 1000
             return Removed(counts=counts, dealt=dealt, took_ms=took_ms, waited_ms=waited_ms)
 
@@ -153,7 +157,8 @@ class SqliteRetention:
             ended = [one for one in ended if one.created_at <= began_by]
             ended += [one for one in members if one.batch not in waiting]
             gone = [one.number for one in ended]
-            write_among(connection, "retention_expire", (now,), gone)
+            expired = read_among(connection, "retention_expire", (now,), gone)
+            self._tallies.write(connection, moves_of(expired, DeliveryState.PENDING, DeliveryState.DEAD))
             kept = sorted({one.number for one in asked}.difference(gone))
             write_among(connection, "retention_leave", ("expire",), kept)
             left = sorted({*numbers, *gone}.difference(kept))
@@ -235,7 +240,12 @@ def _space(connection: apsw.Connection) -> Space:
     return Space(file=pages * size, unused=unused * size)
 
 
-Counts = dict[str, int]
+class Counts(dict[str, int]):
+    """How many rows of each kind were removed; `dead` are the dead deliveries among them: number, endpoint, lane."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dead: list[Row] = []
 
 
 def _count(counts: Counts, name: str, number: int) -> None:
@@ -284,6 +294,7 @@ def _drop_remains(connection: apsw.Connection, positions: Sequence[int], before:
     rows = cast("list[tuple[int, int]]", read_among(connection, "retention_deliveries_at", (), positions))
     numbers = [number for number, _ in rows]
     _remove_attempts(connection, numbers, counts)
+    counts.dead += read_among(connection, "dead_among", (), numbers)
     _count(counts, "deliveries", write_among(connection, "retention_remove_deliveries", (), numbers))
     return list(positions) if len(rows) < _DELIVERIES_AT_ONCE else []
 

@@ -26,7 +26,7 @@ _decode_keys = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_filters = msgspec.json.Decoder(tuple[Filter, ...]).decode
 
 EVENT_COLUMNS = 12
-DELIVERY_COLUMNS = 9
+DELIVERY_COLUMNS = 10
 
 
 def event_row(event: Event) -> Row:
@@ -87,9 +87,9 @@ def event_of(row: Row) -> Event:
 
 
 def delivery_of(row: Row) -> Delivery:
-    """From the columns number, id, tenant, endpoint, lane, created_at, step, attempts, at_once."""
-    number, id_, tenant, endpoint, lane, created_at, step, attempts, at_once = cast(
-        "tuple[int, str, str, int, int, int, int, int, int]", row
+    """From the columns number, id, tenant, endpoint, lane, created_at, step, attempts, at_once, accepted_at."""
+    number, id_, tenant, endpoint, lane, created_at, step, attempts, at_once, accepted_at = cast(
+        "tuple[int, str, str, int, int, int, int, int, int, int | None]", row
     )
     return Delivery(
         number=number,
@@ -101,6 +101,7 @@ def delivery_of(row: Row) -> Delivery:
         step=step,
         attempts=attempts,
         at_once=at_once,
+        accepted_at=accepted_at,
     )
 
 

@@ -49,11 +49,14 @@ def _is_wanted(line: str, given: frozenset[str]) -> bool:
     return all(word[1:] not in given if word.startswith("!") else word in given for word in words)
 
 
-def write_rows(connection: apsw.Connection, name: str, rows: Sequence[Row]) -> None:
-    """Execute a statement for many rows."""
+def write_rows(connection: apsw.Connection, name: str, rows: Sequence[Row]) -> int:
+    """Execute a statement for many rows; gives the number of rows it changed."""
+    changed = 0
     for at in range(0, len(rows), _CHUNK):
         chunk = rows[at : at + _CHUNK]
         connection.execute(statement_for(name, len(chunk)), [value for row in chunk for value in row])
+        changed += connection.changes()
+    return changed
 
 
 def write(connection: apsw.Connection, name: str, values: Row = ()) -> int:

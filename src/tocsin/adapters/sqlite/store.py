@@ -25,6 +25,7 @@ from tocsin.adapters.sqlite.queue import SqliteQueue
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.replays import SqliteReplays
 from tocsin.adapters.sqlite.retention import SqliteRetention
+from tocsin.adapters.sqlite.tallies import Tallies
 from tocsin.adapters.sqlite.views import SqliteAnswers, SqliteViews
 from tocsin.adapters.sqlite.writer import Writer
 from tocsin.errors import Misconfigured
@@ -53,14 +54,15 @@ class SqliteStore:
             raise
         self._readers = Readers(path, threads=2, limit_seconds=5.0, now=monotonic)
         self._checkpoints = _Checkpoints(path, self._writer, self._readers)
-        self.log = SqliteLog(self._writer, self._readers, now_ms)
-        self.queue = SqliteQueue(self._writer, self._readers)
-        self.batches = SqliteBatches(self._writer, self._readers)
-        self.replays = SqliteReplays(self._writer, self._readers, self.queue.add)
-        self.directory = SqliteDirectory(self._writer, self._readers)
+        tallies = Tallies(self._writer, now_ms)
+        self.log = SqliteLog(self._writer, self._readers, tallies, now_ms)
+        self.queue = SqliteQueue(self._writer, self._readers, tallies)
+        self.batches = SqliteBatches(self._writer, self._readers, tallies)
+        self.replays = SqliteReplays(self._writer, self._readers, self.queue.add, tallies)
+        self.directory = SqliteDirectory(self._writer, self._readers, tallies)
         self.data_keys = SqliteDataKeys(self._writer, self._readers)
         self.views = SqliteViews(self._readers)
-        self.retention = SqliteRetention(self._writer, self._readers, monotonic)
+        self.retention = SqliteRetention(self._writer, self._readers, tallies, monotonic)
         self.answers = SqliteAnswers(self._writer, self._readers)
 
     def free_bytes(self) -> int:

@@ -5,21 +5,23 @@ from __future__ import annotations
 from typing import cast
 
 import apsw
-import msgspec
 
 from tocsin.adapters.sqlite.audit import read_entries
+from tocsin.adapters.sqlite.lists import list_deliveries, list_events, list_jobs
 from tocsin.adapters.sqlite.log import ANSWERS_KEPT_MS
 from tocsin.adapters.sqlite.queue import ATTEMPT_BITS
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import attempt_of, delivery_view_of, endpoint_of, event_of, job_view_of, key_of
-from tocsin.adapters.sqlite.statements import SqlValue, Values, read_one, read_page, statement, write
+from tocsin.adapters.sqlite.statements import Values, read_one, read_page, write
+from tocsin.adapters.sqlite.stats import read_backlogs, read_stats
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.model.access import ApiKey
 from tocsin.model.attempt import Attempt
 from tocsin.model.audit import AuditEntry
 from tocsin.model.event import Event
-from tocsin.model.ids import DeliveryId, EventId, Millis
+from tocsin.model.ids import DeliveryId, EndpointId, EventId, Millis
 from tocsin.model.submission import StoredAnswer
+from tocsin.model.tally import Tally
 from tocsin.ports import (
     AuditQuery,
     DeliveryQuery,
@@ -29,7 +31,8 @@ from tocsin.ports import (
     JobQuery,
     JobView,
     KeyQuery,
-    Page,
+    Rows,
+    StatsQuery,
     StatsView,
     StoredEndpoint,
 )
@@ -45,14 +48,8 @@ class SqliteViews:
         values: Values = {"tenant": query.tenant, "before": query.before, "limit": query.limit}
         return await self._readers.run(lambda c: [endpoint_of(row) for row in read_page(c, "endpoints", values)])
 
-    async def deliveries(self, query: DeliveryQuery) -> list[DeliveryView]:
-        words = ("given_up",) if query.state in {"dead", "cancelled"} else ()
-
-        def page(connection: apsw.Connection) -> list[DeliveryView]:
-            values = _with_positions(connection, query)
-            return [delivery_view_of(row) for row in read_page(connection, "deliveries", values, *words)]
-
-        return await self._readers.run(page)
+    async def deliveries(self, query: DeliveryQuery) -> Rows[DeliveryView]:
+        return await self._readers.run(lambda connection: list_deliveries(connection, query))
 
     async def delivery(self, delivery_id: DeliveryId, tenant: str | None) -> DeliveryView | None:
         values: Values = {"id": delivery_id, "tenant": tenant, "limit": 1}
@@ -78,23 +75,19 @@ class SqliteViews:
             attempts.append(attempt_of(detail, body))
         return attempts
 
-    async def events(self, query: EventQuery) -> list[Event]:
-        def page(connection: apsw.Connection) -> list[Event]:
-            return [event_of(row) for row in read_page(connection, "events", _with_positions(connection, query))]
-
-        return await self._readers.run(page)
+    async def events(self, query: EventQuery) -> Rows[Event]:
+        return await self._readers.run(lambda connection: list_events(connection, query))
 
     async def event(self, event_id: EventId, tenant: str | None) -> Event | None:
-        values: Values = {"id": event_id, "tenant": tenant, "limit": 1}
+        values: Values = {"id": event_id, "tenant": tenant, "low": 1, "below": 1 << 62, "limit": 1}
         rows = await self._readers.run(lambda c: read_page(c, "events", values))
         return event_of(rows[0]) if rows else None
 
-    async def jobs(self, query: JobQuery) -> list[JobView]:
-        values: Values = msgspec.structs.asdict(query)
-        return await self._readers.run(lambda c: [job_view_of(row) for row in read_page(c, "jobs", values)])
+    async def jobs(self, query: JobQuery) -> Rows[JobView]:
+        return await self._readers.run(lambda connection: list_jobs(connection, query))
 
     async def job(self, job_id: str, tenant: str | None) -> JobView | None:
-        values: Values = {"id": job_id, "tenant": tenant, "limit": 1}
+        values: Values = {"id": job_id, "tenant": tenant, "low": 1, "below": 1 << 62, "limit": 1}
         rows = await self._readers.run(lambda c: read_page(c, "jobs", values))
         return job_view_of(rows[0]) if rows else None
 
@@ -106,25 +99,11 @@ class SqliteViews:
     async def audit(self, query: AuditQuery) -> list[tuple[int, AuditEntry]]:
         return await self._readers.run(lambda connection: read_entries(connection, query))
 
-    async def stats(self, tenant: str | None) -> StatsView:
-        row = (await self._readers.run(lambda c: read_page(c, "stats", {"tenant": tenant})))[0]
-        pending, dead, oldest, head = cast("tuple[int, int, int | None, int]", row)
-        return StatsView(pending=pending, dead=dead, oldest_pending_at=oldest, head=head)
+    async def stats(self, query: StatsQuery) -> StatsView:
+        return await self._readers.run(lambda connection: read_stats(connection, query))
 
-
-def _with_positions(connection: apsw.Connection, query: Page) -> Values:
-    """The fields of a query, with its range of time as a range of positions."""
-    values: dict[str, SqlValue] = msgspec.structs.asdict(query)
-    for bound, name in (("since", "from_position"), ("until", "to_position")):
-        at = values.pop(bound)
-        values[name] = None if at is None else position_at(connection, cast("int", at))
-    return values
-
-
-def position_at(connection: apsw.Connection, at: Millis) -> int:
-    """The first position accepted at this time or later; behind the head when there is none."""
-    row = connection.execute(statement("position_at"), {"time": at}).fetchone()
-    return cast("int", row[0]) if row else 1
+    async def backlogs(self, limit: int) -> list[tuple[str, EndpointId, Tally]]:
+        return await self._readers.run(lambda connection: read_backlogs(connection, limit))
 
 
 class SqliteAnswers:

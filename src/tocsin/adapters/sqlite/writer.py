@@ -88,6 +88,8 @@ class Writer:
         self._closed = False
         self.on_reopen: list[Callable[[], None]] = []
         """Called in the writer's thread after the connection was replaced: what was remembered of the file is stale."""
+        self.on_undo: list[Callable[[], None]] = []
+        """Called in the writer's thread after something was rolled back: what was remembered of it is not so."""
         self._thread.start()
 
     async def run(self, rank: Rank, transaction: Callable[[apsw.Connection], T], proof: Proof | None = None) -> T:
@@ -151,7 +153,7 @@ class Writer:
                 works[0].result = works[0].transaction(connection)
             else:
                 for work in works:
-                    _run_part(connection, work)
+                    self._run_part(connection, work)
             proofs = (work.proof for work in works if work.error is None and work.proof is not None)
             proof = next(proofs, None)
             if proof is None:
@@ -215,30 +217,34 @@ class Writer:
         except apsw.Error:
             return
 
-    @staticmethod
-    def _roll_back(connection: apsw.Connection) -> None:
+    def _roll_back(self, connection: apsw.Connection) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+        self._undone()
+
+    def _undone(self) -> None:
+        for forget in self.on_undo:
+            forget()
+
+    def _run_part(self, connection: apsw.Connection, work: _Work[object]) -> None:
+        """One of several parts of a transaction: a fault of its own undoes only itself."""
+        connection.execute("SAVEPOINT part")
+        try:
+            work.result = work.transaction(connection)
+        except REFUSALS as error:
+            work.error = DataRefusedError(str(error))
+        except apsw.Error:
+            raise
+        except Exception as error:  # noqa: BLE001  # it belongs to the caller of this part
+            work.error = error
+        if work.error is not None:
+            connection.execute("ROLLBACK TO part")
+            self._undone()
+        connection.execute("RELEASE part")
 
 
 def _may_share(first: _Work[object], other: _Work[object]) -> bool:
     return ALONE.isdisjoint({first.rank, other.rank}) and first.loop is other.loop
-
-
-def _run_part(connection: apsw.Connection, work: _Work[object]) -> None:
-    """One of several parts of a transaction: a fault of its own undoes only itself."""
-    connection.execute("SAVEPOINT part")
-    try:
-        work.result = work.transaction(connection)
-    except REFUSALS as error:
-        work.error = DataRefusedError(str(error))
-    except apsw.Error:
-        raise
-    except Exception as error:  # noqa: BLE001  # it belongs to the caller of this part
-        work.error = error
-    if work.error is not None:
-        connection.execute("ROLLBACK TO part")
-    connection.execute("RELEASE part")
 
 
 def _problem_of(error: apsw.Error) -> TocsinError:

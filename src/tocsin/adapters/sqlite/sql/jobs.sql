@@ -1,9 +1,9 @@
 SELECT number, tenant, created_at, updated_at, snapshot
 FROM job
-WHERE number > 0
-    AND tenant = :tenant --? tenant
+WHERE number >= :low AND number < :below
+    AND tenant = :tenant --? tenant !parent !id
+    AND +tenant = :tenant --? tenant
     AND id = :id --? id
-    AND number < :before --? before
     AND state = :state --? state
     AND job_type = :job_type --? job_type
     AND parent = :parent --? parent

@@ -1,1 +1,1 @@
-SELECT count(*) FROM delivery WHERE lane = ? AND lane > 0 AND state = 'pending'
+SELECT pending FROM replay WHERE number = ?

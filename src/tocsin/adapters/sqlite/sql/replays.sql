@@ -1,8 +1,6 @@
 SELECT r.number, r.id, r.tenant, r.endpoint, p.id, r.state, r.reason, r.filters, r.only_these, r.rate_per_second, r.new_webhook_ids,
     r.since, r.until, r.position, r.last, r.total, r.made,
-    coalesce(r.done, (SELECT count(*) FROM delivery WHERE lane = r.number AND state = 'delivered')),
-    coalesce(r.failed, (SELECT count(*) FROM delivery WHERE lane = r.number AND state IN ('dead', 'cancelled'))),
-    r.created_at, r.finished_at
+    r.done, r.failed, r.created_at, r.finished_at
 FROM replay AS r JOIN endpoint AS p ON p.number = r.endpoint
 WHERE r.number > 0
     AND r.tenant = :tenant --? tenant

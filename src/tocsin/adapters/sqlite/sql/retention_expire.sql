@@ -1,2 +1,3 @@
 UPDATE delivery SET state = 'dead', reason = 'expired', settled_at = ?
 WHERE state = 'pending' AND number IN (SELECT value FROM carray(?))
+RETURNING number, endpoint, lane

@@ -1,0 +1,1 @@
+SELECT number, attempts FROM delivery WHERE number IN (SELECT value FROM carray(?))

@@ -1,0 +1,1 @@
+SELECT 1 FROM delivery WHERE position >= ? AND position < ? LIMIT 1 OFFSET ?

@@ -1,0 +1,1 @@
+UPDATE replay SET pending = pending + ?, done = done + ?, failed = failed + ? WHERE number = ?

@@ -1,0 +1,1 @@
+SELECT tenant FROM delivery WHERE endpoint = ? LIMIT 1

@@ -1,0 +1,384 @@
+"""Tallies agree with the rows that they count, in any history; and over time they say what happened when."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import apsw
+import msgspec
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from tests.contracts.given import (
+    NOTHING,
+    Clock,
+    deciding,
+    delivery,
+    endpoint,
+    entry,
+    noting,
+    settlement,
+    submission,
+)
+
+from tocsin.adapters.sqlite.store import SqliteStore
+from tocsin.model.attempt import AttemptError
+from tocsin.model.batch import Batch, BatchSettlement
+from tocsin.model.delivery import Step
+from tocsin.model.exchange import ErrorKind, Timings
+from tocsin.model.ids import IdMint
+from tocsin.model.replay import Replay, ReplayState
+from tocsin.ports import Cursor, Holder, ReplayQuery, StatsQuery
+
+MINUTE = 60_000
+TENANTS = ("acme", "acme", "globex")
+"""The tenants of endpoints 1 to 3."""
+
+
+class History:
+    """A store and what was done to it. `out` are deliveries whose request is out: number, endpoint, lane, attempts."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.clock = Clock()
+        self.mint = IdMint(self.clock, os.urandom)
+        self.store = SqliteStore(path, self.clock, time.monotonic)
+        self.pending: dict[int, list[int]] = {}
+        self.attempts: Counter[tuple[int, str]] = Counter()
+        self.events: Counter[str] = Counter()
+        self.position = 0
+        self.holder: Holder | None = None
+        self.replays: dict[int, Replay] = {}
+        self.removed: set[int] = set()
+
+    async def begin(self) -> None:
+        for tenant in TENANTS:
+            await self.store.directory.add_endpoint(endpoint(self.mint, tenant), entry(self.mint))
+        self.holder, _ = await self.store.queue.acquire(0)
+
+    async def killed(self) -> None:
+        """As a crash leaves it: nothing is written any more, and what was remembered is gone."""
+        self.store.close()
+        self.store = SqliteStore(self.path, self.clock, time.monotonic)
+        self.holder, _ = await self.store.queue.acquire(0)
+
+    async def accepted(self, tenant: str, count: int) -> None:
+        await self.store.log.accept([(submission(tenant), NOTHING)], deciding(self.mint, count))
+        self.events[tenant] += count
+        assert self.holder is not None
+        cursor = await self.store.queue.position(self.holder)
+        assert cursor is not None
+        head = await self.store.log.head()
+        ends = [n for n, name in enumerate(TENANTS, 1) if name == tenant and n not in self.removed]
+        made = [
+            delivery(self.mint, n, position, tenant=tenant, at=self.clock.now)
+            for position in range(self.position + 1, head + 1)
+            for n in ends
+        ]
+        self.position = head
+        revision, _ = await self.store.directory.endpoints()
+        fanned = await self.store.queue.fan(
+            self.holder, cursor, Cursor(position=head), made, directory_revision=revision
+        )
+        assert fanned is not None
+        for new, placed in zip(made, fanned, strict=True):
+            self.pending[placed.number] = [new.endpoint, 0, 0]
+
+    async def settled(self, numbers: list[int], step: Step) -> None:
+        assert self.holder is not None
+        group = []
+        for number in numbers:
+            end, lane, attempts = self.pending[number]
+            made = settlement(
+                self.mint, number, end, step=step, attempt=attempts + 1, lane=lane, at=self.clock.now, reason="x"
+            )
+            if step is not Step.SUCCEED:
+                error = AttemptError(kind=ErrorKind.TIMEOUT, message="slow")
+                made = msgspec.structs.replace(made, attempt=msgspec.structs.replace(made.attempt, error=error))
+            group.append(msgspec.structs.replace(made, accepted_at=self.clock.now - 40))
+            self.attempts[end, made.attempt.outcome] += 1
+            self.pending[number][2] += 1
+        await self.store.queue.settle(self.holder, group)
+        if step is not Step.RETRY:
+            for number in numbers:
+                del self.pending[number]
+
+    async def replayed(self, end: int, count: int) -> None:
+        begun = await self.store.replays.add(replay(self.mint, end, self.position), entry(self.mint))
+        made = [
+            delivery(self.mint, end, p, tenant=TENANTS[end - 1], lane=begun.number)
+            for p in range(1, min(count, self.position) + 1)
+        ]
+        fanned = await self.store.replays.move(begun.number, 0, self.position, made)
+        assert fanned is not None
+        self.replays[begun.number] = begun
+        for placed in fanned:
+            self.pending[placed.number] = [end, begun.number, 0]
+
+    async def batched(self, numbers: list[int], state: str) -> None:
+        assert self.holder is not None
+        end, lane, _ = self.pending[numbers[0]]
+        wanted = Batch(
+            number=0, id=self.mint.batch(), tenant=TENANTS[end - 1], endpoint=end, lane=lane, created_at=self.clock.now
+        )
+        formed, members = await self.store.batches.form(self.holder, wanted, numbers)
+        made = settlement(self.mint, 0, end, step=Step.SUCCEED if state == "delivered" else Step.GIVE_UP)
+        self.attempts[end, made.attempt.outcome] += 1
+        await self.store.batches.settle(
+            self.holder,
+            BatchSettlement(
+                batch=formed, state=state, reason=None, due_at=0, schedule_step=0, at_once=0,
+                attempt=made.attempt, settled_at=self.clock.now,
+            ),
+        )  # fmt: skip
+        for number in members:
+            del self.pending[number]
+
+    async def agrees(self) -> None:
+        counted = full_counts(self.path)
+        for tenant, end in ((None, None), ("acme", None), ("globex", None), ("acme", 1), ("acme", 2), ("globex", 3)):
+            end_of_time = self.clock.now // MINUTE + 10_000
+            minutes = range(0, end_of_time + 1, end_of_time)
+            view = await self.store.views.stats(StatsQuery(tenant=tenant, endpoint=end, minutes=minutes))
+            rows = [r for r in counted if tenant in {None, r["tenant"]} and end in {None, r["endpoint"]}]
+            states = Counter(str(row["state"]) for row in rows)
+            whole = view.whole
+            assert whole is not None
+            assert view.now.pending == states["pending"] == whole.pending
+            assert view.now.dead == states["dead"]
+            assert (whole.delivered, whole.died, whole.cancelled) == (
+                states["delivered"], states["dead"], states["cancelled"]
+            )  # fmt: skip
+            made = {
+                outcome: sum(n for (e, o), n in self.attempts.items() if o == outcome and is_of(e, tenant, end))
+                for outcome in ("delivered", "retry", "rejected")
+            }
+            assert (whole.attempts_delivered, whole.attempts_retry, whole.attempts_rejected) == tuple(made.values())
+            waiting = [row for row in rows if row["state"] == "pending"]
+            oldest = min(waiting, key=lambda row: int(row["number"]), default=None)
+            assert view.now.oldest_at == (oldest and oldest["created_at"])
+            if end is None:
+                assert whole.events == sum(n for name, n in self.events.items() if tenant in {None, name})
+        for shown in await self.store.replays.replays(ReplayQuery(tenant=None, limit=99)):
+            states = Counter(str(row["state"]) for row in counted if row["lane"] == shown.number)
+            assert (shown.done, shown.failed) == (states["delivered"], states["dead"] + states["cancelled"])
+            assert await self.store.replays.pending(shown.number) == states["pending"]
+
+
+def is_of(number: int, tenant: str | None, end: int | None) -> bool:
+    return tenant in {None, TENANTS[number - 1]} and end in {None, number}
+
+
+def full_counts(path: Path) -> list[dict[str, int | str]]:
+    """Every delivery, from a connection of our own."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    names = ("number", "tenant", "endpoint", "lane", "state", "created_at")
+    rows = connection.execute(f"SELECT {', '.join(names)} FROM delivery").fetchall()
+    connection.close()
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def replay(mint: IdMint, end: int, last: int) -> Replay:
+    return Replay(
+        number=0, id=mint.replay(), tenant=TENANTS[end - 1], endpoint=end, endpoint_id=mint.endpoint(),
+        state=ReplayState.RUNNING, reason=None, filters=(), only="all", rate_per_second=None, new_webhook_ids=False,
+        since=None, until=None, position=0, last=last, total=0, made=0, done=0, failed=0, created_at=1, finished_at=None,
+    )  # fmt: skip
+
+
+ACTIONS = st.tuples(
+    st.sampled_from(
+        ("accept", "accept", "succeed", "succeed", "retry", "give up", "cancel", "cancel out", "dead", "resend",
+         "replay", "cancel replay", "batch", "batch dies", "remove", "later", "kill", "refused", "again")
+    ),
+    st.integers(1, 6),
+    st.integers(0, 5),
+)  # fmt: skip
+
+
+async def play(history: History, action: str, count: int, choice: int) -> None:  # noqa: C901 (a branch for each action)
+    store, numbers = history.store, sorted(history.pending)
+    chosen = numbers[choice :: choice + 1][:count]
+    now = history.clock.now
+    if action == "accept":
+        await history.accepted(TENANTS[choice % 3], count)
+    elif action == "later":
+        history.clock.now += (1000, MINUTE, 7 * MINUTE, 90 * MINUTE, 26 * 60 * MINUTE, -MINUTE)[choice]
+    elif action == "kill":
+        await history.killed()
+    elif action == "remove" and len(history.removed) < 2:
+        for stored in (await store.directory.endpoints())[1]:
+            if stored.number == choice % 3 + 1 and not stored.is_deleted:
+                history.removed.add(stored.number)
+                await store.directory.remove_endpoint(stored, entry(history.mint))
+                history.pending = {n: p for n, p in history.pending.items() if p[0] != stored.number}
+    elif action == "replay" and history.position and choice % 3 + 1 not in history.removed:
+        await history.replayed(choice % 3 + 1, count)
+    elif action == "cancel replay" and history.replays:
+        number, _ = history.replays.popitem()
+        while await store.replays.cancel_pending(number, frozenset(), now) is not None:
+            continue
+        history.pending = {n: p for n, p in history.pending.items() if p[1] != number}
+    elif chosen:
+        await played_on(history, action, chosen)
+
+
+async def played_on(history: History, action: str, chosen: list[int]) -> None:  # noqa: C901 (a branch for each action)
+    store, now = history.store, history.clock.now
+    if action in {"succeed", "retry", "give up"}:
+        await history.settled(chosen, Step(action.replace(" ", "_")))
+    elif action == "cancel":
+        await store.queue.cancel(chosen, frozenset(), "by hand", now)
+        for number in chosen:
+            del history.pending[number]
+    elif action == "cancel out":
+        await store.queue.cancel(chosen[:1], frozenset(chosen[:1]), "by hand", now)
+        await history.settled(chosen, (Step.SUCCEED, Step.RETRY, Step.GIVE_UP)[len(chosen) % 3])
+        history.pending.pop(chosen[0], None)
+    elif action == "dead":
+        await store.queue.give_up(chosen[0], "no template", now)
+        del history.pending[chosen[0]]
+    elif action == "resend":
+        end, _, _ = history.pending[chosen[0]]
+        position = next(row for row in positions(history.path) if row[0] == chosen[0])[1]
+        new = delivery(history.mint, end, position, tenant=TENANTS[end - 1], at=now)
+        fanned = await store.queue.resend(chosen[0], new, noting(history.mint))
+        assert fanned is not None
+        history.pending[fanned.number] = [end, 0, 0]
+    elif action in {"batch", "batch dies"}:
+        end, lane, _ = history.pending[chosen[0]]
+        members = [n for n in chosen if history.pending[n][:2] == [end, lane] and not history.pending[n][2]]
+        if members and members[0] == chosen[0]:
+            await history.batched(members, "delivered" if action == "batch" else "dead")
+    elif action == "refused":
+        end = history.pending[chosen[0]][0]
+        refused = settlement(history.mint, chosen[0], end, reason="\ud800")
+        assert history.holder is not None
+        with pytest.raises(Exception, match=r"surrogates"):
+            await store.queue.settle(history.holder, [refused])
+    elif action == "again":
+        end, lane, attempts = history.pending[chosen[0]]
+        twice = settlement(history.mint, chosen[0], end, attempt=attempts + 1, lane=lane, at=now)
+        assert history.holder is not None
+        for _ in range(2):
+            await store.queue.settle(history.holder, [twice])
+        history.attempts[end, "delivered"] += 1
+        del history.pending[chosen[0]]
+
+
+def positions(path: Path) -> list[tuple[int, int]]:
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    rows = connection.execute("SELECT number, position FROM delivery").fetchall()
+    connection.close()
+    return [(int(number), int(position)) for number, position in rows]
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(actions=st.lists(ACTIONS, min_size=1, max_size=25))
+def test_tallies_agree_with_the_rows_in_every_history(actions: list[tuple[str, int, int]]) -> None:
+    async def run() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            history = History(Path(folder) / "tallies.db")
+            try:
+                await history.begin()
+                for action, count, choice in actions:
+                    await play(history, action, count, choice)
+                await history.agrees()
+            finally:
+                history.store.close()
+
+    asyncio.run(run())
+
+
+async def test_points_say_what_happened_when(tmp_path: Path) -> None:
+    history = History(tmp_path / "points.db")
+    await history.begin()
+    start = history.clock.now // MINUTE + 1
+    history.clock.now = start * MINUTE
+    await history.accepted("acme", 5)
+    await history.settled([1, 3], Step.SUCCEED)
+    history.clock.now += 2 * MINUTE
+    await history.settled([2, 4], Step.RETRY)
+    history.clock.now += MINUTE
+    await history.settled([2], Step.SUCCEED)
+    view = await history.store.views.stats(StatsQuery(tenant="acme", minutes=range(start - 1, start + 5), failing=5))
+    points = view.points
+    assert [p.events for p in points] == [0, 5, 0, 0, 0]
+    assert [p.delivered for p in points] == [0, 2, 0, 0, 1]
+    assert [p.attempts_retry for p in points] == [0, 0, 0, 2, 0]
+    assert [p.pending for p in points] == [0, 8, 8, 8, 7]
+    assert [p.oldest_at for p in points] == [None, *[start * MINUTE] * 4]
+    assert [p.attempt_ms.p50 for p in points] == [
+        None,
+        *[pytest.approx(1.5, rel=0.05)] * 1,
+        None,
+        *[pytest.approx(1.5, rel=0.05)] * 2,
+    ]
+    assert points[1].delivered_ms.p99 == pytest.approx(40, rel=0.05)
+    assert points[3].errors == {ErrorKind.TIMEOUT: 2}
+    assert points[2].delivered_ms.p50 is None
+    assert view.whole is not None
+    assert (view.whole.events, view.whole.delivered, view.whole.errors) == (5, 3, {ErrorKind.TIMEOUT: 2})
+    assert [(f.endpoint.number, f.failures, f.attempts) for f in view.failing] == [(2, 2, 3)]
+    early = await history.store.views.stats(StatsQuery(tenant="acme", minutes=range(start - 1, start + 3), failing=5))
+    assert early.failing == ()
+    history.store.close()
+
+
+async def test_old_points_are_read_from_longer_periods(tmp_path: Path) -> None:
+    """Minutes are kept for hours, ten minutes for days, hours for weeks: each range finds what it needs, and no more is kept."""
+    history = History(tmp_path / "old.db")
+    await history.begin()
+    begin = history.clock.now // MINUTE // 1440 * 1440 + 1440
+    for hour in range(4 * 24):
+        history.clock.now = (begin + hour * 60 + 30) * MINUTE
+        await history.accepted("acme", 1)
+    days = range(begin, begin + 5 * 1440, 1440)
+    view = await history.store.views.stats(StatsQuery(tenant="acme", minutes=days, step=1440))
+    assert [p.events for p in view.points] == [24] * 4
+    hours = range(begin, begin + 96 * 60 + 1, 60)
+    view = await history.store.views.stats(StatsQuery(tenant="acme", minutes=hours, step=60))
+    assert [p.events for p in view.points] == [1] * 96
+    tens = range(begin + 95 * 60, begin + 96 * 60 + 1, 10)
+    view = await history.store.views.stats(StatsQuery(tenant="acme", minutes=tens, step=10))
+    assert [p.events for p in view.points] == [0, 0, 0, 1, 0, 0]
+    connection = apsw.Connection(str(history.path), flags=apsw.SQLITE_OPEN_READONLY)
+    kept = dict(
+        connection.execute(
+            "SELECT step, count(*) FROM tally_history WHERE tenant = 'acme' AND endpoint = 0 GROUP BY step"
+        )
+    )
+    connection.close()
+    assert kept[1] <= 5
+    assert kept[10] <= 3 * 24 + 2
+    assert kept[60] == 95
+    history.store.close()
+
+
+async def test_timings_beyond_every_bucket_are_counted(tmp_path: Path) -> None:
+    history = History(tmp_path / "long.db")
+    await history.begin()
+    await history.accepted("globex", 1)
+    assert history.holder is not None
+    made = settlement(history.mint, 1, 3, at=history.clock.now)
+    attempt = msgspec.structs.replace(made.attempt, timings=Timings(total=1e12))
+    await history.store.queue.settle(
+        history.holder, [msgspec.structs.replace(made, attempt=attempt, accepted_at=history.clock.now + 5)]
+    )
+    minute = history.clock.now // MINUTE
+    view = await history.store.views.stats(StatsQuery(tenant="globex", minutes=range(minute, minute + 2)))
+    assert view.whole is not None
+    assert view.whole.attempt_ms.p50 is not None
+    assert view.whole.attempt_ms.p50 >= 30 * 86_400_000
+    assert view.whole.delivered_ms.p50 == pytest.approx(0.05)
+    history.store.close()
