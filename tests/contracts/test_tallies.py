@@ -126,17 +126,17 @@ class History:
         wanted = Batch(
             number=0, id=self.mint.batch(), tenant=TENANTS[end - 1], endpoint=end, lane=lane, created_at=self.clock.now
         )
-        formed, members = await self.store.batches.form(self.holder, wanted, numbers)
+        formed = await self.store.batches.form(self.holder, wanted, numbers, ())
         made = settlement(self.mint, 0, end, step=Step.SUCCEED if state == "delivered" else Step.GIVE_UP)
         self.attempts[end, made.attempt.outcome] += 1
         await self.store.batches.settle(
             self.holder,
             BatchSettlement(
-                batch=formed, state=state, reason=None, due_at=0, schedule_step=0, at_once=0,
+                batch=formed.batch, state=state, reason=None, due_at=0, schedule_step=0, at_once=0,
                 attempt=made.attempt, settled_at=self.clock.now,
             ),
         )  # fmt: skip
-        for number in members:
+        for number in formed.members:
             del self.pending[number]
 
     async def agrees(self) -> None:

@@ -68,6 +68,7 @@ class DeliveryWorker:
         self._standings = standings
         self._ready = Ready(queue, batches, holder, endpoints, now_ms, self._open_slot)
         self._flight = self._ready.flight
+        self.requests_out = self._ready.requests_out
         self._rendering = Rendering(exchanges.templates, endpoints, self._ready, now_ms)
         self._batch_sending = BatchSending(
             store=batches,
@@ -154,10 +155,6 @@ class DeliveryWorker:
     def all_in_flight(self) -> frozenset[int]:
         """The numbers of all deliveries whose request is out."""
         return frozenset(self._flight.out)
-
-    def requests_out(self, tenant: str | None, endpoint: int | None) -> int:
-        """How many requests are out: of a tenant (None: of all), or of one endpoint."""
-        return self._ready.requests_out(tenant, endpoint)
 
     def is_stalled(self) -> bool:
         """Whether outcomes cannot be written at the moment."""

@@ -106,7 +106,9 @@ class SqliteDirectory:
 
         while await self._writer.run(Rank.REST, cancel_some):
             continue
-        await self._writer.run(Rank.REST, lambda connection: write(connection, "end_batches_of_endpoint", step))
+        await self._writer.run(
+            Rank.REST, lambda connection: write(connection, "end_batches_of_endpoint", (now, endpoint))
+        )
         await self._writer.run(Rank.REST, lambda connection: write(connection, "remove_endpoint_lines", (endpoint,)))
 
     async def add_key(self, key: ApiKey, entry: AuditEntry) -> bool:
