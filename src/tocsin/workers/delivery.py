@@ -94,8 +94,7 @@ class DeliveryWorker:
     async def start(self) -> None:
         """Find what was pending when the process began: it comes back from the store."""
         for waiting in await self._queue.waiting(self._holder):
-            lane = self._ready.lane(waiting.endpoint, waiting.lane)
-            if lane is not None:
+            if (lane := self._ready.lane(waiting.endpoint, waiting.lane)) is not None:
                 self._ready.wake_at(lane, waiting.due_at)
         for waiting in await self._batches.waiting(self._holder):
             lane = self._ready.lane(waiting.endpoint, waiting.lane)
