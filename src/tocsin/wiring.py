@@ -212,7 +212,6 @@ async def _serve(
         keys=keys,
         stop=stop,
     )
-    exposition = Exposition(store.views, loops.metrics)
     services = Services(
         accept=loops.accept,
         answers=IdempotentAnswers(store.answers, box, now_ms),
@@ -238,7 +237,7 @@ async def _serve(
         in_flight=loops.delivery.in_flight,
         standing=endpoints.standing,
         ready=supervisor.problems,
-        metrics=lambda: exposition.text(now_ms()),
+        metrics=lambda: Exposition(store.views, loops.metrics).text(now_ms()),
         statistics=Statistics(store.views, codec, loops.delivery.requests_out, now_ms),
         now_ms=now_ms,
     )
