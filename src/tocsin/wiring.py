@@ -43,7 +43,6 @@ from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.endpoints import Endpoints as EndpointOperations
 from tocsin.operations.mail_checks import mail_way_of
 from tocsin.operations.master_key import MasterKey
-from tocsin.operations.metrics import Exposition
 from tocsin.operations.preview import Previews
 from tocsin.operations.replays import Replays
 from tocsin.operations.retention import Retention, limits_of, reserve_of
@@ -237,8 +236,7 @@ async def _serve(
         in_flight=loops.delivery.in_flight,
         standing=endpoints.standing,
         ready=supervisor.problems,
-        metrics=lambda: Exposition(store.views, loops.metrics).text(now_ms()),
-        statistics=Statistics(store.views, codec, loops.delivery.requests_out, now_ms),
+        statistics=Statistics(store.views, codec, loops.delivery.requests_out, loops.metrics, now_ms),
         now_ms=now_ms,
     )
     await supervisor.start()

@@ -194,7 +194,7 @@ def replay(mint: IdMint, end: int, last: int) -> Replay:
 
 ACTIONS = (
     "accept", "accept", "accept", "succeed", "succeed", "retry", "give up", "cancel", "cancel out", "cancel out", "dead", "resend",
-    "replay", "cancel replay", "batch", "batch dies", "later", "later", "kill", "refused", "refused resend", "again", "remove",
+    "replay", "cancel replay", "batch", "batch dies", "later", "later", "kill", "refused", "refused resend", "again", "expire", "remove",
 )  # fmt: skip
 
 
@@ -225,7 +225,7 @@ async def play(history: History, action: str, count: int, choice: int) -> None: 
         await played_on(history, action, chosen)
 
 
-async def played_on(history: History, action: str, chosen: list[int]) -> None:  # noqa: C901 (a branch for each action)
+async def played_on(history: History, action: str, chosen: list[int]) -> None:  # noqa: C901, PLR0912 (a branch for each action)
     store, now = history.store, history.clock.now
     if action in {"succeed", "retry", "give up"}:
         await history.settled(chosen, Step(action.replace(" ", "_")))
@@ -237,6 +237,9 @@ async def played_on(history: History, action: str, chosen: list[int]) -> None:  
         await store.queue.cancel(chosen[:1], frozenset(chosen[:1]), "by hand", now)
         await history.settled(chosen, (Step.SUCCEED, Step.RETRY, Step.GIVE_UP)[len(chosen) % 3])
         history.pending.pop(chosen[0], None)
+    elif action == "expire":
+        await store.retention.expire(chosen[:1], now + MINUTE, frozenset(), now)
+        del history.pending[chosen[0]]
     elif action == "dead":
         await store.queue.give_up(chosen[0], "no template", now)
         del history.pending[chosen[0]]
@@ -371,6 +374,17 @@ async def test_old_points_are_read_from_longer_periods(tmp_path: Path) -> None:
         first = later // step * step - step
         query = StatsQuery(tenant="acme", minutes=range(first, first + 3 * step, step), step=step)
         assert [p.events for p in (await history.store.views.stats(query)).points] == [0, 1]
+    history.store.close()
+
+
+async def test_dead_deliveries_that_retention_removes_are_dead_no_more(tmp_path: Path) -> None:
+    history = History(tmp_path / "removed.db")
+    await history.begin()
+    await history.accepted("globex", 2)
+    await history.settled([1, 2], Step.GIVE_UP)
+    await history.store.retention.remove("remains", [1], history.clock.now)
+    view = await history.store.views.stats(StatsQuery(tenant="globex", endpoint=3))
+    assert view.now.dead == 1
     history.store.close()
 
 

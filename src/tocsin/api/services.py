@@ -43,6 +43,5 @@ class Services(Noun, frozen=True, kw_only=True):
     in_flight: Callable[[int], bool]
     standing: Callable[[int], Standing | None]
     ready: Callable[[], Sequence[str]]
-    metrics: Callable[[], Awaitable[bytes]]
     statistics: Statistics
     now_ms: Callable[[], int]

@@ -41,7 +41,7 @@ async def _endpoint_stats(request: Request) -> Reply:
 
 
 async def _metrics(request: Request) -> Reply:
-    return Reply(body=await request.services.metrics(), content_type=METRICS_TYPE)
+    return Reply(body=await request.services.statistics.for_prometheus(), content_type=METRICS_TYPE)
 
 
 STATS_ROUTES: Final = (

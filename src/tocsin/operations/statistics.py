@@ -15,8 +15,10 @@ from tocsin.model.tally import Percentiles, Span
 from tocsin.model.times import to_text
 from tocsin.operations.documents import time_or_none
 from tocsin.operations.endpoint_codec import EndpointCodec
+from tocsin.operations.metrics import Exposition
 from tocsin.ports import FailingEndpoint, StatsQuery, StatsView, Views
 from tocsin.rules.ranges import MINUTE_MS, NAMED, Range, range_of
+from tocsin.telemetry import Metrics
 
 FAILING: Final = 10
 DEFAULT_RANGE: Final = "1h"
@@ -110,11 +112,18 @@ class StatsShown(Numbers, frozen=True, kw_only=True):
 class Statistics:
     """Numbers of tenants and endpoints."""
 
-    def __init__(self, views: Views, codec: EndpointCodec, in_flight: InFlight, now_ms: Callable[[], Millis]) -> None:
+    def __init__(
+        self, views: Views, codec: EndpointCodec, in_flight: InFlight, metrics: Metrics, now_ms: Callable[[], Millis]
+    ) -> None:
         self._views = views
         self._codec = codec
         self._in_flight = in_flight
         self._now_ms = now_ms
+        self._exposition = Exposition(views, metrics)
+
+    async def for_prometheus(self) -> bytes:
+        """Of the whole server, in Prometheus' text format."""
+        return await self._exposition.text(self._now_ms())
 
     async def of_tenant(
         self, tenant: str | None, name: str | None, since: Millis | None, until: Millis | None
