@@ -48,6 +48,7 @@ from tocsin.operations.replays import Replays
 from tocsin.operations.retention import Retention, limits_of, reserve_of
 from tocsin.operations.test_event import TestEvents
 from tocsin.pipeline.accept import Accept
+from tocsin.pipeline.exchanges import Exchanges, Judge
 from tocsin.pipeline.prepare import pool_of, token_pool_of
 from tocsin.pipeline.send import Ways
 from tocsin.ports import MasterKeySource
@@ -59,7 +60,6 @@ from tocsin.workers.consent import ConsentWorker
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.disk_watch import DiskWatch
 from tocsin.workers.endpoints import Endpoints
-from tocsin.workers.exchanges import Exchanges, Judge
 from tocsin.workers.fanout import FanoutWorker
 from tocsin.workers.job_watch import JobWatch, job_limits_of
 from tocsin.workers.notices import NoticeWorker
@@ -227,7 +227,7 @@ async def _serve(
             mint=mint,
             now_ms=now_ms,
         ),
-        test_sending=TestEvents(ways, loops.tokens, templates, mint, now_ms, origin=origin, mail_from=mail_from),
+        test_sending=TestEvents(loops.exchanges, mint, now_ms, origin=origin, mail_from=mail_from),
         previews=Previews(store.views, codec, templates, allow_http=settings.allow_http),
         replays=Replays(store.replays, endpoints=operations, follower=replay, mint=mint, now_ms=now_ms),
         retention=Retention(store.retention, retention, mint, now_ms),
@@ -257,6 +257,7 @@ class _Loops(Noun, frozen=True, kw_only=True):
     accept: Accept
     fanout: FanoutWorker
     delivery: DeliveryWorker
+    exchanges: Exchanges
     tokens: Tokens
     notices: NoticeWorker
     job_watch: JobWatch
@@ -287,11 +288,12 @@ async def _loops(
         return await accept(submission)
 
     notices = NoticeWorker(tell, now_ms)
+    exchanges = Exchanges(sender, tokens, templates, now_ms)
     delivery = DeliveryWorker(
         queue=store.queue,
         batches=store.batches,
         holder=holder,
-        exchanges=Exchanges(sender, tokens, templates, now_ms),
+        exchanges=exchanges,
         endpoints=endpoints,
         mint=mint,
         now_ms=now_ms,
@@ -316,6 +318,7 @@ async def _loops(
         accept=accept,
         fanout=fanout,
         delivery=delivery,
+        exchanges=exchanges,
         tokens=tokens,
         notices=notices,
         job_watch=JobWatch(store.log, accept, now_ms),

@@ -14,12 +14,12 @@ from tocsin.model.endpoint import Batched
 from tocsin.model.event import order_keys
 from tocsin.model.event_view import EventView
 from tocsin.model.ids import IdMint, Millis
+from tocsin.pipeline.exchanges import INEXPRESSIBLE, UNPREPARED, Exchanges, Judge
 from tocsin.pipeline.prepare import Preparation
 from tocsin.pipeline.settle import without_texts, written
 from tocsin.ports import Batches, Holder
 from tocsin.rules.splitting import batch_settlement_of
 from tocsin.telemetry import log
-from tocsin.workers.exchanges import INEXPRESSIBLE, UNPREPARED, Exchanges, Judge
 from tocsin.workers.flight import Hold
 from tocsin.workers.lanes import Lane, Taken
 from tocsin.workers.ready import RETRY_MS, Ready

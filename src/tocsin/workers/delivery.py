@@ -22,6 +22,7 @@ from tocsin.model.event_view import EventView
 from tocsin.model.exchange import Outbound
 from tocsin.model.ids import IdMint, Millis
 from tocsin.model.replay import Replay
+from tocsin.pipeline.exchanges import INEXPRESSIBLE, Exchanges, Judge, Sent
 from tocsin.pipeline.fanout import Fan
 from tocsin.pipeline.prepare import Preparation
 from tocsin.pipeline.settle import Settle
@@ -29,7 +30,6 @@ from tocsin.ports import Batches, Fanned, Holder, Queue
 from tocsin.telemetry import Metrics, log
 from tocsin.workers.batches import BatchSending
 from tocsin.workers.endpoints import Endpoints
-from tocsin.workers.exchanges import INEXPRESSIBLE, Exchanges, Judge, Sent
 from tocsin.workers.giving_up import Write, give_up
 from tocsin.workers.lanes import LIVE, Lane, Outlet
 from tocsin.workers.ready import RETRY_MS, Ready
