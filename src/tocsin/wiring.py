@@ -287,7 +287,7 @@ async def _loops(
     async def tell(submission: Submission) -> Accepted:
         return await accept(submission)
 
-    notices = NoticeWorker(tell, now_ms)
+    notices = NoticeWorker(store.notices, tell, now_ms, endpoints.name_of)
     exchanges = Exchanges(sender, tokens, templates, now_ms)
     delivery = DeliveryWorker(
         queue=store.queue,
@@ -335,7 +335,6 @@ async def _background(
         limits=limits_of(settings),
         delivery=loops.delivery,
         endpoints=endpoints,
-        notices=loops.notices,
         metrics=loops.metrics,
         now_ms=now_ms,
         monotonic=time.monotonic,

@@ -21,7 +21,7 @@ from tocsin.ports.reading import (
     StatsView,
     Views,
 )
-from tocsin.ports.replaying import Candidates, Replays
+from tocsin.ports.replaying import Candidates, Note, Replays
 from tocsin.ports.retention import (
     Aged,
     AgedPage,
@@ -46,6 +46,7 @@ from tocsin.ports.writing import (
     Holder,
     JobOver,
     Log,
+    NoticeStore,
     Place,
     Queue,
     SecretBox,
@@ -89,6 +90,8 @@ __all__ = [
     "MasterKeySource",
     "MasterKeys",
     "NoValue",
+    "Note",
+    "NoticeStore",
     "Oldest",
     "Page",
     "Place",

@@ -61,10 +61,11 @@ def after_failure(circuit: Circuit, setting: CircuitSetting, delivery: int, star
     deliveries = circuit.deliveries
     if delivery not in deliveries and len(deliveries) < max(setting.deliveries, SEVERAL):
         deliveries = (*deliveries, delivery)
-    if circuit.opened_at is not None:
+    opened_at = circuit.opened_at
+    if opened_at is not None:
         if deliveries is not circuit.deliveries:
             circuit = msgspec.structs.replace(circuit, deliveries=deliveries)
-        return circuit if started_at < circuit.opened_at else _opened(circuit, setting, circuit.openings + 1, now)
+        return circuit if started_at < opened_at else _opened(circuit, setting, circuit.openings + 1, now)
     counted = msgspec.structs.replace(circuit, failures=circuit.failures + 1, deliveries=deliveries)
     if counted.failures < setting.failures or len(deliveries) < setting.deliveries:
         return counted

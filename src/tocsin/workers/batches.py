@@ -197,13 +197,7 @@ class BatchSending:
         is_ordered = lane.outlet.is_ordered
         members = [(m.delivery.number, order_keys(m.event) if is_ordered else ()) for m in claim.members]
         settlement = batch_settlement_of(batch, settled, preparation.endpoint.config.retry, members, self._mint.batch)
-        self._standings.follow(
-            lane.outlet,
-            preparation.endpoint,
-            claim.members,
-            settled,
-            gave_up=settlement.state == "dead",
-        )
+        self._standings.follow(lane.outlet, preparation.endpoint, claim.members, settled)
         freed, ready = await self._settled(settlement)
         lane.release_batch(batch.number)
         hold.let_go()

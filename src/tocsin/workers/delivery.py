@@ -15,7 +15,7 @@ from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.formats import Rendered, Unrendered
 from tocsin.model.attempt import Settlement
 from tocsin.model.audit import AuditEntry
-from tocsin.model.delivery import Claim, Delivery, Step
+from tocsin.model.delivery import Claim, Delivery
 from tocsin.model.endpoint import Batched
 from tocsin.model.event import order_keys
 from tocsin.model.event_view import EventView
@@ -127,7 +127,7 @@ class DeliveryWorker:
             await asyncio.wait(self._slots, timeout=limit_seconds)
         for task in self._slots:
             task.cancel()
-        self._standings.close()
+        await self._standings.close()
         if not self._settle.is_stalled:
             await self._settle.idle()
 
@@ -287,8 +287,7 @@ class DeliveryWorker:
             self._ready.list_all(lane.outlet)
             return
         settled = self._judge.judged(delivery, preparation.endpoint.config, sent, started_at)
-        gave_up = settled.settlement.step_taken is Step.GIVE_UP
-        self._standings.follow(lane.outlet, preparation.endpoint, (claim,), settled, gave_up=gave_up)
+        self._standings.follow(lane.outlet, preparation.endpoint, (claim,), settled)
         self._settle.add(settled.settlement)
         self._ready.list_all(lane.outlet)
 
@@ -310,14 +309,13 @@ class DeliveryWorker:
 
         return await self._exchanges.exchange(preparation, make, began, self._ready.turn(lane.outlet))
 
-    async def _give_up(self, lane: Lane, preparation: Preparation, claim: Claim, why: Unrendered) -> None:
+    async def _give_up(self, lane: Lane, _: Preparation, claim: Claim, why: Unrendered) -> None:
         """There is nothing to send: the delivery is cancelled, or dead if that is a failure; or it is tried later."""
         number = claim.delivery.number
         self._flight.out.discard(number)
         try:
             if why.is_failure:
                 self._ready.take(await self._queue.give_up(number, why.reason, self._now_ms()))
-                self._standings.gave_up(preparation.endpoint, claim, "the template failed")
             elif why.cause == "busy":
                 lane.spill()
                 self._ready.wake_at(lane, self._now_ms() + RETRY_MS)
