@@ -46,6 +46,13 @@ class DeliveryShown(Noun, frozen=True, kw_only=True):
     replay_id: str | None
 
 
+class PendingCancelled(Noun, frozen=True, kw_only=True):
+    """How many deliveries were cancelled. Not `complete`: there are more; ask again."""
+
+    cancelled: int
+    complete: bool
+
+
 class ReplayShown(Noun, frozen=True, kw_only=True):
     """A replay. `total`: how many events it takes; `done` were delivered, `failed` given up on; the rest is to come."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tocsin.ports.batching import Batches, BatchPage, Following, Formed
 from tocsin.ports.reading import (
+    PENDING_BEGIN,
     AuditQuery,
     DeliveryQuery,
     DeliveryView,
@@ -17,6 +18,9 @@ from tocsin.ports.reading import (
     JobView,
     KeyQuery,
     Page,
+    PendingPage,
+    PendingPlace,
+    PendingQuery,
     ReplayQuery,
     StatsView,
     Views,
@@ -58,6 +62,7 @@ from tocsin.ports.writing import (
 
 __all__ = [
     "BEGINNING",
+    "PENDING_BEGIN",
     "Aged",
     "AgedPage",
     "Ages",
@@ -94,6 +99,9 @@ __all__ = [
     "NoticeStore",
     "Oldest",
     "Page",
+    "PendingPage",
+    "PendingPlace",
+    "PendingQuery",
     "Place",
     "Queue",
     "Removed",

@@ -139,10 +139,10 @@ class Queue(Protocol):
         reason: str,
         now: int,
         entry: AuditEntry | None = None,
-    ) -> list[Claim]:
+    ) -> tuple[int, list[Claim]]:
         """Cancel what is still pending of these; keys of those in flight stay held until their exchange is settled. Gives
-        the deliveries that became ready by it. The entry (None: the server gave up by itself) is written if any was
-        pending."""
+        how many were pending, and the deliveries that became ready by it. The entry (None: the server gave up by itself) is
+        written if any was pending. A batch that is not in flight and has no pending member any more is sent no more."""
 
     async def give_up(self, number: int, reason: str, now: int) -> list[Claim]:
         """A delivery that is not in flight is dead without an attempt, if it was pending. Gives the deliveries that became

@@ -163,13 +163,19 @@ class DeliveryWorker:
         """Whether a request for this delivery is out."""
         return delivery in self._flight.out
 
-    async def cancel(self, endpoint: int, delivery: int, reason: str, entry: AuditEntry | None = None) -> None:
-        """Give up a pending delivery."""
-        now = self._now_ms() if entry is None else entry.at
-        self._rendering.withdraw(delivery)
-        await self.give_up(
-            endpoint, frozenset({delivery}), lambda out: self._queue.cancel((delivery,), out, reason, now, entry)
-        )
+    async def cancel(self, endpoint: int, numbers: Sequence[int], reason: str, entry: AuditEntry | None = None) -> int:
+        """Give up what is pending of these; gives how many that were."""
+        now, cancelled = self._now_ms() if entry is None else entry.at, 0
+
+        async def write(out: frozenset[int]) -> list[Claim]:
+            nonlocal cancelled
+            cancelled, ready = await self._queue.cancel(numbers, out, reason, now, entry)
+            return ready
+
+        for number in numbers:
+            self._rendering.withdraw(number)
+        await self.give_up(endpoint, frozenset(numbers), write)
+        return cancelled
 
     async def give_up(self, endpoint: int, numbers: frozenset[int], write: Write) -> None:
         """Give up pending deliveries, as `write` stores it."""
@@ -320,7 +326,7 @@ class DeliveryWorker:
                 lane.spill()
                 self._ready.wake_at(lane, self._now_ms() + RETRY_MS)
             else:
-                await self.cancel(lane.endpoint, number, why.reason)
+                await self.cancel(lane.endpoint, (number,), why.reason)
         except (StoreUnavailable, StorageFull) as error:
             log.error("cancel.waits", problem=error.slug)
             self._ready.wake_at(lane, self._now_ms() + RETRY_MS)

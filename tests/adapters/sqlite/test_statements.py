@@ -146,6 +146,7 @@ WITHOUT_TENANT = {
     "unblock": OWN_LOOPS,
     "waiting": OWN_LOOPS,
     "add_given_up": OWN_LOOPS,
+    "pending_page": BY_ENDPOINT,
     "given_up": OWN_LOOPS,
     "has_given_up": OWN_LOOPS,
     "notices": OWN_LOOPS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, cast
 
 import apsw
@@ -28,9 +28,11 @@ def write_notice(connection: apsw.Connection, notice: Notice) -> None:
     write(connection, "add_notice", row)
 
 
-def count_given_up(connection: apsw.Connection, numbers: Iterable[int], now: Millis, reason: str | None = None) -> None:
+def count_given_up(connection: apsw.Connection, numbers: Sequence[int], now: Millis, reason: str | None = None) -> None:
     """Count those of these deliveries that are dead, within the transaction that made them so; `reason` stands for theirs. `now`
     is the time of that transaction: whoever gathers a minute after its end finds all of it."""
+    if not numbers:
+        return
     values = {
         "minute": now // MINUTE_MS,
         "reason": reason,

@@ -20,7 +20,15 @@ from tocsin.model.attempt import Settlement
 from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import TRANSITIONS, Claim, DeliveryState, NewDelivery, Step
 from tocsin.model.ids import Millis
-from tocsin.ports import BEGINNING, Cursor, DuePage, Fanned, Holder, Place, Waiting
+from tocsin.ports import (
+    BEGINNING,
+    Cursor,
+    DuePage,
+    Fanned,
+    Holder,
+    Place,
+    Waiting,
+)
 
 ATTEMPT_BITS = 20
 """An attempt's place is `delivery number << 20 | attempt number`."""
@@ -145,8 +153,7 @@ class SqliteQueue:
             rows.extend(_attempt_row(connection, s) for s in settlements)
             write_rows(connection, "add_attempts", rows)
             given_up = [s.delivery for s in settlements if s.step_taken is Step.GIVE_UP]
-            if given_up:
-                count_given_up(connection, given_up, self._now_ms())
+            count_given_up(connection, given_up, self._now_ms())
             ended = [s.delivery for s in settlements if s.ends]
             retried = [s.delivery for s in settlements if not s.ends]
             ended.extend(cast("int", number) for (number,) in read_among(connection, "cancelled_among", (), retried))
@@ -173,14 +180,14 @@ class SqliteQueue:
         reason: str,
         now: Millis,
         entry: AuditEntry | None = None,
-    ) -> list[Claim]:
-        def transaction(connection: apsw.Connection) -> list[Claim]:
+    ) -> tuple[int, list[Claim]]:
+        def transaction(connection: apsw.Connection) -> tuple[int, list[Claim]]:
             if not numbers:
-                return []
+                return 0, []
             cancelled = connection.execute(statement("cancel"), (reason, now, listed(numbers))).fetchall()
             if cancelled and entry is not None:
                 write_entry(connection, entry)
-            return claims_of(connection, let_go(connection, numbers, in_flight, now))
+            return len(cancelled), claims_of(connection, let_go(connection, numbers, in_flight, now))
 
         return await self._writer.run(Rank.REST, transaction)
 
