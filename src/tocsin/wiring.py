@@ -52,8 +52,9 @@ from tocsin.pipeline.exchanges import Exchanges, Judge
 from tocsin.pipeline.prepare import pool_of, token_pool_of
 from tocsin.pipeline.send import Ways
 from tocsin.ports import MasterKeySource
-from tocsin.rules.accepting import Deciding, needs_of
+from tocsin.rules.accepting import Deciding
 from tocsin.rules.egress import EgressPolicy, parse_networks
+from tocsin.rules.needs import needs_of
 from tocsin.rules.proxies import operators_proxy
 from tocsin.telemetry import Metrics, log, set_up_logs
 from tocsin.workers.consent import ConsentWorker

@@ -12,7 +12,8 @@ from tocsin.model.ids import IdMint
 from tocsin.model.notice import GivenUp, Notice, Notices
 from tocsin.model.submission import Accepted, Facts, Submission, Verdict
 from tocsin.ports import Cursor
-from tocsin.rules.accepting import Deciding, needs_of
+from tocsin.rules.accepting import Deciding
+from tocsin.rules.needs import needs_of
 from tocsin.rules.notices import dead_notice
 
 MINUTE_MS = 60_000
