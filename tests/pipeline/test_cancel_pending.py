@@ -110,20 +110,44 @@ async def test_order_holds_what_is_out_is_finished_and_nothing_slips_through(ser
         assert [json.loads(asked.body)["id"] for asked in web.asked] == ["a-0", "a-900"]
 
 
+async def test_nothing_is_sent_only_because_what_it_waited_for_is_gone(server: Server) -> None:
+    async with Receiver(fail=1, status=500) as receiver:
+        endpoint = server.endpoint(receiver.url, ordering="subject", retry=LATER)
+        await asyncio.to_thread(emit, server, *(f"a-{n}" for n in range(900)), subject="a")
+        await receiver.wait_for_count(1)
+        await until(lambda: server.get("/v1/stats").json["pending_deliveries"] == 900)
+        assert (await asyncio.to_thread(cancel, server, endpoint))["cancelled"] == 900
+        await asyncio.to_thread(emit, server, "a-900", subject="a")
+        await until(in_state(server, "delivered", 1))
+        assert [json.loads(arrival.body)["id"] for arrival in receiver.arrivals] == ["a-0", "a-900"]
+
+
 async def test_a_batch_of_which_nothing_is_pending_any_more_is_not_sent_again(
     clock: SteppingClock, start_server: Callable[..., Server]
 ) -> None:
     server = start_server()
-    async with Receiver(fail=1, status=500) as receiver:
+    async with Receiver(fail=1, status=500) as receiver, Receiver(fail=1, status=500) as other:
         batch = {"mode": "batch", "max_events": 3, "max_wait_seconds": 0}
-        endpoint = server.endpoint(receiver.url, delivery=batch, retry={"schedule_seconds": [600]})
+        settings = {"delivery": batch, "retry": {"schedule_seconds": [600]}}
+        endpoint, beside = server.endpoint(receiver.url, **settings), server.endpoint(other.url, **settings)
         await asyncio.to_thread(emit, server, "a", "b", "c")
         await receiver.wait_for_count(1)
+        await other.wait_for_count(1)
         await until(lambda: {d["in_flight"] for d in deliveries(server)} == {False})
         assert cancel(server, endpoint)["cancelled"] == 3
-        clock.ahead += 3_600_000
-        await asyncio.to_thread(emit, server, "d", subject="d")
-        await until(in_state(server, "delivered", 1))
-        bodies = [json.loads(arrival.body) for arrival in receiver.arrivals]
-        assert [sorted(event["id"] for event in body) for body in bodies] == [["a", "b", "c"], ["d"]]
-        assert len(deliveries(server, state="cancelled")) == 3
+        for number in range(3):
+            clock.ahead += 3_600_000
+            await other.wait_for_count(2 + number)
+            await asyncio.to_thread(emit, server, f"later-{number}")
+            await receiver.wait_for_count(2 + number)
+            await other.wait_for_count(3 + number)
+        for one, sent in ((receiver, [["a", "b", "c"]]), (other, [["a", "b", "c"]] * 2)):
+            bodies = [json.loads(arrival.body) for arrival in one.arrivals]
+            assert [[event["id"] for event in body] for body in bodies] == [
+                *sent,
+                ["later-0"],
+                ["later-1"],
+                ["later-2"],
+            ]
+        assert len(deliveries(server, state="cancelled", endpoint=endpoint["id"])) == 3
+        await until(in_state(server, "delivered", 6, endpoint=beside["id"]))

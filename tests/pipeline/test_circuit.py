@@ -61,6 +61,9 @@ async def test_it_opens_is_seen_and_told_outlives_a_kill_and_closes_by_a_probe(p
         (listed,) = [e for e in program.get("/v1/endpoints").json["items"] if e["id"] == endpoint["id"]]
         assert listed["circuit_state"] == circuit
         await until(lambda: told(watch) == ["endpoint.paused"])
+        said = json.loads(watch.asked[0].body)["data"]
+        assert (said["endpoint_id"], said["paused_until"]) == (endpoint["id"], circuit["probe_at"])
+        assert said["reason"].startswith("The circuit is open after 4 failures in a row.")
         asked = len(web.asked)
 
         await asyncio.to_thread(program.kill)

@@ -325,6 +325,13 @@ async def test_what_is_held_for_want_of_consent_is_told_once_and_its_end_as_well
         receiver.say = Say(405)
         server.call("PATCH", f"/v1/endpoints/{endpoint['id']}", {"url": f"{receiver.url}&new=1"})
         assert len(await until(told_so_far(3))) == 3
+        server.call("PATCH", f"/v1/endpoints/{endpoint['id']}", {"url": f"{receiver.url}&new=2"})
+        await until(lambda: receiver.got("OPTIONS")[-1].path.endswith("new=2"))
+        await until(lambda: shown(server, endpoint)["consent"]["asked_at"])
+        assert len(await until(told_so_far(3))) == 3
         server.call("PATCH", f"/v1/endpoints/{endpoint['id']}", {"validation": "off"})
-        kinds = [kind for kind, _, _ in await until(told_so_far(4))]
+        await until(told_so_far(4))
+        last = server.endpoint(receiver.url, validation="required")
+        await until(lambda: last["id"] in {about for _, about, _ in told()})
+        kinds = [kind for kind, about, _ in told() if about == endpoint["id"]]
         assert kinds == ["endpoint.paused", "endpoint.recovered"] * 2

@@ -9,7 +9,7 @@ from tocsin.model.ids import Millis
 from tocsin.model.notice import DeadNotice, EndpointNotice, GivenUp, Notice, NoticeType, ReplayNotice
 from tocsin.model.replay import Replay
 from tocsin.model.times import to_text
-from tocsin.rules.health import paused_until
+from tocsin.rules.health import endpoint_state, paused_until
 
 _encode = msgspec.json.Encoder().encode
 
@@ -46,7 +46,8 @@ def change_told(endpoint: Endpoint, before: Standing, after: Standing, now: Mill
     if (after.circuit.opened_at is not None and before.circuit.opened_at is None) or (
         after.paused_until is not None and before.paused_until is None
     ):
-        return endpoint_notice("endpoint.paused", endpoint, now, after.reason, after)
+        _, reason = endpoint_state(True, after, now)
+        return endpoint_notice("endpoint.paused", endpoint, now, reason, after)
     was_held = before.paused_until is not None or before.circuit.opened_at is not None or before.circuit.openings
     if after.failing_since is None and not after.reason and was_held:
         return endpoint_notice("endpoint.recovered", endpoint, now)
