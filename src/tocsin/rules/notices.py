@@ -46,7 +46,7 @@ def change_told(endpoint: Endpoint, before: Standing, after: Standing, now: Mill
     if (after.circuit.opened_at is not None and before.circuit.opened_at is None) or (
         after.paused_until is not None and before.paused_until is None
     ):
-        _, reason = endpoint_state(True, after, now)
+        _, reason = endpoint_state(True, after, now)  # noqa: FBT003 (an endpoint that requests go to is enabled)
         return endpoint_notice("endpoint.paused", endpoint, now, reason, after)
     was_held = before.paused_until is not None or before.circuit.opened_at is not None or before.circuit.openings
     if after.failing_since is None and not after.reason and was_held:
