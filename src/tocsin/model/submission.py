@@ -130,8 +130,8 @@ class Needs(Noun, frozen=True, kw_only=True):
 class Facts:
     """The working copy of what a commit group knows of one tenant; each verdict changes it for the next.
 
-    A job, hash or version that is absent does not exist, a streak that is absent is none. `lineages` holds every known ancestor of the jobs named in
-    `Needs.lineages`.
+    A job, hash or version that is absent does not exist, a streak that is absent is none. `lineages` holds every known
+    ancestor of the jobs named in `Needs.lineages`.
     """
 
     __slots__ = ("counter", "jobs", "lineages", "seen", "streaks", "versions")

@@ -1,7 +1,8 @@
 """Which endpoints want an event: `wants` is the definition; `rules/interests.py` finds the same by an index.
 
 Filters speak Tocsin's words. Conditions on jobs (`job_types`, `modes`, `states`, `resources`, `sources`, `labels`,
-`after_failures`) hold for job events only, `tables` and `actions` for record events only. `states` is the job's state as the event shows it.
+`after_failures`) hold for job events only, `tables` and `actions` for record events only. `states` is the job's state as
+the event shows it.
 """
 
 from __future__ import annotations

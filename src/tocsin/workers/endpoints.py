@@ -107,5 +107,5 @@ class Endpoints:
         return "" if preparation is None else preparation.endpoint.config.name
 
     async def keep(self, standing: Standing, notice: Notice | None = None) -> None:
-        """Store how an endpoint stands, and what is told of it."""
-        await self._standings.save(standing, notice)
+        """Store how an endpoint stands, as it is known when this begins, and what is told of it."""
+        await self._standings.save(self.standings.get(standing.endpoint, standing), notice)

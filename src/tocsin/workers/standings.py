@@ -103,7 +103,6 @@ class Standings:
             except (StoreUnavailable, StorageFull) as error:
                 log.error("standing.not_kept", problem=error.slug)
                 await asyncio.sleep(_RETRY_SECONDS)
-                standing = self._endpoints.standings.get(standing.endpoint, standing)
             else:
                 break
         if notice is not None:
