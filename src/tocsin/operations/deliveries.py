@@ -44,10 +44,8 @@ class Dispatch(Protocol):
     def in_flight(self, delivery: int) -> bool:
         """Whether a request for this delivery (its number) is out."""
 
-    async def cancel(
-        self, endpoint: int, deliveries: Sequence[int], reason: str, entry: AuditEntry | None = None
-    ) -> int:
-        """Give up those deliveries that are still pending (endpoint and deliveries by number), at the time of the entry. Gives
+    async def cancel(self, endpoint: int, numbers: Sequence[int], reason: str, entry: AuditEntry | None = None) -> int:
+        """Give up those deliveries that are still pending (these and the endpoint by number), at the time of the entry. Gives
         how many that were."""
 
 

@@ -172,8 +172,7 @@ class DeliveryWorker:
             cancelled, ready = await self._queue.cancel(numbers, out, reason, now, entry)
             return ready
 
-        for number in numbers:
-            self._rendering.withdraw(number)
+        self._rendering.withdraw(numbers)
         await self.give_up(endpoint, frozenset(numbers), write)
         return cancelled
 
