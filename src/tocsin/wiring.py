@@ -190,7 +190,7 @@ async def _serve(
         mint=mint,
         now_ms=now_ms,
     )
-    retention, background = await _background(settings, store, loops, endpoints)
+    retention, background = await _background(settings, store, loops)
     consents = Consents(
         endpoints=endpoints,
         sender=sender,
@@ -328,14 +328,13 @@ async def _loops(
 
 
 async def _background(
-    settings: Settings, store: SqliteStore, loops: _Loops, endpoints: Endpoints
+    settings: Settings, store: SqliteStore, loops: _Loops
 ) -> tuple[RetentionWorker, Mapping[str, Background]]:
     """Loops that nothing waits for."""
     retention = RetentionWorker(
         store=store.retention,
         limits=limits_of(settings),
         delivery=loops.delivery,
-        endpoints=endpoints,
         metrics=loops.metrics,
         now_ms=now_ms,
         monotonic=time.monotonic,

@@ -26,10 +26,16 @@ def needs_of(submission: Submission) -> Needs:
     """What must be known of the tenant before the submission can be decided on."""
     match submission.body:
         case Reports(items=reports):
-            told = [item for item in reports if isinstance(item, Report)]
-            jobs = {item.job_id: None for item in told}
-            parents = {item.parent_job_id: None for item in told if item.parent_job_id}
-            return Needs(jobs=tuple(jobs), lineages=tuple(parents), streaks=any(map(ends_run, told)))
+            jobs: dict[str, None] = {}
+            parents: dict[str, None] = {}
+            ends = False
+            for item in reports:
+                if isinstance(item, Report):
+                    jobs[item.job_id] = None
+                    if item.parent_job_id:
+                        parents[item.parent_job_id] = None
+                    ends = ends or ends_run(item)
+            return Needs(jobs=tuple(jobs), lineages=tuple(parents), streaks=ends)
         case Changes(items=changes):
             given = {item.version_id: None for item in changes if item.version_id is not None}
             return Needs(versions=tuple(given), counter=True)

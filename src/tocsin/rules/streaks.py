@@ -13,13 +13,15 @@ from tocsin.rules.job_reports import Told
 
 LEAST_SHOWN: Final = 2
 """From how many failures in a row on events carry the number."""
+_FAILED: Final = JobState.FAILED
+_SUCCEEDED: Final = JobState.SUCCEEDED
 ENDINGS: Final = frozenset({"failed", "succeeded"})
 """The verbs of events that count; in what a report tells they stand last."""
 
 
 def ends_run(report: Report) -> bool:
     """Whether the report may begin a streak, go on with it or end it."""
-    return report.state is JobState.FAILED or report.state is JobState.SUCCEEDED
+    return report.state is _FAILED or report.state is _SUCCEEDED
 
 
 def streak_hash(job_type: str, name: str | None, job_id: str) -> bytes:

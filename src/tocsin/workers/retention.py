@@ -22,7 +22,6 @@ from tocsin.ports import Aged, Expired, Key, RetentionStore
 from tocsin.rules.retention import Ages, Limits, Policy, judged_time
 from tocsin.telemetry import Metrics, log
 from tocsin.workers.delivery import DeliveryWorker
-from tocsin.workers.endpoints import Endpoints
 
 LOOK_SECONDS: Final = 60.0
 """How long it rests when nothing is old, and how long a round of the passes takes at most when there is no end of it."""
@@ -71,14 +70,12 @@ class RetentionWorker:
         store: RetentionStore,
         limits: Limits,
         delivery: DeliveryWorker,
-        endpoints: Endpoints,
         metrics: Metrics,
         now_ms: Callable[[], Millis],
         monotonic: Callable[[], float],
     ) -> None:
         self._store = store
         self._delivery = delivery
-        self._endpoints = endpoints
         self._metrics = metrics
         self._now_ms = now_ms
         self._monotonic = monotonic
