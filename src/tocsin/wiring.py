@@ -250,7 +250,7 @@ async def _serve(
         await answer_requests(make_app(services), listener, default_limits(), stop)
     finally:
         await supervisor.stop()
-        await loops.tokens.close()
+        await loops.exchanges.tokens.close()
         await templates.close()
 
 
@@ -259,7 +259,6 @@ class _Loops(Noun, frozen=True, kw_only=True):
     fanout: FanoutWorker
     delivery: DeliveryWorker
     exchanges: Exchanges
-    tokens: Tokens
     notices: NoticeWorker
     job_watch: JobWatch
     metrics: Metrics
@@ -320,7 +319,6 @@ async def _loops(
         fanout=fanout,
         delivery=delivery,
         exchanges=exchanges,
-        tokens=tokens,
         notices=notices,
         job_watch=JobWatch(store.log, accept, now_ms),
         metrics=metrics,
