@@ -213,6 +213,7 @@ filters = st.builds(
     states=some(JobState.FAILED, JobState.RUNNING),
     sources=some("s1", "x"),
     labels=st.sampled_from([None, None, None, {}, {"team": "mdm"}, {"team": "x"}]),
+    after_failures=st.sampled_from([None, None, None, 1, 2]),
     tables=some("customers", "x"),
     actions=some(Action.MERGE, Action.CREATE),
 )
