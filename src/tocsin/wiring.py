@@ -49,18 +49,19 @@ from tocsin.operations.retention import Retention, limits_of, reserve_of
 from tocsin.operations.statistics import Statistics
 from tocsin.operations.test_event import TestEvents
 from tocsin.pipeline.accept import Accept
+from tocsin.pipeline.exchanges import Exchanges, Judge
 from tocsin.pipeline.prepare import pool_of, token_pool_of
 from tocsin.pipeline.send import Ways
 from tocsin.ports import MasterKeySource
-from tocsin.rules.accepting import Deciding, needs_of
+from tocsin.rules.accepting import Deciding
 from tocsin.rules.egress import EgressPolicy, parse_networks
+from tocsin.rules.needs import needs_of
 from tocsin.rules.proxies import operators_proxy
 from tocsin.telemetry import Metrics, log, set_up_logs
 from tocsin.workers.consent import ConsentWorker
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.disk_watch import DiskWatch
 from tocsin.workers.endpoints import Endpoints
-from tocsin.workers.exchanges import Exchanges, Judge
 from tocsin.workers.fanout import FanoutWorker
 from tocsin.workers.job_watch import JobWatch, job_limits_of
 from tocsin.workers.notices import NoticeWorker
@@ -190,7 +191,7 @@ async def _serve(
         mint=mint,
         now_ms=now_ms,
     )
-    retention, background = await _background(settings, store, loops, endpoints)
+    retention, background = await _background(settings, store, loops)
     consents = Consents(
         endpoints=endpoints,
         sender=sender,
@@ -228,7 +229,7 @@ async def _serve(
             mint=mint,
             now_ms=now_ms,
         ),
-        test_sending=TestEvents(ways, loops.tokens, templates, mint, now_ms, origin=origin, mail_from=mail_from),
+        test_sending=TestEvents(loops.exchanges, mint, now_ms, origin=origin, mail_from=mail_from),
         previews=Previews(store.views, codec, templates, allow_http=settings.allow_http),
         replays=Replays(store.replays, endpoints=operations, follower=replay, mint=mint, now_ms=now_ms),
         retention=Retention(store.retention, retention, mint, now_ms),
@@ -250,7 +251,7 @@ async def _serve(
         await answer_requests(make_app(services), listener, default_limits(), stop)
     finally:
         await supervisor.stop()
-        await loops.tokens.close()
+        await loops.exchanges.tokens.close()
         await templates.close()
 
 
@@ -258,7 +259,7 @@ class _Loops(Noun, frozen=True, kw_only=True):
     accept: Accept
     fanout: FanoutWorker
     delivery: DeliveryWorker
-    tokens: Tokens
+    exchanges: Exchanges
     notices: NoticeWorker
     job_watch: JobWatch
     metrics: Metrics
@@ -287,12 +288,13 @@ async def _loops(
     async def tell(submission: Submission) -> Accepted:
         return await accept(submission)
 
-    notices = NoticeWorker(tell, now_ms)
+    notices = NoticeWorker(store.notices, tell, now_ms, endpoints.name_of)
+    exchanges = Exchanges(sender, tokens, templates, now_ms)
     delivery = DeliveryWorker(
         queue=store.queue,
         batches=store.batches,
         holder=holder,
-        exchanges=Exchanges(sender, tokens, templates, now_ms),
+        exchanges=exchanges,
         endpoints=endpoints,
         mint=mint,
         now_ms=now_ms,
@@ -317,7 +319,7 @@ async def _loops(
         accept=accept,
         fanout=fanout,
         delivery=delivery,
-        tokens=tokens,
+        exchanges=exchanges,
         notices=notices,
         job_watch=JobWatch(store.log, accept, now_ms),
         metrics=metrics,
@@ -325,15 +327,13 @@ async def _loops(
 
 
 async def _background(
-    settings: Settings, store: SqliteStore, loops: _Loops, endpoints: Endpoints
+    settings: Settings, store: SqliteStore, loops: _Loops
 ) -> tuple[RetentionWorker, Mapping[str, Background]]:
     """Loops that nothing waits for."""
     retention = RetentionWorker(
         store=store.retention,
         limits=limits_of(settings),
         delivery=loops.delivery,
-        endpoints=endpoints,
-        notices=loops.notices,
         metrics=loops.metrics,
         now_ms=now_ms,
         monotonic=time.monotonic,

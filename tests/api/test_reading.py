@@ -233,7 +233,7 @@ def test_the_catalogue_has_a_schema_and_an_example_for_every_type(shared_server:
         assert list(item["examples"]) == list(KINDS)
         assert item["examples"]["cloudevents"]["body"]["type"] == item["type"]
     assert items["record.updated"]["examples"]["visier"] is None
-    assert items["job.succeeded"]["schema"]["$ref"] == "#/$defs/Job"
+    assert items["job.succeeded"]["schema"]["$ref"] == "#/$defs/JobData"
 
 
 @pytest.mark.parametrize("path", ["/v1/endpoints", "/v1/deliveries", "/v1/events", "/v1/jobs", "/v1/api-keys"])

@@ -42,6 +42,7 @@ ALLOWED = {
     "POST /v1/endpoints/{endpoint_id}/enable": ADMINS,
     "POST /v1/endpoints/{endpoint_id}/disable": ADMINS,
     "POST /v1/endpoints/{endpoint_id}/validate": ADMINS,
+    "POST /v1/endpoints/{endpoint_id}/cancel-pending": ADMINS,
     "GET /v1/deliveries": READERS,
     "GET /v1/deliveries/{delivery_id}": READERS,
     "POST /v1/deliveries/{delivery_id}/resend": ADMINS,

@@ -178,6 +178,8 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
     call("GET", "/v1/deliveries/{delivery_id}", **delivery)
     call("POST", "/v1/deliveries/{delivery_id}/resend", **delivery)
     call("POST", "/v1/deliveries/{delivery_id}/cancel", **delivery)
+    call("POST", "/v1/endpoints/{endpoint_id}/cancel-pending", {"event_types": ["job.*"]}, **one)
+    call("POST", "/v1/endpoints/{endpoint_id}/cancel-pending", {"since": "soon"}, **one)
     assert call("POST", "/v1/replays", one, query="?dry_run=true")["total"] > 0
     call("POST", "/v1/replays", {"endpoint_id": "end_x"})
     replay = {"replay_id": call("POST", "/v1/replays", {**one, "rate_per_second": 0.01})["id"]}

@@ -215,6 +215,7 @@ DRIVERS: dict[str, Callable[[Hand], Ask]] = {
     "POST /v1/endpoints/{endpoint_id}/enable": on("/v1/endpoints/{endpoint_id}/enable"),
     "POST /v1/endpoints/{endpoint_id}/disable": on("/v1/endpoints/{endpoint_id}/disable"),
     "POST /v1/endpoints/{endpoint_id}/validate": on("/v1/endpoints/{endpoint_id}/validate"),
+    "POST /v1/endpoints/{endpoint_id}/cancel-pending": on("/v1/endpoints/{endpoint_id}/cancel-pending"),
     "GET /v1/deliveries": listing("/v1/deliveries", endpoint="end", event="evt", job="job"),
     "GET /v1/deliveries/{delivery_id}": on("/v1/deliveries/{delivery_id}"),
     "POST /v1/deliveries/{delivery_id}/resend": on("/v1/deliveries/{delivery_id}/resend"),

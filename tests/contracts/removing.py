@@ -13,8 +13,6 @@ from tocsin.model.retention import RetentionRule
 from tocsin.rules.retention import Limits, parse_times
 from tocsin.telemetry import Metrics
 from tocsin.workers.delivery import DeliveryWorker
-from tocsin.workers.endpoints import Endpoints
-from tocsin.workers.notices import NoticeWorker
 from tocsin.workers.retention import RetentionWorker
 
 DAY = 24 * 3_600_000
@@ -40,12 +38,6 @@ class AtRest:
         await write(numbers & self.out)
 
 
-class NoEndpoints:
-    """No endpoint is prepared for sending, so nobody is told of what is given up."""
-
-    prepared: Mapping[int, object] = {}
-
-
 async def worker_on(
     store: SqliteStore, clock: Clock, limits: Limits = SHORT, rules: Mapping[str, Sequence[RetentionRule]] | None = None
 ) -> RetentionWorker:
@@ -54,8 +46,6 @@ async def worker_on(
         store=store.retention,
         limits=limits,
         delivery=cast("DeliveryWorker", AtRest()),
-        endpoints=cast("Endpoints", NoEndpoints()),
-        notices=cast("NoticeWorker", None),
         metrics=Metrics(),
         now_ms=clock,
         monotonic=lambda: clock.now / 1000,

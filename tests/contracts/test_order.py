@@ -80,7 +80,9 @@ async def follow(history: list[tuple[str, object]]) -> None:
                         waiting = list(model.open)
                         if waiting:
                             number = waiting[argument % len(waiting)]
-                            newly = [c.delivery.number for c in await store.queue.cancel([number], frozenset(), "x", 1)]
+                            newly = [
+                                c.delivery.number for c in (await store.queue.cancel([number], frozenset(), "x", 1))[1]
+                            ]
                             del model.open[number]
                     case _:
                         holder, cursor = await store.queue.acquire(0)

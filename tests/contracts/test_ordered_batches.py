@@ -183,7 +183,7 @@ async def form(store: SqliteStore, holder: Holder, mint: IdMint, model: Model, c
     kept = numbers
     if numbers and chance.random() < 0.2:
         gone = chance.choice(numbers)
-        assert await store.queue.cancel([gone], frozenset(numbers), "x", 1) == []
+        assert await store.queue.cancel([gone], frozenset(numbers), "x", 1) == (1, [])
         behind = [number for number in numbers if number > gone and gone in model.before(number)]
         kept = [number for number in numbers if number != gone and not (behind and number >= behind[0])]
         before = set(model.ready()) - {gone}
@@ -268,7 +268,7 @@ async def cancel(store: SqliteStore, model: Model, which: int, out: frozenset[in
     if not waiting:
         return
     number = waiting[which % len(waiting)]
-    ready = await store.queue.cancel([number], out, "x", 1)
+    _, ready = await store.queue.cancel([number], out, "x", 1)
     before = set(model.ready())
     model.cancelled.add(number)
     for batch, members in tuple(model.batches.items()):

@@ -146,7 +146,7 @@ async def test_a_cancelled_delivery_that_is_out_holds_its_keys_until_it_is_settl
     holder, cursor, revision = await prepared(store, mint)
     made = [delivery(mint, 1, p, keys=["k"]) for p in (1, 2)]
     assert await fan(store, holder, cursor, Cursor(position=2), revision, *made) == [(1, 0), (2, 1)]
-    assert await store.queue.cancel([1], frozenset({1}), "by hand", 50) == []
+    assert await store.queue.cancel([1], frozenset({1}), "by hand", 50) == (1, [])
     ready = await store.queue.settle(holder, [settlement(mint, 1, step=Step.RETRY)])
     assert [c.delivery.number for c in ready] == [2]
 
@@ -184,9 +184,9 @@ async def test_a_cancelled_delivery_that_was_not_sent_after_all_releases_its_key
     holder, cursor, revision = await prepared(store, mint)
     made = [delivery(mint, 1, p, keys=["k"]) for p in (1, 2)]
     await fan(store, holder, cursor, Cursor(position=2), revision, *made)
-    assert await store.queue.cancel([1], frozenset({1}), "by hand", 50) == []
+    assert await store.queue.cancel([1], frozenset({1}), "by hand", 50) == (1, [])
     if again == "cancel":
-        ready = await store.queue.cancel([1], frozenset(), "not sent", 60)
+        _, ready = await store.queue.cancel([1], frozenset(), "not sent", 60)
     else:
         ready = await store.queue.give_up(1, "not sent", 60)
     assert [c.delivery.number for c in ready] == [2]

@@ -225,6 +225,9 @@ async def test_endpoints_and_deliveries(shared_server):
 
         changed = await call("endpoints", "update", identifier, "--name", "crm2", "--max-in-flight", "3")
         assert (changed["name"], changed["max_in_flight"], changed["url"]) == ("crm2", 3, receiver.url)
+        assert (await call("endpoints", "show", identifier))["circuit_state"]["state"] == "closed"
+        only = ("--event-type", "job.*", "--since", "2026-01-01T00:00:00Z")
+        assert (await call("endpoints", "cancel-pending", identifier, *only))["cancelled"] == 0
         assert (await call("endpoints", "disable", identifier))["enabled"] is False
         refused = await asyncio.to_thread(tocsin, "deliveries", "resend", delivery["id"], server=shared_server)
         assert refused.returncode == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -291,3 +292,46 @@ async def test_the_question_obeys_the_egress_policy_and_validate_says_what_it_ne
         assert server.post(f"/v1/endpoints/{endpoint['id']}/validate", {"x": 1}).status == 422
         key = server.post("/v1/api-keys", {"name": "k", "role": "admin", "tenant": "acme"}).json["value"]
         assert server.post(f"/v1/endpoints/{endpoint['id']}/validate", key=key).status == 404
+
+
+async def test_what_is_held_for_want_of_consent_is_told_once_and_its_end_as_well(server: Server) -> None:
+    with WebServer(lambda _: Say()) as watch, Choosy() as receiver, Choosy(consenting()) as willing:
+        server.endpoint(watch.url, filters=[{"subject_types": ["endpoint"]}])
+
+        def told() -> list[tuple[str, str, str | None]]:
+            events = {event["id"]: event for event in (json.loads(asked.body) for asked in tuple(watch.asked))}
+            return [(event["type"], event["subject"], event["data"]["reason"]) for event in events.values()]
+
+        def told_so_far(count: int) -> Callable[[], Any]:
+            return lambda: found if len(found := told()) >= count else None
+
+        endpoint = server.endpoint(receiver.url, validation="required")
+        server.endpoint(willing.url, validation="required")
+        server.endpoint(receiver.url, validation="optional")
+        refused = await until(consent_is(server, endpoint, "asked"))
+        expected = [("endpoint.paused", endpoint["id"], refused["state_reason"])]
+        assert await until(told_so_far(1)) == expected
+        receiver.say = consenting(origin="elsewhere.example")
+        await asyncio.to_thread(server.post, f"/v1/endpoints/{endpoint['id']}/validate")
+        await asyncio.to_thread(server.stop)
+        server.start()
+        await asyncio.to_thread(server.post, f"/v1/endpoints/{endpoint['id']}/validate")
+        await until(consent_is(server, endpoint, "refused"))
+        receiver.say = consenting()
+        await asyncio.to_thread(server.post, f"/v1/endpoints/{endpoint['id']}/validate")
+        expected += [("endpoint.recovered", endpoint["id"], None)]
+        assert await until(told_so_far(2)) == expected
+
+        receiver.say = Say(405)
+        server.call("PATCH", f"/v1/endpoints/{endpoint['id']}", {"url": f"{receiver.url}&new=1"})
+        assert len(await until(told_so_far(3))) == 3
+        server.call("PATCH", f"/v1/endpoints/{endpoint['id']}", {"url": f"{receiver.url}&new=2"})
+        await until(lambda: receiver.got("OPTIONS")[-1].path.endswith("new=2"))
+        await until(lambda: shown(server, endpoint)["consent"]["asked_at"])
+        assert len(await until(told_so_far(3))) == 3
+        server.call("PATCH", f"/v1/endpoints/{endpoint['id']}", {"validation": "off"})
+        await until(told_so_far(4))
+        last = server.endpoint(receiver.url, validation="required")
+        await until(lambda: last["id"] in {about for _, about, _ in told()})
+        kinds = [kind for kind, about, _ in told() if about == endpoint["id"]]
+        assert kinds == ["endpoint.paused", "endpoint.recovered"] * 2

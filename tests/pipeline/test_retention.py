@@ -13,6 +13,9 @@ from tests.kit.program import Program
 from tests.kit.server import Client, Server
 from tests.kit.waiting import until
 from tests.kit.web import Say, WebServer
+from tests.pipeline.test_clock import SteppingClock
+
+from tocsin import wiring
 
 MANY = 50_000
 ONLY_ROWS = {"keep_bodies": "never", "keep_attempts": "never", "keep_rows": "30d"}
@@ -155,7 +158,11 @@ async def test_jobs_that_ended_and_replays_that_are_over_go(tmp_path: Path, star
         assert server.get("/v1/events").json["items"][0]["subject_id"] == "last"
 
 
-async def test_what_is_pending_for_too_long_dies_visibly(tmp_path: Path, start_server: Start) -> None:
+async def test_what_is_pending_for_too_long_dies_visibly(
+    tmp_path: Path, start_server: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SteppingClock()
+    monkeypatch.setattr(wiring, "now_ms", clock)
     database = tmp_path / "pending.db"
     server = start_server(database, keep_pending="30d")
     with WebServer(lambda asked: Say(503 if b"order." in asked.body else 200)) as receiver:
@@ -171,9 +178,8 @@ async def test_what_is_pending_for_too_long_dies_visibly(tmp_path: Path, start_s
         dead = await until(of_endpoint(server, endpoint, "dead", 2))
         assert {(row["state"], row["reason"]) for row in dead} == {("dead", "expired")}
         assert [len(server.get(f"/v1/deliveries/{row['id']}").json["attempts"]) for row in dead] == [1, 1]
-        await asyncio.to_thread(server.stop)
-        await asyncio.to_thread(server.start)
-        (told,) = server.get("/v1/events?type=delivery.dead").json["items"]
+        clock.ahead += 60_000
+        (told,) = await until(lambda: server.get("/v1/events?type=delivery.dead").json["items"] or None)
         assert (told["data"]["count"], told["data"]["reasons"]) == (2, {"expired": 2})
 
 

@@ -13,12 +13,12 @@ from tocsin.model.endpoint import EndpointConfig, FormatSetting
 from tocsin.model.event import Event
 from tocsin.model.event_view import EventView
 from tocsin.model.exchange import HeaderPairs
-from tocsin.model.job import Job
+from tocsin.model.job import JobData
 from tocsin.model.noun import Noun
 from tocsin.model.record import DataVersionData, RecordData
 from tocsin.model.secret import Secret
 
-DATA_TYPES: Final[dict[str, type]] = {"job": Job, "record": RecordData, "data_version": DataVersionData}
+DATA_TYPES: Final[dict[str, type]] = {"job": JobData, "record": RecordData, "data_version": DataVersionData}
 """By subject type: the noun that the data of its events is."""
 
 

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from tocsin.api.auth import ADMINS, READERS
+from tocsin.api.decoding import millis
 from tocsin.api.endpoint_routes import nothing_in
 from tocsin.api.paging import LIST, RANGE, TENANT, page_fields, page_reply
 from tocsin.api.routing import Parameter, Reply, Request, Route
@@ -14,8 +15,11 @@ from tocsin.api.services import Services
 from tocsin.api.shapes import DeliveryWithAttempts, attempt_shown
 from tocsin.errors import Conflict, NotFound
 from tocsin.model.delivery import DeliveryState
+from tocsin.model.filter import Texts
 from tocsin.model.ids import DeliveryId, EndpointId, EventId
-from tocsin.operations.documents import DeliveryShown, delivery_shown
+from tocsin.operations.deliveries import PendingWanted
+from tocsin.operations.documents import DeliveryShown, PendingCancelled, delivery_shown
+from tocsin.operations.pointers import invalid_field
 from tocsin.ports import DeliveryQuery, DeliveryView
 
 
@@ -69,6 +73,29 @@ async def _cancel(request: Request) -> Reply:
     services = request.services
     view = await services.deliveries.cancel(_delivery_id(request), request.tenant_read(), by=request.actor())
     return Reply(body=msgspec.json.encode(shown(services, view)))
+
+
+class CancelPending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which pending deliveries: of events accepted in `[since, until)`, of these types (globs); what is not named: of any."""
+
+    since: str | None = None
+    until: str | None = None
+    event_types: Texts | None = None
+
+
+async def _cancel_pending(request: Request) -> Reply:
+    try:
+        asked = msgspec.convert(request.document(), CancelPending)
+    except msgspec.ValidationError as error:
+        raise invalid_field(error) from error
+    wanted = PendingWanted(
+        since=millis(asked.since, "/since"), until=millis(asked.until, "/until"), event_types=asked.event_types
+    )
+    endpoint_id = EndpointId(request.parts["endpoint_id"])
+    done = await request.services.deliveries.cancel_pending(
+        endpoint_id, request.tenant_read(), wanted, by=request.actor()
+    )
+    return Reply(body=msgspec.json.encode(done))
 
 
 _ONE: Final = "/v1/deliveries/{delivery_id}"
@@ -125,5 +152,17 @@ DELIVERY_ROUTES: Final = (
         parameters=(TENANT,),
         gives=DeliveryShown,
         problems=(NotFound, Conflict),
+    ),
+    Route(
+        method="POST",
+        path="/v1/endpoints/{endpoint_id}/cancel-pending",
+        name="cancel_pending_deliveries",
+        summary="Give up what is pending for an endpoint, or some of it. A request that is out may still succeed.",
+        answer=_cancel_pending,
+        roles=ADMINS,
+        parameters=(TENANT,),
+        takes=CancelPending,
+        gives=PendingCancelled,
+        problems=(NotFound,),
     ),
 )

@@ -17,6 +17,7 @@ from tocsin.model.endpoint import Endpoint, EndpointConfig
 from tocsin.model.ids import EndpointId
 from tocsin.model.signing import HmacSigning, HttpMessageSigning, NoSigning, Seconds, StandardWebhooksSigning
 from tocsin.operations.consent import ConsentShown
+from tocsin.operations.documents import CircuitShown
 from tocsin.operations.endpoint_codec import MAX_SECRET_LENGTH
 from tocsin.operations.endpoints import Changed, without_read_only
 from tocsin.operations.pointers import invalid_field
@@ -41,6 +42,7 @@ class EndpointShown(EndpointConfig, frozen=True, kw_only=True):
     state: Literal["healthy", "failing", "paused", "disabled"]
     state_reason: str | None
     paused_until: str | None
+    circuit_state: CircuitShown
     consent: ConsentShown | None
 
 

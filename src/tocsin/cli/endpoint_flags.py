@@ -53,6 +53,8 @@ class EndpointFlags:
     """Ids of sources whose jobs it wants."""
     label: Texts = None
     """Labels (key=value) that a job must have."""
+    after_failures: Annotated[int | None, Parameter(group=_WHAT)] = None
+    """Failures of jobs from so many in a row on, and the success that ends them."""
     where: Annotated[str | None, Parameter(group=_WHAT)] = None
     """CEL expression that must hold as well: `data.amount > 100`."""
     filter: Annotated[list[str] | None, Parameter(group=_WHAT, negative=(), allow_leading_hyphen=True)] = None
@@ -153,6 +155,7 @@ class EndpointFlags:
             "resources": resources(self.resource) or None,
             "sources": self.source,
             "labels": pairs(self.label, "--label") or None,
+            "after_failures": self.after_failures,
             "where": self.where,
         }
         named = {name: value for name, value in condition.items() if value}

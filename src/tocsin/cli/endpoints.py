@@ -1,8 +1,9 @@
-"""`endpoints ...`: list, show, add, update, remove, enable, disable, test, rotate-secret, stats."""
+"""`endpoints ...`: list, show, add, update, remove, enable, disable, cancel-pending, test, rotate-secret, stats."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
@@ -126,6 +127,38 @@ def disable(endpoint_id: str, /, *, connection: Connection = HERE) -> int:
     return _show(connection, one(connection.request("POST", f"/v1/endpoints/{endpoint_id}/disable")))
 
 
+@app.command
+def cancel_pending(
+    endpoint_id: str,
+    /,
+    *,
+    since: str | None = None,
+    until: str | None = None,
+    event_type: Annotated[list[str] | None, Parameter(negative=())] = None,
+    connection: Connection = HERE,
+) -> int:
+    """Give up what is pending for an endpoint: everything, or what is named.
+
+    :param endpoint_id: The endpoint's id.
+    :param since: Only events accepted at this time (RFC 3339) or later.
+    :param until: Only events accepted before this time.
+    :param event_type: Only events of these types; globs.
+    """
+    named = {"since": since, "until": until, "event_types": event_type}
+    body = {name: value for name, value in named.items() if value is not None}
+    connection = replace(connection, timeout=max(connection.timeout, _LONG_SECONDS))
+    cancelled, is_complete = 0, False
+    while not is_complete:
+        answer = one(connection.request("POST", f"/v1/endpoints/{endpoint_id}/cancel-pending", body))
+        cancelled += int(text(answer, "cancelled"))
+        is_complete = answer.get("complete") is True
+    if connection.is_json:
+        print_json({"id": endpoint_id, "cancelled": cancelled})
+    else:
+        console().print(f"Cancelled: {cancelled}.")
+    return 0
+
+
 @app.command(name="test")
 def send_sample(
     endpoint_id: str,
@@ -197,6 +230,7 @@ def stats(
     return show_numbers(connection, f"/v1/endpoints/{endpoint_id}/stats", range_, since, until)
 
 
+_LONG_SECONDS = 120.0
 _SHOWN_ONCE = "The signing secret is shown this once. Give it to the receiver now."
 _MERGE_PATCH = "application/merge-patch+json"
 

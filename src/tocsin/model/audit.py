@@ -14,6 +14,7 @@ Action = Literal[
     "endpoint.enabled",
     "endpoint.disabled",
     "endpoint.secret_rotated",
+    "endpoint.pending_cancelled",
     "endpoint.deleted",
     "api_key.created",
     "api_key.revoked",

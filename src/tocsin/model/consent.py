@@ -12,7 +12,8 @@ ConsentState = Literal["none", "asked", "granted", "refused"]
 class Consent(Noun, frozen=True, kw_only=True):
     """The consent of the receiver at `url` to deliveries from `origin`: for another of either it says nothing. Times in ms,
     rates in requests per minute. `requested_rate` is what was asked for last, `allowed_rate` what was granted, None: any.
-    `next_at` is when to ask (again), None: not again by itself; `asks` counts those that brought nothing."""
+    `next_at` is when to ask (again), None: not again by itself; `asks` counts those that brought nothing. `is_told`: that
+    nothing is sent for want of it was told, and its end was not yet."""
 
     url: str
     origin: str
@@ -25,3 +26,4 @@ class Consent(Noun, frozen=True, kw_only=True):
     next_at: int | None = 0
     asks: int = 0
     reason: str | None = None
+    is_told: bool = False

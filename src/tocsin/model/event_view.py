@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tocsin.model.event import Event
-from tocsin.model.job import Job, decode_job
+from tocsin.model.job import JobData, decode_job
 from tocsin.model.record import DataVersionData, RecordData, decode_data_version, decode_record
 
 
@@ -14,10 +14,10 @@ class EventView:
 
     def __init__(self, event: Event) -> None:
         self.event = event
-        self._data: Job | RecordData | DataVersionData | None = None
+        self._data: JobData | RecordData | DataVersionData | None = None
         self.where_context: object = None
 
-    def _decoded(self) -> Job | RecordData | DataVersionData | None:
+    def _decoded(self) -> JobData | RecordData | DataVersionData | None:
         if self._data is None and self.event.cloud is None:
             match self.event.subject_type:
                 case "job":
@@ -31,9 +31,9 @@ class EventView:
         return self._data
 
     @property
-    def job(self) -> Job | None:
+    def job(self) -> JobData | None:
         data = self._decoded()
-        return data if isinstance(data, Job) else None
+        return data if isinstance(data, JobData) else None
 
     @property
     def record(self) -> RecordData | None:

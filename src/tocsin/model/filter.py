@@ -23,7 +23,8 @@ class ResourceRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """All conditions named must hold; one that is None is not named. Event types may be globs (`*` and `?`); `where` is a CEL
-    expression over `type`, `subject`, `data` and `attributes`."""
+    expression over `type`, `subject`, `data` and `attributes`. `after_failures` holds for `job.failed` when at least so many runs
+    of the job in a row have failed by then, and for the `job.succeeded` that ends such a row."""
 
     event_types: Texts | None = None
     subject_types: Texts | None = None
@@ -37,4 +38,5 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tables: Texts | None = None
     actions: Annotated[tuple[Action, ...], msgspec.Meta(min_length=1)] | None = None
     labels: dict[str, str] | None = None
+    after_failures: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None
     where: Annotated[str, msgspec.Meta(min_length=1, max_length=2048)] | None = None

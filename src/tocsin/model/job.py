@@ -84,7 +84,7 @@ class Report(Noun, frozen=True, kw_only=True):
 
 
 class Job(Noun, frozen=True, kw_only=True):
-    """A job as it stands, and at once the data of every event about it, in this key order."""
+    """A job as it stands, and at once the data of the events about it, in this key order."""
 
     job_id: str
     job_type: str
@@ -103,6 +103,13 @@ class Job(Noun, frozen=True, kw_only=True):
     labels: dict[str, str]
 
 
+class JobData(Job, frozen=True, kw_only=True, omit_defaults=True):
+    """The data of an event about a job. `failures_in_a_row` is there for two or more: on the failure of a run, and on the success
+    that ends them."""
+
+    failures_in_a_row: int = 0
+
+
 class JobRow(Noun, frozen=True, kw_only=True):
     """What the store keeps of a job: the snapshot that events show, and what they do not. `overdue_at` and `lost_at` (ms): when
     that is told, if nothing else is heard of the job."""
@@ -113,4 +120,4 @@ class JobRow(Noun, frozen=True, kw_only=True):
     lost_at: int | None = None
 
 
-decode_job = msgspec.json.Decoder(Job).decode
+decode_job = msgspec.json.Decoder(JobData).decode

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
+from tocsin.model.ids import EndpointId
 from tocsin.model.noun import Noun
+
+NAMED: Final = 20
+"""Deliveries that a `delivery.dead` names, at most."""
 
 NoticeType = Literal["endpoint.disabled", "endpoint.paused", "endpoint.recovered", "delivery.dead", "replay.finished"]
 
@@ -43,6 +47,19 @@ class DeadNotice(Noun, frozen=True, kw_only=True):
 
     endpoint_id: str
     name: str
+    count: int
+    reasons: dict[str, int]
+    delivery_ids: list[str]
+
+
+class GivenUp(Noun, frozen=True, kw_only=True):
+    """What was given up on for an endpoint (its number) within a minute, counted since 1970: how often for each reason, and the
+    first of the deliveries."""
+
+    endpoint: int
+    endpoint_id: EndpointId
+    tenant: str
+    minute: int
     count: int
     reasons: dict[str, int]
     delivery_ids: list[str]

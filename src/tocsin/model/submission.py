@@ -111,33 +111,37 @@ class Verdict(Noun, frozen=True, kw_only=True):
     jobs: tuple[tuple[str, JobRow], ...] = ()
     seen: tuple[tuple[bytes, EventId], ...] = ()
     versions: tuple[tuple[int, StoredVersion], ...] = ()
+    streaks: tuple[tuple[bytes, int], ...] = ()
     keeps_answer: bool = False
 
 
 class Needs(Noun, frozen=True, kw_only=True):
-    """What must be known before a submission can be decided on (all within its tenant)."""
+    """What must be known before a submission can be decided on (all within its tenant). `streaks`: those that its reports may
+    touch (`rules.streaks`)."""
 
     jobs: tuple[str, ...] = ()
     lineages: tuple[str, ...] = ()
     seen: tuple[bytes, ...] = ()
     versions: tuple[int, ...] = ()
     counter: bool = False
+    streaks: bool = False
 
 
 class Facts:
     """The working copy of what a commit group knows of one tenant; each verdict changes it for the next.
 
-    A job, hash or version that is absent does not exist. `lineages` holds every known ancestor of the jobs named in
-    `Needs.lineages`.
+    A job, hash or version that is absent does not exist, a streak that is absent is none. `lineages` holds every known
+    ancestor of the jobs named in `Needs.lineages`.
     """
 
-    __slots__ = ("counter", "jobs", "lineages", "seen", "versions")
+    __slots__ = ("counter", "jobs", "lineages", "seen", "streaks", "versions")
 
     def __init__(self) -> None:
         self.jobs: dict[str, JobRow] = {}
         self.lineages: dict[str, Lineage] = {}
         self.seen: dict[bytes, EventId] = {}
         self.versions: dict[int, StoredVersion] = {}
+        self.streaks: dict[bytes, int] = {}
         self.counter: int = 0
 
 

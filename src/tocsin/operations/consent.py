@@ -7,7 +7,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Final, Literal, Protocol
 
 import msgspec
@@ -17,12 +17,23 @@ from tocsin.model.consent import Consent
 from tocsin.model.endpoint import Endpoint, Standing
 from tocsin.model.exchange import OutboundRequest
 from tocsin.model.ids import Millis
+from tocsin.model.notice import Notice
 from tocsin.model.noun import Noun
 from tocsin.model.times import to_text
 from tocsin.pipeline.prepare import Preparation
 from tocsin.pipeline.send import send
 from tocsin.ports import SecretBox, Sender
-from tocsin.rules.consent import Asking, asked_anew, consent_after, consent_by_callback, consent_for, requested_rate
+from tocsin.rules.consent import (
+    Asking,
+    asked_anew,
+    consent_after,
+    consent_by_callback,
+    consent_for,
+    hold_told,
+    requested_rate,
+    waits_for_consent,
+)
+from tocsin.rules.notices import endpoint_notice
 from tocsin.telemetry import log
 
 CALLBACK_PATH: Final = "/v1/consent/"
@@ -56,8 +67,8 @@ class KnownEndpoints(Protocol):
     def consent(self, number: int, consent: Consent | None) -> Standing:
         """Set what the receiver of an endpoint said."""
 
-    async def keep(self, standing: Standing) -> None:
-        """Store how an endpoint stands. Raises StoreUnavailable, StorageFull."""
+    async def keep(self, standing: Standing, notice: Notice | None = None) -> None:
+        """Store how an endpoint stands, and what is told of it. Raises StoreUnavailable, StorageFull."""
 
 
 class Consents:
@@ -82,6 +93,7 @@ class Consents:
         self._public_url = public_url
         self._now_ms = now_ms
         self._on_change = on_change
+        self._background: set[asyncio.Task[None]] = set()
         self._asking: dict[int, asyncio.Task[Consent | None]] = {}
 
     def follow(self, number: int, *, anew: bool = False) -> Consent | None:
@@ -94,9 +106,11 @@ class Consents:
         if consent is not None and anew:
             consent = asked_anew(consent)
         if consent != present:
-            self._endpoints.consent(number, consent)
+            standing, notice = self._told(preparation.endpoint, consent)
             self._on_change(number)
-        return consent
+            if notice is not None:
+                self._in_background(self._keep(standing, notice))
+        return self._present(number)
 
     async def ask(self, number: int) -> Consent | None:
         """Ask the receiver now, or wait for the question that is out. None when the endpoint needs no consent."""
@@ -127,7 +141,7 @@ class Consents:
 
     async def close(self) -> None:
         """End what is under way."""
-        asking = tuple(self._asking.values())
+        asking = (*self._asking.values(), *self._background)
         for task in asking:
             task.cancel()
         await asyncio.gather(*asking, return_exceptions=True)
@@ -152,12 +166,35 @@ class Consents:
 
     async def _stand(self, endpoint: Endpoint, consent: Consent) -> None:
         log.info("consent", endpoint=endpoint.id, state=consent.state, reason=consent.reason)
-        standing = self._endpoints.consent(endpoint.number, consent)
+        await self._keep(*self._told(endpoint, consent))
+        self._on_change(endpoint.number)
+
+    async def _keep(self, standing: Standing, notice: Notice | None) -> None:
         try:
-            await self._endpoints.keep(standing)
+            await self._endpoints.keep(standing, notice)
         except (StoreUnavailable, StorageFull) as error:
             log.error("standing.not_kept", problem=error.slug)
-        self._on_change(endpoint.number)
+
+    def _told(self, endpoint: Endpoint, consent: Consent | None) -> tuple[Standing, Notice | None]:
+        """The endpoint's standing with this consent, and what is told: that nothing is sent for want of it, and the end of
+        that, each once."""
+        present = self._present(endpoint.number)
+        was_told = present is not None and present.is_told
+        is_held = hold_told(consent) if endpoint.config.enabled or was_told else False
+        if consent is not None and consent.is_told != is_held:
+            consent = msgspec.structs.replace(consent, is_told=is_held)
+        standing = self._endpoints.consent(endpoint.number, consent)
+        if is_held == was_told:
+            return standing, None
+        if consent is not None and is_held:
+            reason = waits_for_consent(consent)
+            return standing, endpoint_notice("endpoint.paused", endpoint, self._now_ms(), reason)
+        return standing, endpoint_notice("endpoint.recovered", endpoint, self._now_ms())
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     def _present(self, number: int) -> Consent | None:
         standing = self._endpoints.standing(number)

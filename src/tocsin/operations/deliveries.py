@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
 
 import msgspec
 
-from tocsin.errors import Conflict, NotFound
+from tocsin.errors import Conflict, InvalidRequest, NotFound
 from tocsin.model.audit import Action, Actor, AuditEntry
 from tocsin.model.delivery import DeliveryState, NewDelivery
 from tocsin.model.event import order_keys
-from tocsin.model.ids import DeliveryId, IdMint, Millis
+from tocsin.model.ids import DeliveryId, EndpointId, IdMint, Millis
+from tocsin.model.noun import Noun
 from tocsin.operations.auditing import audit_entry
-from tocsin.operations.documents import delivery_shown
+from tocsin.operations.documents import PendingCancelled, delivery_shown, time_or_none
 from tocsin.operations.endpoint_codec import EndpointCodec
-from tocsin.ports import DeliveryView, Directory, Fanned, Queue, Views
+from tocsin.ports import PENDING_BEGIN, DeliveryView, Directory, Fanned, PendingPlace, PendingQuery, Queue, Views
+from tocsin.rules.matching import glob
 
-BY_HAND = "cancelled by hand"
+BY_HAND: Final = "cancelled by hand"
+_CANCELLED_AT_ONCE: Final = 200
+"""Deliveries cancelled in one transaction, at most: with order some 20 ms for the writer."""
+_CANCELLING_MS: Final = 5000
+"""How long one request goes on cancelling; whoever asked may ask again."""
+
+
+class PendingWanted(Noun, frozen=True, kw_only=True):
+    """Which pending deliveries of an endpoint: of events accepted in `[since, until)` (ms), of one of these types (globs); None:
+    of any."""
+
+    since: Millis | None = None
+    until: Millis | None = None
+    event_types: tuple[str, ...] | None = None
 
 
 class Dispatch(Protocol):
@@ -29,8 +44,9 @@ class Dispatch(Protocol):
     def in_flight(self, delivery: int) -> bool:
         """Whether a request for this delivery (its number) is out."""
 
-    async def cancel(self, endpoint: int, delivery: int, reason: str, entry: AuditEntry | None = None) -> None:
-        """Give up a delivery if it is still pending (endpoint and delivery by number), at the time of the entry."""
+    async def cancel(self, endpoint: int, numbers: Sequence[int], reason: str, entry: AuditEntry | None = None) -> int:
+        """Give up those deliveries that are still pending (these and the endpoint by number), at the time of the entry. Gives
+        how many that were."""
 
 
 class Deliveries:
@@ -96,11 +112,63 @@ class Deliveries:
             now = self._now_ms()
             after = msgspec.structs.replace(view, state=DeliveryState.CANCELLED, reason=BY_HAND, settled_at=now)
             entry = self._entry(now, by, "delivery.cancelled", view, view, after)
-            await self._dispatch.cancel(view.endpoint, view.number, BY_HAND, entry)
+            await self._dispatch.cancel(view.endpoint, (view.number,), BY_HAND, entry)
             view = await self._known(delivery_id, tenant)
         if view.state is not DeliveryState.CANCELLED:
             raise Conflict(f"The delivery is {view.state.value}.", state=view.state.value)
         return view
+
+    async def cancel_pending(
+        self, endpoint_id: EndpointId, tenant: str | None, wanted: PendingWanted, *, by: Actor
+    ) -> PendingCancelled:
+        """Give up what is pending for an endpoint, the newest first, so that nothing goes out because what it waited for is gone.
+        Raises NotFound; InvalidRequest for a range that ends before it begins."""
+        stored = await self._directory.endpoint(endpoint_id, tenant)
+        if stored is None or stored.is_deleted:
+            raise NotFound
+        if wanted.since is not None and wanted.until is not None and wanted.since >= wanted.until:
+            raise InvalidRequest.at("/until", "The end must be later than the beginning.")
+        patterns = [glob(text) for text in wanted.event_types or ()]
+        query = PendingQuery(
+            endpoint=stored.number,
+            newest=await self._views.newest(),
+            since=wanted.since,
+            until=wanted.until,
+            wants=(lambda kind: any(pattern.match(kind) for pattern in patterns)) if patterns else None,
+        )
+        cancelled = 0
+        entry: AuditEntry | None = audit_entry(
+            self._mint,
+            self._now_ms(),
+            by,
+            "endpoint.pending_cancelled",
+            stored.id,
+            tenant=stored.tenant,
+            after=_shown(wanted),
+        )
+        while steps := await self._pending(query):
+            began = self._now_ms()
+            for step in steps:
+                count = await self._dispatch.cancel(stored.number, step, BY_HAND, entry)
+                cancelled += count
+                entry = None if count else entry
+                if self._now_ms() - began > _CANCELLING_MS:
+                    return PendingCancelled(cancelled=cancelled, complete=False)
+        return PendingCancelled(cancelled=cancelled, complete=True)
+
+    async def _pending(self, query: PendingQuery) -> list[Sequence[int]]:
+        """The numbers of what is pending, in steps; what waits for others comes before them."""
+        steps: list[Sequence[int]] = []
+        place: PendingPlace | None = PENDING_BEGIN
+        while place is not None:
+            page = await self._views.pending(query, place)
+            numbers = page.numbers
+            steps += [
+                numbers[max(0, end - _CANCELLED_AT_ONCE) : end] for end in range(len(numbers), 0, -_CANCELLED_AT_ONCE)
+            ]
+            place = page.end
+        steps.reverse()
+        return steps
 
     def _entry(
         self,
@@ -127,6 +195,15 @@ class Deliveries:
         if view is None:
             raise NotFound
         return view
+
+
+def _shown(wanted: PendingWanted) -> dict[str, object]:
+    """As it was asked for."""
+    return {
+        "since": time_or_none(wanted.since),
+        "until": time_or_none(wanted.until),
+        "event_types": wanted.event_types,
+    }
 
 
 def _resent(original: DeliveryView, new: NewDelivery, fanned: Fanned) -> DeliveryView:

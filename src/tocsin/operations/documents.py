@@ -18,7 +18,8 @@ from tocsin.model.times import to_text
 from tocsin.operations.consent import consent_shown
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.ports import DeliveryView
-from tocsin.rules.health import endpoint_state
+from tocsin.rules.circuit import state_of
+from tocsin.rules.health import endpoint_state, paused_until
 
 
 class DeliveryShown(Noun, frozen=True, kw_only=True):
@@ -45,6 +46,13 @@ class DeliveryShown(Noun, frozen=True, kw_only=True):
     replay_id: str | None
 
 
+class PendingCancelled(Noun, frozen=True, kw_only=True):
+    """How many deliveries were cancelled. Not `complete`: there are more; ask again."""
+
+    cancelled: int
+    complete: bool
+
+
 class ReplayShown(Noun, frozen=True, kw_only=True):
     """A replay. `total`: how many events it takes; `done` were delivered, `failed` given up on; the rest is to come."""
 
@@ -66,6 +74,17 @@ class ReplayShown(Noun, frozen=True, kw_only=True):
     finished_at: str | None
 
 
+class CircuitShown(Noun, frozen=True, kw_only=True):
+    """The circuit of an endpoint. `failures`: how many there were since the last success; `openings`: how often it opened since
+    then. While it is `open` nothing is sent before `probe_at`; then it is `half_open`, and the next request decides."""
+
+    state: Literal["closed", "open", "half_open"]
+    failures: int
+    opened_at: str | None
+    probe_at: str | None
+    openings: int
+
+
 class KeyShown(Noun, frozen=True, kw_only=True):
     """An API key, never its value."""
 
@@ -83,20 +102,33 @@ def time_or_none(millis: Millis | None) -> str | None:
     return None if millis is None else to_text(millis)
 
 
+def circuit_shown(standing: Standing, now: Millis) -> CircuitShown:
+    """The circuit of an endpoint as it stands."""
+    circuit = standing.circuit
+    return CircuitShown(
+        state=state_of(circuit, now).value,
+        failures=standing.failures,
+        opened_at=time_or_none(circuit.opened_at),
+        probe_at=time_or_none(circuit.probe_at),
+        openings=circuit.openings,
+    )
+
+
 def endpoint_shown(
     codec: EndpointCodec, endpoint: Endpoint, standing: Standing | None, now: Millis
 ) -> dict[str, object]:
     """Its settings, with secrets as fingerprints, and what is read-only."""
     standing = standing or Standing(endpoint=endpoint.number)
     state, reason = endpoint_state(endpoint.config.enabled, standing, now)
-    paused_until = standing.paused_until if state == "paused" else None
+    until = paused_until(standing, now) if state == "paused" else None
     return {
         "id": endpoint.id,
         "tenant": endpoint.tenant,
         "created_at": to_text(endpoint.created_at),
         "state": state,
         "state_reason": reason,
-        "paused_until": time_or_none(paused_until),
+        "paused_until": time_or_none(until),
+        "circuit_state": msgspec.to_builtins(circuit_shown(standing, now)),
         "consent": msgspec.to_builtins(consent_shown(standing.consent)),
         **codec.to_wire(endpoint.config),
     }

@@ -13,7 +13,7 @@ from tocsin.model.authorization import (
     NoAuthorization,
     OAuth2Authorization,
 )
-from tocsin.model.endpoint import Batched, EndpointConfig
+from tocsin.model.endpoint import Batched, EndpointConfig, TemplateFormat
 from tocsin.model.signing import HmacSigning
 from tocsin.operations.authorization_checks import authorization_errors
 from tocsin.operations.mail_checks import link_errors, mail_errors
@@ -54,8 +54,16 @@ def _url_errors(config: EndpointConfig, *, allow_http: bool) -> Iterator[FieldEr
 
 
 def _delivery_errors(config: EndpointConfig) -> Iterator[FieldError]:
-    if isinstance(config.delivery, Batched) and not takes_batches(config.format):
+    if not isinstance(config.delivery, Batched):
+        return
+    if not takes_batches(config.format):
         yield FieldError("/delivery/mode", "The endpoint's format has no form for several events.")
+    if isinstance(config.format, TemplateFormat) and config.format.headers:
+        yield FieldError(
+            "/format/headers",
+            "These are made from one event, and a batch has several. A header that never changes goes into the "
+            "endpoint's headers.",
+        )
 
 
 def _filter_errors(config: EndpointConfig) -> Iterator[FieldError]:

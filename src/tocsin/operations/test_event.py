@@ -3,48 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
-from tocsin.authorizing.tokens import Tokens
+from tocsin.authorizing.oauth2 import Token
 from tocsin.errors import InvalidRequest
 from tocsin.formats import Rendered, Unrendered, sample_event, sample_for
 from tocsin.model.attempt import Attempt
 from tocsin.model.delivery import Delivery
 from tocsin.model.endpoint import Endpoint, Retry
 from tocsin.model.event_view import EventView
-from tocsin.model.exchange import Exchange, Outbound, TransportFailure
-from tocsin.model.ids import IdMint
+from tocsin.model.exchange import Outbound
+from tocsin.model.ids import IdMint, Millis
 from tocsin.model.mail import MailFrom
 from tocsin.operations.endpoint_codec import with_fields
+from tocsin.pipeline.exchanges import Exchanges, Sent
 from tocsin.pipeline.mailing import preparation_of
 from tocsin.pipeline.prepare import Preparation
 from tocsin.pipeline.rendering import rendered
-from tocsin.pipeline.send import not_sent, send
-from tocsin.ports import Sender, Templates
 from tocsin.rules.outcome import settlement_of, verdict_of
 
+Made = TypeVar("Made")
 NEVER_AGAIN: Final = Retry(schedule_seconds=())
 
 
 class TestEvents:
-    """Sends sample events with the sender that deliveries use, under the same egress rules."""
+    """Sends sample events by the exchanges that deliveries use, under the same egress rules."""
 
-    __slots__ = ("_mail_from", "_mint", "_now_ms", "_origin", "_sender", "_templates", "_tokens")
+    __slots__ = ("_exchanges", "_mail_from", "_mint", "_now_ms", "_origin")
 
     def __init__(
         self,
-        sender: Sender[Outbound],
-        tokens: Tokens,
-        templates: Templates,
+        exchanges: Exchanges,
         mint: IdMint,
         now_ms: Callable[[], int],
         *,
         origin: str,
         mail_from: MailFrom | None = None,
     ) -> None:
-        self._sender = sender
-        self._tokens = tokens
-        self._templates = templates
+        self._exchanges = exchanges
         self._mint = mint
         self._now_ms = now_ms
         self._origin = origin
@@ -71,14 +67,14 @@ class TestEvents:
             lane=0,
             created_at=started_at,
         )
-        request, exchange, is_first = await self._sent(preparation, delivery, view, made)
-        if verdict_of(exchange, may_refresh=is_first).at_once:
-            request, exchange, _ = await self._sent(preparation, delivery, view, made)
+        sent = await self._sent(preparation, kind, delivery, view, made)
+        if verdict_of(sent.exchange, may_refresh=sent.may_refresh).at_once:
+            sent = await self._sent(preparation, kind, delivery, view, made)
         settled = settlement_of(
             delivery,
             with_fields(endpoint.config, retry=NEVER_AGAIN),
-            exchange,
-            request,
+            sent.exchange,
+            sent.request,
             started_at,
             self._now_ms(),
             0.0,
@@ -90,24 +86,18 @@ class TestEvents:
         """What a template gives; None for the other formats, which render while the request is prepared."""
         if preparation.template is None:
             return None
-        made = await rendered(preparation.template, view, self._templates)
-        if isinstance(made, Unrendered):
-            raise InvalidRequest.at("/event_type", f"Nothing is sent for {kind}: {made.reason}.")
-        return made
+        return _or_refused(await rendered(preparation.template, view, self._exchanges.templates), kind)
 
     async def _sent(
-        self, preparation: Preparation, delivery: Delivery, view: EventView, made: Rendered | None
-    ) -> tuple[Outbound, Exchange, bool]:
-        """The request, what came of it, and whether a 401 to its access token may be answered with a new one."""
-        source, began = preparation.token_source, self._now_ms()
-        if source is None:
-            request = preparation.request(delivery, view, began, rendered=made)
-            return request, await send(self._sender, request), False
-        token = await self._tokens.token(source)
-        now = self._now_ms()
-        if isinstance(token, TransportFailure):
-            return preparation.request(delivery, view, now, rendered=made), not_sent(token, now - began), False
-        request = preparation.request(delivery, view, now, token, rendered=made)
-        exchange = await send(self._sender, request)
-        self._tokens.follow(source, token, exchange)
-        return request, exchange, not token.is_second
+        self, preparation: Preparation, kind: str, delivery: Delivery, view: EventView, made: Rendered | None
+    ) -> Sent:
+        def make(now: Millis, token: Token | None) -> Outbound:
+            return preparation.request(delivery, view, now, token, rendered=made)
+
+        return _or_refused(await self._exchanges.exchange(preparation, make, self._now_ms(), None), kind)
+
+
+def _or_refused(made: Made | Unrendered, kind: str) -> Made:
+    if isinstance(made, Unrendered):
+        raise InvalidRequest.at("/event_type", f"Nothing is sent for {kind}: {made.reason}.")
+    return made

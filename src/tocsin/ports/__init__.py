@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tocsin.ports.batching import Batches, BatchPage, Following, Formed
 from tocsin.ports.reading import (
+    PENDING_BEGIN,
     AuditQuery,
     DeliveryQuery,
     DeliveryView,
@@ -18,13 +19,16 @@ from tocsin.ports.reading import (
     JobView,
     KeyQuery,
     Page,
+    PendingPage,
+    PendingPlace,
+    PendingQuery,
     ReplayQuery,
     Rows,
     StatsQuery,
     StatsView,
     Views,
 )
-from tocsin.ports.replaying import Candidates, Replays
+from tocsin.ports.replaying import Candidates, Note, Replays
 from tocsin.ports.retention import (
     Aged,
     AgedPage,
@@ -49,6 +53,7 @@ from tocsin.ports.writing import (
     Holder,
     JobOver,
     Log,
+    NoticeStore,
     Place,
     Queue,
     SecretBox,
@@ -60,6 +65,7 @@ from tocsin.ports.writing import (
 
 __all__ = [
     "BEGINNING",
+    "PENDING_BEGIN",
     "Aged",
     "AgedPage",
     "Ages",
@@ -93,8 +99,13 @@ __all__ = [
     "MasterKeySource",
     "MasterKeys",
     "NoValue",
+    "Note",
+    "NoticeStore",
     "Oldest",
     "Page",
+    "PendingPage",
+    "PendingPlace",
+    "PendingQuery",
     "Place",
     "Queue",
     "Removed",

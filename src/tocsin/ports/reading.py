@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVar
 
 from tocsin.model.access import ApiKey
 from tocsin.model.attempt import Attempt
@@ -121,6 +122,30 @@ class JobView(Noun, frozen=True, kw_only=True):
     updated_at: int
 
 
+PendingPlace = tuple[int, int, int, int]
+"""A place among an endpoint's pending deliveries, whatever it means to the store."""
+PENDING_BEGIN: Final[PendingPlace] = (-1, -1, -1, -1)
+
+
+class PendingQuery(Noun, frozen=True, kw_only=True):
+    """Which pending deliveries of an endpoint (its number): up to delivery number `newest`, of events accepted in `[since,
+    until)` (ms), whose type `wants` takes; None: of any."""
+
+    endpoint: int
+    newest: int
+    since: int | None = None
+    until: int | None = None
+    wants: Callable[[str], bool] | None = None
+
+
+class PendingPage(Noun, frozen=True, kw_only=True):
+    """The numbers of some of an endpoint's pending deliveries, newest first; `end` is the place to read on from, None when
+    there are no more. A delivery that waits for another is on the same page or a later one."""
+
+    numbers: list[int]
+    end: PendingPlace | None
+
+
 class StatsQuery(Noun, frozen=True, kw_only=True):
     """Whose numbers: a tenant's (None: everybody's), or those of one endpoint of it, by number; in the moment, and over a range:
     points begin at `minutes` (since 1970), the last one is the end, and they are read from periods of `step` minutes. At most
@@ -177,6 +202,12 @@ class Views(Protocol):
     async def keys(self, query: KeyQuery) -> list[tuple[int, ApiKey]]: ...
 
     async def audit(self, query: AuditQuery) -> list[tuple[int, AuditEntry]]: ...
+
+    async def newest(self) -> int:
+        """The highest number of a delivery."""
+
+    async def pending(self, query: PendingQuery, after: PendingPlace = PENDING_BEGIN) -> PendingPage:
+        """Pending deliveries of an endpoint, in every lane. What changes its place between two pages may be missed."""
 
     async def stats(self, query: StatsQuery) -> StatsView:
         """From tallies: costs the same however much there is."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, NewDelivery
 from tocsin.model.event import Event
 from tocsin.model.ids import ReplayId
+from tocsin.model.notice import Notice
 from tocsin.model.noun import Noun
 from tocsin.model.replay import Replay, ReplayState
 from tocsin.ports.reading import ReplayQuery
 from tocsin.ports.writing import Fanned
+
+Note = Callable[[Replay], Notice]
+"""What is told of a replay that is over."""
 
 
 class Candidates(Noun, frozen=True, kw_only=True):
@@ -51,11 +55,19 @@ class Replays(Protocol):
         is not at `old`."""
 
     async def change(
-        self, replay: Replay, to: ReplayState, reason: str | None, now: int, entry: AuditEntry | None = None
+        self,
+        replay: Replay,
+        to: ReplayState,
+        reason: str | None,
+        now: int,
+        entry: AuditEntry | None = None,
+        note: Note | None = None,
     ) -> bool:
         """Change its state if it is still the one in `replay`, and write the entry (None: the server did it by itself); an end
-        keeps its final numbers."""
+        keeps its final numbers, and what `note` tells of it."""
 
-    async def cancel_pending(self, number: int, in_flight: frozenset[int], now: int) -> list[Claim] | None:
+    async def cancel_pending(
+        self, replay: Replay, in_flight: frozenset[int], now: int, note: Note
+    ) -> list[Claim] | None:
         """Cancel some of what is pending; gives the deliveries that became ready by it, None when nothing was
-        pending: then its final numbers are kept."""
+        pending: then its final numbers are kept, and what `note` tells of its end."""

@@ -14,6 +14,7 @@ from tocsin.model.endpoint import Standing
 from tocsin.model.event import Event
 from tocsin.model.exchange import Exchange, Outbound
 from tocsin.model.ids import EndpointId, KeyId
+from tocsin.model.notice import GivenUp, Notice
 from tocsin.model.noun import Noun
 from tocsin.model.submission import Accepted, Decide, Needs, StoredAnswer, Submission
 
@@ -138,10 +139,10 @@ class Queue(Protocol):
         reason: str,
         now: int,
         entry: AuditEntry | None = None,
-    ) -> list[Claim]:
+    ) -> tuple[int, list[Claim]]:
         """Cancel what is still pending of these; keys of those in flight stay held until their exchange is settled. Gives
-        the deliveries that became ready by it. The entry (None: the server gave up by itself) is written if any was
-        pending."""
+        how many were pending, and the deliveries that became ready by it. The entry (None: the server gave up by itself) is
+        written if any was pending. A batch that is not in flight and has no pending member any more is sent no more."""
 
     async def give_up(self, number: int, reason: str, now: int) -> list[Claim]:
         """A delivery that is not in flight is dead without an attempt, if it was pending. Gives the deliveries that became
@@ -154,11 +155,24 @@ class Queue(Protocol):
 class StandingStore(Protocol):
     """Health of endpoints, written by the holder only."""
 
-    async def save(self, standing: Standing) -> None:
-        """Keep it: it is relied on only after this returned."""
+    async def save(self, standing: Standing, notice: Notice | None = None) -> None:
+        """Keep it: it is relied on only after this returned. What is to be told of the change is kept with it, or neither."""
 
     async def load(self) -> list[Standing]:
         """Of every endpoint that has one."""
+
+
+class NoticeStore(Protocol):
+    """What is to be told, kept in the transaction of what it tells of."""
+
+    async def gather(self, now: int, note: Callable[[GivenUp], Notice]) -> None:
+        """Make notices of what was given up on in minutes that are over, each in the transaction that strikes it out."""
+
+    async def waiting(self, limit: int) -> list[tuple[int, Notice]]:
+        """Those that wait to be told, oldest first, each with its number."""
+
+    async def told(self, numbers: Sequence[int]) -> None:
+        """They are events now."""
 
 
 class Directory(Protocol):

@@ -6,7 +6,6 @@ changes nothing.
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import Final, Literal
 
 import msgspec
@@ -14,7 +13,7 @@ import msgspec
 from tocsin.errors import InvalidRequest, TocsinError, VersionConflict
 from tocsin.model.event import OWN_SUBJECT_TYPES, NewEvent
 from tocsin.model.ids import EventId, IdMint, Millis
-from tocsin.model.job import JobRow, Report
+from tocsin.model.job import JobData, JobRow, Report
 from tocsin.model.notice import Notices
 from tocsin.model.noun import Noun
 from tocsin.model.record import Change, DataVersionData
@@ -24,7 +23,6 @@ from tocsin.model.submission import (
     DataVersions,
     Facts,
     Lineage,
-    Needs,
     Overrun,
     Reports,
     StoredVersion,
@@ -33,11 +31,11 @@ from tocsin.model.submission import (
 )
 from tocsin.rules.job_reports import Told, told_by
 from tocsin.rules.job_watch import NO_LIMITS, JobLimits, told, watched
+from tocsin.rules.needs import NOTICE_SOURCE, seen_hash
 from tocsin.rules.record_expansion import expand, missing_role
+from tocsin.rules.streaks import counted
 
 _ACCEPTED: Final = 202
-NOTICE_SOURCE: Final = "\0tocsin"
-"""What Tocsin's own notices are recognised by; no CloudEvent can have such a source."""
 _HIGHEST_VERSION: Final = 2**63 - 1
 _encode = msgspec.json.Encoder().encode
 
@@ -83,34 +81,6 @@ class Answers(Noun, frozen=True, kw_only=True):
     results: tuple[Answer, ...]
 
 
-def seen_hash(source: str, event_id: str) -> bytes:
-    """By which a CloudEvent is recognised: 16 bytes over its source and id, each with its length before it."""
-    digest = blake2b(digest_size=16)
-    for text in (source.encode(), event_id.encode()):
-        digest.update(len(text).to_bytes(4, "big") + text)
-    return digest.digest()
-
-
-def needs_of(submission: Submission) -> Needs:
-    """What must be known of the tenant before the submission can be decided on."""
-    match submission.body:
-        case Reports(items=reports):
-            jobs = {item.job_id: None for item in reports if isinstance(item, Report)}
-            parents = {item.parent_job_id: None for item in reports if isinstance(item, Report) and item.parent_job_id}
-            return Needs(jobs=tuple(jobs), lineages=tuple(parents))
-        case Changes(items=changes):
-            given = {item.version_id: None for item in changes if item.version_id is not None}
-            return Needs(versions=tuple(given), counter=True)
-        case CloudEvents(items=events):
-            return Needs(seen=tuple({seen_hash(item.context.source, item.context.id): None for item in events}))
-        case Notices(items=notices):
-            return Needs(seen=tuple(seen_hash(NOTICE_SOURCE, item.once) for item in notices))
-        case Overrun(items=jobs_over):
-            return Needs(jobs=tuple({job_id: None for job_id, _ in jobs_over}))
-        case DataVersions():
-            return Needs()
-
-
 class Deciding:
     """Decides (`model.submission.Decide`). The mint and the limits of jobs are all that it keeps."""
 
@@ -140,6 +110,7 @@ class Deciding:
         answers: list[Answer] = []
         events: list[NewEvent] = []
         rows: dict[str, JobRow] = {}
+        streaks: dict[bytes, int] = {}
         for index, item in enumerate(body.items):
             job_id = None if isinstance(item, TocsinError) else item.job_id
             before = facts.jobs.get(job_id) if job_id is not None else None
@@ -155,11 +126,11 @@ class Deciding:
                     rows[job_id] = heard
                 answers.append(ReportAnswer(job_id=job_id, outcome="unchanged", event_ids=[]))
                 continue
-            new = self._job_events(told, told.row, submission.tenant)
+            new = self._job_events(told, told.row, submission.tenant, counted(told, told.row.job, facts, streaks))
             events += new
             rows[told.row.job.job_id] = told.row
             answers.append(ReportAnswer(job_id=job_id, outcome="changed", event_ids=[event.id for event in new]))
-        return _accepted(answers, events, jobs=tuple(rows.items()))
+        return _accepted(answers, events, jobs=tuple(rows.items()), streaks=tuple(streaks.items()))
 
     def _told(self, report: Report, facts: Facts, received_at: Millis) -> Told | TocsinError:
         """What the report says that was not known; the facts now know it too, and until when the next one may take."""
@@ -192,11 +163,12 @@ class Deciding:
             events += self._job_events(overrun, after, submission.tenant)
         return _accepted([], events, jobs=tuple(rows.items()))
 
-    def _job_events(self, told: Told, row: JobRow, tenant: str) -> list[NewEvent]:
+    def _job_events(self, told: Told, row: JobRow, tenant: str, failures: int = 0) -> list[NewEvent]:
+        """With so many failures in a row on the event about the end of the run, if there are some."""
         if not told.verbs:
             return []
         data = _encode(row.job)
-        return [
+        events = [
             NewEvent(
                 id=self._mint.event(),
                 tenant=tenant,
@@ -209,6 +181,10 @@ class Deciding:
             )
             for verb in told.verbs
         ]
+        if failures:
+            ended = JobData(**msgspec.structs.asdict(row.job), failures_in_a_row=failures)
+            events[-1] = msgspec.structs.replace(events[-1], data=_encode(ended))
+        return events
 
     def _on_changes(self, body: Changes, submission: Submission, facts: Facts) -> Verdict:
         answers: list[Answer] = []
@@ -333,6 +309,7 @@ def _accepted(
     jobs: tuple[tuple[str, JobRow], ...] = (),
     seen: tuple[tuple[bytes, EventId], ...] = (),
     versions: tuple[tuple[int, StoredVersion], ...] = (),
+    streaks: tuple[tuple[bytes, int], ...] = (),
 ) -> Verdict:
     return Verdict(
         status=_ACCEPTED,
@@ -341,6 +318,7 @@ def _accepted(
         jobs=jobs,
         seen=seen,
         versions=versions,
+        streaks=streaks,
         keeps_answer=True,
     )
 

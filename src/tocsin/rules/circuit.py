@@ -16,6 +16,8 @@ from tocsin.model.circuit import Circuit
 from tocsin.model.endpoint import CircuitSetting
 from tocsin.model.ids import Millis
 
+SEVERAL: Final = 2
+"""Failures of fewer deliveries may be the fault of an event: they do not count against the endpoint for good."""
 LONGEST_TIMES: Final = 12
 """Each failed probe doubles the wait, up to so many times the cool-down."""
 CLOSED: Final = Circuit()
@@ -48,16 +50,22 @@ def state_of(circuit: Circuit, now: Millis) -> CircuitState:
     return CircuitState.OPEN if now < circuit.probe_at else CircuitState.HALF_OPEN
 
 
+def failed_with_several(circuit: Circuit) -> bool:
+    """Whether there were failures of several deliveries with no success between them."""
+    return len(circuit.deliveries) >= SEVERAL
+
+
 def after_failure(circuit: Circuit, setting: CircuitSetting, delivery: int, started_at: Millis, now: Millis) -> Circuit:
     """The circuit after a failed attempt of a delivery (its number) that began at `started_at`. Attempts that were out when
     it opened say nothing new."""
-    if circuit.opened_at is not None:
-        if started_at < circuit.opened_at:
-            return circuit
-        return _opened(circuit, setting, circuit.openings + 1, now)
     deliveries = circuit.deliveries
-    if delivery not in deliveries and len(deliveries) < setting.deliveries:
+    if delivery not in deliveries and len(deliveries) < max(setting.deliveries, SEVERAL):
         deliveries = (*deliveries, delivery)
+    opened_at = circuit.opened_at
+    if opened_at is not None:
+        if deliveries is not circuit.deliveries:
+            circuit = msgspec.structs.replace(circuit, deliveries=deliveries)
+        return circuit if started_at < opened_at else _opened(circuit, setting, circuit.openings + 1, now)
     counted = msgspec.structs.replace(circuit, failures=circuit.failures + 1, deliveries=deliveries)
     if counted.failures < setting.failures or len(deliveries) < setting.deliveries:
         return counted

@@ -56,7 +56,8 @@ def consent_for(config: EndpointConfig, origin: str, present: Consent | None) ->
         return None
     is_required = config.validation == "required"
     if present is None or (present.url, present.origin) != (config.url, origin):
-        return Consent(url=config.url, origin=origin, is_required=is_required)
+        is_told = present is not None and present.is_told
+        return Consent(url=config.url, origin=origin, is_required=is_required, is_told=is_told)
     if present.is_required != is_required:
         present = replace(present, is_required=is_required)
     if present.state == "granted" and present.requested_rate != requested_rate(config.rate_limit):
@@ -82,6 +83,11 @@ def must_wait_for(consent: Consent) -> bool:
 def waits_for_consent(consent: Consent) -> str:
     """Why nothing is sent."""
     return consent.reason or "The receiver has not been asked for its consent yet."
+
+
+def hold_told(consent: Consent | None) -> bool:
+    """Whether it should have been told that nothing is sent for want of this consent: not before the receiver was asked."""
+    return consent is not None and must_wait_for(consent) and (consent.state != "none" or consent.is_told)
 
 
 def rates_for(limit: RateLimit | None, consent: Consent | None) -> tuple[RateLimit, ...]:

@@ -6,9 +6,10 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from tocsin.model.circuit import Circuit
 from tocsin.model.endpoint import CircuitSetting, Standing, Stopped
 from tocsin.model.ids import Millis
-from tocsin.rules.circuit import CLOSED, after_failure
+from tocsin.rules.circuit import CLOSED, CircuitState, after_failure, failed_with_several, state_of
 from tocsin.rules.consent import must_wait_for, waits_for_consent
 from tocsin.rules.outcome import Settled
 
@@ -40,7 +41,8 @@ def standing_after(standing: Standing, settled: Settled, setting: CircuitSetting
     if settled.effect == "pause":
         return replace(standing, paused_until=max(paused_until or 0, settled.resume_at or 0), reason=reason)
     failing_since = now if standing.failing_since is None else standing.failing_since
-    stopped = standing.stopped or _stops(settled, setting, failing_since, now)
+    circuit = after_failure(standing.circuit, setting, settled.settlement.delivery, attempt.started_at, now)
+    stopped = standing.stopped or _stops(settled, setting, failing_since, circuit, now)
     return replace(
         standing,
         paused_until=paused_until,
@@ -48,14 +50,17 @@ def standing_after(standing: Standing, settled: Settled, setting: CircuitSetting
         failures=standing.failures + 1,
         reason=stopped or reason,
         stopped=stopped,
-        circuit=after_failure(standing.circuit, setting, settled.settlement.delivery, attempt.started_at, now),
+        circuit=circuit,
     )
 
 
-def _stops(settled: Settled, setting: CircuitSetting, failing_since: Millis, now: Millis) -> Stopped | None:
+def _stops(
+    settled: Settled, setting: CircuitSetting, failing_since: Millis, circuit: Circuit, now: Millis
+) -> Stopped | None:
     if settled.effect == "gone":
         return "gone"
-    return "failing" if now - failing_since > setting.disable_after_seconds * 1000 else None
+    is_long = now - failing_since > setting.disable_after_seconds * 1000
+    return "failing" if is_long and failed_with_several(circuit) else None
 
 
 def began_anew(standing: Standing) -> Standing:
@@ -73,6 +78,19 @@ def endpoint_state(enabled: bool, standing: Standing, now: Millis) -> tuple[Endp
         return "paused", waits_for_consent(standing.consent)
     if standing.paused_until is not None and standing.paused_until > now:
         return "paused", standing.reason
+    if state_of(standing.circuit, now) is CircuitState.OPEN:
+        return "paused", _open_circuit(standing)
     if standing.failing_since is not None:
         return "failing", standing.reason
     return "healthy", None
+
+
+def _open_circuit(standing: Standing) -> str:
+    last = f" {standing.reason}" if standing.reason else ""
+    return f"The circuit is open after {standing.failures} failures in a row.{last}"
+
+
+def paused_until(standing: Standing, now: Millis) -> Millis | None:
+    """Until when nothing is sent because the receiver asked for it or the circuit is open; None when neither is so."""
+    until = max(standing.paused_until or 0, standing.circuit.probe_at or 0)
+    return until if until > now else None

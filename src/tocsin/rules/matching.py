@@ -1,7 +1,8 @@
 """Which endpoints want an event: `wants` is the definition; `rules/interests.py` finds the same by an index.
 
-Filters speak Tocsin's words. Conditions on jobs (`job_types`, `modes`, `states`, `resources`, `sources`, `labels`) hold for
-job events only, `tables` and `actions` for record events only. `states` is the job's state as the event shows it.
+Filters speak Tocsin's words. Conditions on jobs (`job_types`, `modes`, `states`, `resources`, `sources`, `labels`,
+`after_failures`) hold for job events only, `tables` and `actions` for record events only. `states` is the job's state as
+the event shows it.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from tocsin.model.endpoint import Endpoint
 from tocsin.model.event import OPERATIONAL_SUBJECT_TYPES, Event
 from tocsin.model.event_view import EventView
 from tocsin.model.filter import Filter
-from tocsin.model.job import Job
+from tocsin.model.job import JobData
 from tocsin.model.record import RecordData
+from tocsin.rules.streaks import is_reached
 from tocsin.rules.where import condition_of
 
 
@@ -67,7 +69,10 @@ def matches(condition: Filter, view: EventView) -> bool:
     """Whether all conditions that the filter names hold."""
     return (
         _envelope_matches(condition, view.event)
-        and (not is_about_jobs(condition) or (view.event.subject_type == "job" and _job_matches(condition, view.job)))
+        and (
+            not is_about_jobs(condition)
+            or (view.event.subject_type == "job" and _job_matches(condition, view.event.verb, view.job))
+        )
         and (
             not is_about_records(condition)
             or (view.event.subject_type == "record" and _record_matches(condition, view.record))
@@ -94,6 +99,7 @@ def is_about_jobs(condition: Filter) -> bool:
         or condition.resources is not None
         or condition.sources is not None
         or condition.labels is not None
+        or condition.after_failures is not None
     )
 
 
@@ -102,12 +108,13 @@ def is_about_records(condition: Filter) -> bool:
     return condition.tables is not None or condition.actions is not None
 
 
-def _job_matches(condition: Filter, job: Job | None) -> bool:
+def _job_matches(condition: Filter, verb: str, job: JobData | None) -> bool:
     return (
         job is not None
         and (condition.job_types is None or job.job_type in condition.job_types)
         and (condition.modes is None or job.mode in condition.modes)
         and (condition.states is None or job.state in condition.states)
+        and (condition.after_failures is None or is_reached(condition.after_failures, verb, job))
         and (condition.labels is None or condition.labels.items() <= job.labels.items())
         and (condition.sources is None or any(r.kind == "source" and r.id in condition.sources for r in job.resources))
         and (

@@ -14,12 +14,12 @@ from tocsin.model.endpoint import Batched
 from tocsin.model.event import order_keys
 from tocsin.model.event_view import EventView
 from tocsin.model.ids import IdMint, Millis
+from tocsin.pipeline.exchanges import INEXPRESSIBLE, UNPREPARED, Exchanges, Judge
 from tocsin.pipeline.prepare import Preparation
 from tocsin.pipeline.settle import without_texts, written
 from tocsin.ports import Batches, Holder
 from tocsin.rules.splitting import batch_settlement_of
 from tocsin.telemetry import log
-from tocsin.workers.exchanges import INEXPRESSIBLE, UNPREPARED, Exchanges, Judge
 from tocsin.workers.flight import Hold
 from tocsin.workers.lanes import Lane, Taken
 from tocsin.workers.ready import RETRY_MS, Ready
@@ -197,13 +197,7 @@ class BatchSending:
         is_ordered = lane.outlet.is_ordered
         members = [(m.delivery.number, order_keys(m.event) if is_ordered else ()) for m in claim.members]
         settlement = batch_settlement_of(batch, settled, preparation.endpoint.config.retry, members, self._mint.batch)
-        self._standings.follow(
-            lane.outlet,
-            preparation.endpoint,
-            claim.members,
-            settled,
-            gave_up=settlement.state == "dead",
-        )
+        self._standings.follow(lane.outlet, preparation.endpoint, claim.members, settled)
         freed, ready = await self._settled(settlement)
         lane.release_batch(batch.number)
         hold.let_go()

@@ -15,13 +15,14 @@ from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.formats import Rendered, Unrendered
 from tocsin.model.attempt import Settlement
 from tocsin.model.audit import AuditEntry
-from tocsin.model.delivery import Claim, Delivery, Step
+from tocsin.model.delivery import Claim, Delivery
 from tocsin.model.endpoint import Batched
 from tocsin.model.event import order_keys
 from tocsin.model.event_view import EventView
 from tocsin.model.exchange import Outbound
 from tocsin.model.ids import IdMint, Millis
 from tocsin.model.replay import Replay
+from tocsin.pipeline.exchanges import INEXPRESSIBLE, Exchanges, Judge, Sent
 from tocsin.pipeline.fanout import Fan
 from tocsin.pipeline.prepare import Preparation
 from tocsin.pipeline.settle import Settle
@@ -29,7 +30,6 @@ from tocsin.ports import Batches, Fanned, Holder, Queue
 from tocsin.telemetry import Metrics, log
 from tocsin.workers.batches import BatchSending
 from tocsin.workers.endpoints import Endpoints
-from tocsin.workers.exchanges import INEXPRESSIBLE, Exchanges, Judge, Sent
 from tocsin.workers.giving_up import Write, give_up
 from tocsin.workers.lanes import LIVE, Lane, Outlet
 from tocsin.workers.ready import RETRY_MS, Ready
@@ -127,7 +127,7 @@ class DeliveryWorker:
             await asyncio.wait(self._slots, timeout=limit_seconds)
         for task in self._slots:
             task.cancel()
-        self._standings.close()
+        await self._standings.close()
         if not self._settle.is_stalled:
             await self._settle.idle()
 
@@ -163,13 +163,18 @@ class DeliveryWorker:
         """Whether a request for this delivery is out."""
         return delivery in self._flight.out
 
-    async def cancel(self, endpoint: int, delivery: int, reason: str, entry: AuditEntry | None = None) -> None:
-        """Give up a pending delivery."""
-        now = self._now_ms() if entry is None else entry.at
-        self._rendering.withdraw(delivery)
-        await self.give_up(
-            endpoint, frozenset({delivery}), lambda out: self._queue.cancel((delivery,), out, reason, now, entry)
-        )
+    async def cancel(self, endpoint: int, numbers: Sequence[int], reason: str, entry: AuditEntry | None = None) -> int:
+        """Give up what is pending of these; gives how many that were."""
+        now, cancelled = self._now_ms() if entry is None else entry.at, 0
+
+        async def write(out: frozenset[int]) -> list[Claim]:
+            nonlocal cancelled
+            cancelled, ready = await self._queue.cancel(numbers, out, reason, now, entry)
+            return ready
+
+        self._rendering.withdraw(numbers)
+        await self.give_up(endpoint, frozenset(numbers), write)
+        return cancelled
 
     async def give_up(self, endpoint: int, numbers: frozenset[int], write: Write) -> None:
         """Give up pending deliveries, as `write` stores it."""
@@ -287,8 +292,7 @@ class DeliveryWorker:
             self._ready.list_all(lane.outlet)
             return
         settled = self._judge.judged(delivery, preparation.endpoint.config, sent, started_at)
-        gave_up = settled.settlement.step_taken is Step.GIVE_UP
-        self._standings.follow(lane.outlet, preparation.endpoint, (claim,), settled, gave_up=gave_up)
+        self._standings.follow(lane.outlet, preparation.endpoint, (claim,), settled)
         self._settle.add(settled.settlement)
         self._ready.list_all(lane.outlet)
 
@@ -310,19 +314,18 @@ class DeliveryWorker:
 
         return await self._exchanges.exchange(preparation, make, began, self._ready.turn(lane.outlet))
 
-    async def _give_up(self, lane: Lane, preparation: Preparation, claim: Claim, why: Unrendered) -> None:
+    async def _give_up(self, lane: Lane, _: Preparation, claim: Claim, why: Unrendered) -> None:
         """There is nothing to send: the delivery is cancelled, or dead if that is a failure; or it is tried later."""
         number = claim.delivery.number
         self._flight.out.discard(number)
         try:
             if why.is_failure:
                 self._ready.take(await self._queue.give_up(number, why.reason, self._now_ms()))
-                self._standings.gave_up(preparation.endpoint, claim, "the template failed")
             elif why.cause == "busy":
                 lane.spill()
                 self._ready.wake_at(lane, self._now_ms() + RETRY_MS)
             else:
-                await self.cancel(lane.endpoint, number, why.reason)
+                await self.cancel(lane.endpoint, (number,), why.reason)
         except (StoreUnavailable, StorageFull) as error:
             log.error("cancel.waits", problem=error.slug)
             self._ready.wake_at(lane, self._now_ms() + RETRY_MS)

@@ -13,6 +13,7 @@ from tocsin.formats import Expressing
 from tocsin.model.consent import Consent
 from tocsin.model.endpoint import Endpoint, Standing
 from tocsin.model.mail import MailFrom
+from tocsin.model.notice import Notice
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.pipeline.mailing import preparation_of
 from tocsin.pipeline.prepare import Preparation
@@ -100,6 +101,11 @@ class Endpoints:
         changed = self.standings[number] = msgspec.structs.replace(present, consent=consent)
         return changed
 
-    async def keep(self, standing: Standing) -> None:
-        """Store how an endpoint stands."""
-        await self._standings.save(standing)
+    def name_of(self, number: int) -> str:
+        """The name of an endpoint; none once it was deleted."""
+        preparation = self.prepared.get(number)
+        return "" if preparation is None else preparation.endpoint.config.name
+
+    async def keep(self, standing: Standing, notice: Notice | None = None) -> None:
+        """Store how an endpoint stands, as it is known when this begins, and what is told of it."""
+        await self._standings.save(self.standings.get(standing.endpoint, standing), notice)

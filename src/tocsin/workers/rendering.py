@@ -3,7 +3,7 @@ be cancelled."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tocsin.formats import Rendered, Unrendered
 from tocsin.model.event_view import EventView
@@ -30,9 +30,9 @@ class Rendering:
         self._now_ms = now_ms
         self._under_way: set[int] = set()
 
-    def withdraw(self, delivery: int) -> None:
-        """It is cancelled: if it is being rendered, nothing is sent."""
-        self._under_way.discard(delivery)
+    def withdraw(self, deliveries: Sequence[int]) -> None:
+        """They are cancelled: of those that are being rendered nothing is sent."""
+        self._under_way.difference_update(deliveries)
 
     async def rendered(
         self, lane: Lane, preparation: Preparation, delivery: int, view: EventView

@@ -10,10 +10,12 @@ from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.model.delivery import NewDelivery
 from tocsin.model.event import order_keys
 from tocsin.model.ids import IdMint, Millis
+from tocsin.model.notice import Notice
 from tocsin.model.replay import Replay, ReplayState
 from tocsin.operations.endpoint_codec import with_fields
 from tocsin.operations.replays import at_all_times, chosen
 from tocsin.ports import Replays
+from tocsin.rules.notices import replay_notice
 from tocsin.telemetry import log
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.endpoints import Endpoints
@@ -156,22 +158,25 @@ class ReplayWorker:
         return True
 
     async def _cancel(self, replay: Replay) -> bool:
-        ready = await self._store.cancel_pending(replay.number, self._delivery.all_in_flight(), self._now_ms())
+        ready = await self._store.cancel_pending(replay, self._delivery.all_in_flight(), self._now_ms(), self._note)
         if ready is None:
-            await self._over(replay)
+            self._over(replay)
         else:
             self._delivery.take(ready)
         return True
 
     async def _end(self, replay: Replay, state: ReplayState, reason: str | None) -> None:
-        await self._store.change(replay, state, reason, self._now_ms())
-        await self._over(replay)
+        if await self._store.change(replay, state, reason, self._now_ms(), note=self._note):
+            self._over(replay)
+        else:
+            await self._look_again(replay)
 
-    async def _over(self, replay: Replay) -> None:
+    def _note(self, replay: Replay) -> Notice:
+        return replay_notice(replay, self._now_ms())
+
+    def _over(self, replay: Replay) -> None:
         self._forget(replay)
-        ended = await self._store.replay(replay.id, replay.tenant)
-        if ended is not None:
-            self._notices.replay_ended(ended)
+        self._notices.wake()
 
     def _forget(self, replay: Replay) -> None:
         self._replays.pop(replay.number, None)

@@ -14,7 +14,6 @@ from typing import Final
 
 from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.model.delivery import Claim
-from tocsin.model.event import OPERATIONAL_SUBJECT_TYPES
 from tocsin.model.ids import Millis
 from tocsin.model.retention import FOR_EVER, KINDS, TABLES, RetentionCursor, RetentionRule, Table, What
 from tocsin.model.times import to_text
@@ -23,8 +22,6 @@ from tocsin.ports import Aged, Expired, Key, RetentionStore
 from tocsin.rules.retention import Ages, Limits, Policy, judged_time
 from tocsin.telemetry import Metrics, log
 from tocsin.workers.delivery import DeliveryWorker
-from tocsin.workers.endpoints import Endpoints
-from tocsin.workers.notices import Died, NoticeWorker
 
 LOOK_SECONDS: Final = 60.0
 """How long it rests when nothing is old, and how long a round of the passes takes at most when there is no end of it."""
@@ -73,16 +70,12 @@ class RetentionWorker:
         store: RetentionStore,
         limits: Limits,
         delivery: DeliveryWorker,
-        endpoints: Endpoints,
-        notices: NoticeWorker,
         metrics: Metrics,
         now_ms: Callable[[], Millis],
         monotonic: Callable[[], float],
     ) -> None:
         self._store = store
         self._delivery = delivery
-        self._endpoints = endpoints
-        self._notices = notices
         self._metrics = metrics
         self._now_ms = now_ms
         self._monotonic = monotonic
@@ -266,12 +259,6 @@ class RetentionWorker:
 
         await self._delivery.give_up(endpoint, frozenset(numbers), write)
         self._count({"expired": len(expired)})
-        preparation = self._endpoints.prepared.get(endpoint)
-        if preparation is None:
-            return
-        for one in expired:
-            if one.subject_type not in OPERATIONAL_SUBJECT_TYPES:
-                self._notices.died(preparation.endpoint, Died(delivery_id=one.id, reason="expired"))
 
     async def _look_at_left(self, what: What) -> None:
         """What was left behind and has ended since, or is gone."""

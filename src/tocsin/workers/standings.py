@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Final
 
 from tocsin.errors import Conflict, StorageFull, StoreUnavailable
 from tocsin.model.delivery import Claim
 from tocsin.model.endpoint import Endpoint, Standing
 from tocsin.model.event import OPERATIONAL_SUBJECT_TYPES
 from tocsin.model.ids import Millis
+from tocsin.model.notice import Notice
 from tocsin.rules.health import began_anew, standing_after
+from tocsin.rules.notices import change_told
 from tocsin.rules.outcome import Settled, shows_trouble
 from tocsin.telemetry import log
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.lanes import Outlet
-from tocsin.workers.notices import Died, NoticeWorker
+from tocsin.workers.notices import NoticeWorker
+
+_RETRY_SECONDS: Final = 1.0
+_CLOSE_SECONDS: Final = 1.0
 
 
 class Standings:
@@ -41,17 +47,16 @@ class Standings:
             if standing.stopped and number in self._endpoints.prepared:
                 await self._stop_sending(number)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """What is being stored is stored, unless that takes too long."""
+        if self._background:
+            await asyncio.wait(tuple(self._background), timeout=_CLOSE_SECONDS)
         for task in self._background:
             task.cancel()
 
-    def follow(
-        self, outlet: Outlet, endpoint: Endpoint, claims: Sequence[Claim], settled: Settled, *, gave_up: bool
-    ) -> None:
+    def follow(self, outlet: Outlet, endpoint: Endpoint, claims: Sequence[Claim], settled: Settled) -> None:
         """What the exchange for these deliveries means for the endpoint: its standing, and how many requests may be out."""
         is_told = any(claim.event.subject_type not in OPERATIONAL_SUBJECT_TYPES for claim in claims)
-        for claim in claims if gave_up else ():
-            self.gave_up(endpoint, claim, settled.settlement.reason)
         now, attempt = self._now_ms(), settled.settlement.attempt
         if attempt.outcome == "delivered":
             outlet.allowance.succeeded(attempt.timings.total)
@@ -65,31 +70,13 @@ class Standings:
             return
         if after.circuit.opened_at != before.circuit.opened_at and after.circuit.opened_at is not None:
             outlet.allowance.restart()
-        if _is_worth_keeping(before, after):
-            self._stand(after)
+        notice = change_told(endpoint, before, after, now) if is_told else None
+        if notice is not None or _is_worth_keeping(before, after):
+            self._stand(after, notice)
         else:
             self._endpoints.standings[outlet.endpoint] = after
-        if is_told:
-            self._tell(endpoint, before, after)
         if after.stopped and not before.stopped:
             self._in_background(self._stop_sending(outlet.endpoint))
-
-    def gave_up(self, endpoint: Endpoint, claim: Claim, reason: str | None) -> None:
-        """A delivery is dead."""
-        if claim.event.subject_type not in OPERATIONAL_SUBJECT_TYPES:
-            self._notices.died(endpoint, Died(delivery_id=claim.delivery.id, reason=reason))
-
-    def _tell(self, endpoint: Endpoint, before: Standing, after: Standing) -> None:
-        """Operational events about what an attempt changed."""
-        was_held = before.paused_until is not None or before.circuit.opened_at is not None
-        if after.stopped and not before.stopped:
-            self._notices.endpoint_changed("endpoint.disabled", endpoint, after, after.stopped)
-        elif (after.circuit.opened_at is not None and before.circuit.opened_at is None) or (
-            after.paused_until is not None and before.paused_until is None
-        ):
-            self._notices.endpoint_changed("endpoint.paused", endpoint, after, after.reason)
-        elif after.failing_since is None and not after.reason and (was_held or before.circuit.openings):
-            self._notices.endpoint_changed("endpoint.recovered", endpoint, None, None)
 
     def begin_anew(self, number: int) -> None:
         """An endpoint that is enabled again has a clean standing."""
@@ -103,16 +90,23 @@ class Standings:
         except (StoreUnavailable, StorageFull, Conflict) as error:
             log.error("endpoint.not_disabled", problem=error.slug)
 
-    def _stand(self, standing: Standing) -> None:
-        """How an endpoint stands from now on; it is stored as well."""
+    def _stand(self, standing: Standing, notice: Notice | None = None) -> None:
+        """How an endpoint stands from now on; it is stored as well, with what is told of it."""
         self._endpoints.standings[standing.endpoint] = standing
-        self._in_background(self._keep(standing))
+        self._in_background(self._keep(standing, notice))
 
-    async def _keep(self, standing: Standing) -> None:
-        try:
-            await self._endpoints.keep(standing)
-        except (StoreUnavailable, StorageFull) as error:
-            log.error("standing.not_kept", problem=error.slug)
+    async def _keep(self, standing: Standing, notice: Notice | None) -> None:
+        """However long that takes; meanwhile it may have changed again."""
+        while True:
+            try:
+                await self._endpoints.keep(standing, notice)
+            except (StoreUnavailable, StorageFull) as error:
+                log.error("standing.not_kept", problem=error.slug)
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                break
+        if notice is not None:
+            self._notices.wake()
 
     def _in_background(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

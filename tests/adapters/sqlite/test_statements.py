@@ -155,6 +155,13 @@ WITHOUT_TENANT = {
     "end_batches_of_endpoint": BY_ENDPOINT,
     "unblock": OWN_LOOPS,
     "waiting": OWN_LOOPS,
+    "add_given_up": OWN_LOOPS,
+    "pending_page": BY_ENDPOINT,
+    "given_up": OWN_LOOPS,
+    "has_given_up": OWN_LOOPS,
+    "notices": OWN_LOOPS,
+    "remove_given_up": OWN_LOOPS,
+    "remove_notices": OWN_LOOPS,
 }
 
 

@@ -6,12 +6,24 @@ import pytest
 from tocsin.config import load_settings
 from tocsin.errors import InvalidRequest, Misconfigured
 from tocsin.model.authorization import ApiKeyAuthorization, BasicAuthorization, BearerAuthorization
-from tocsin.model.endpoint import Batched, EmailFormat, EndpointConfig, Header, Proxy, SlackFormat, TeamsFormat, Tls
+from tocsin.model.endpoint import (
+    Batched,
+    EmailFormat,
+    EndpointConfig,
+    Header,
+    Proxy,
+    SlackFormat,
+    TeamsFormat,
+    TemplateFormat,
+    Tls,
+    VisierFormat,
+)
 from tocsin.model.secret import Secret
 from tocsin.model.signing import HmacSigning, NoSigning, StandardWebhooksSigning
 from tocsin.operations.endpoint_checks import check_config
 from tocsin.operations.mail_checks import mail_way_of
 
+MARKED = TemplateFormat(program=".", headers={"X-Id": ".id"})
 GOOD = EndpointConfig(name="n", url="https://example.com/hook")
 SIGNED = HmacSigning(header="X-Sig", key=Secret("k"))
 
@@ -33,6 +45,8 @@ def key_in(header: str, value: str = "k") -> ApiKeyAuthorization:
         {"authorization": BearerAuthorization(token=Secret("abc.def"))},
         {"authorization": key_in("X-API-KEY"), "headers": (row("X-A"),)},
         {"authorization": key_in("Authorization", "Key abc")},
+        {"format": MARKED},
+        {"format": TemplateFormat(program="."), "delivery": Batched(), "headers": (row("X-Version", "2"),)},
         {"signing": SIGNED},
         {"signing": HmacSigning(header="X-Sig", key=Secret("k"), prefix="sha256=")},
         {"signing": StandardWebhooksSigning(secret=Secret("whsec_" + "QUFB" * 8))},
@@ -46,6 +60,8 @@ def test_good_settings_pass(changes: dict[str, object]) -> None:
     ("changes", "pointers"),
     [
         ({"url": "http://example.com"}, ["/url"]),
+        ({"format": VisierFormat(), "delivery": Batched()}, ["/delivery/mode"]),
+        ({"format": MARKED, "delivery": Batched()}, ["/format/headers"]),
         ({"url": "https://user@example.com"}, ["/url"]),
         ({"headers": (row("Host"),)}, ["/headers/0/name"]),
         ({"headers": (row("X-A"), row("webhook-id"), row("ce-id"))}, ["/headers/1/name", "/headers/2/name"]),

@@ -52,7 +52,14 @@ class Accepting:
 
 def frozen(facts: Facts) -> tuple[object, ...]:
     """Everything the facts say, to compare."""
-    return (dict(facts.jobs), dict(facts.lineages), dict(facts.seen), dict(facts.versions), facts.counter)
+    return (
+        dict(facts.jobs),
+        dict(facts.lineages),
+        dict(facts.seen),
+        dict(facts.versions),
+        dict(facts.streaks),
+        facts.counter,
+    )
 
 
 def results(verdict: Verdict) -> list[dict[str, object]]:

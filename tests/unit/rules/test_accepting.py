@@ -15,7 +15,8 @@ from tocsin.model.ids import EventId
 from tocsin.model.job import JobState, Report
 from tocsin.model.record import DataVersion
 from tocsin.model.submission import CloudEvent, CloudEvents, DataVersions, Facts, Submission
-from tocsin.rules.accepting import Deciding, needs_of, seen_hash
+from tocsin.rules.accepting import Deciding
+from tocsin.rules.needs import needs_of, seen_hash
 
 
 def test_each_report_of_an_array_stands_alone() -> None:

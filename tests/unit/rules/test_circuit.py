@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tocsin.model.circuit import Circuit
 from tocsin.model.endpoint import CircuitSetting
-from tocsin.rules.circuit import CLOSED, TRANSITIONS, CircuitState, after_failure, state_of
+from tocsin.rules.circuit import CLOSED, TRANSITIONS, CircuitState, after_failure, failed_with_several, state_of
 
 SETTING = CircuitSetting(failures=4, deliveries=2, cool_down_seconds=5)
 
@@ -31,6 +31,15 @@ def test_a_lone_bad_event_never_opens_it() -> None:
 def test_what_was_out_when_it_opened_says_nothing_new() -> None:
     opened = failed(CLOSED, 1, 2, 3, 4)
     assert after_failure(opened, SETTING, 9, 999, 2000) is opened
+
+
+def test_failures_of_one_delivery_are_not_those_of_several() -> None:
+    eager = CircuitSetting(failures=2, deliveries=1)
+    circuit = CLOSED
+    for at in range(1, 9):
+        circuit = after_failure(circuit, eager, 7, at * 100_000, at * 100_000)
+        assert not failed_with_several(circuit)
+    assert failed_with_several(after_failure(circuit, eager, 8, 900_000, 900_000))
 
 
 def test_each_failed_probe_doubles_the_wait_up_to_a_limit() -> None:

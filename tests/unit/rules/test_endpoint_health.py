@@ -10,7 +10,7 @@ from tocsin.model.circuit import Circuit
 from tocsin.model.consent import Consent
 from tocsin.model.endpoint import CircuitSetting, Standing
 from tocsin.model.exchange import ErrorKind, Exchange
-from tocsin.rules.health import began_anew, endpoint_state, standing_after
+from tocsin.rules.health import began_anew, endpoint_state, paused_until, standing_after
 
 NEW = Standing(endpoint=3)
 SETTING = CircuitSetting(failures=3, deliveries=1, disable_after_seconds=60)
@@ -36,7 +36,11 @@ def test_failures_are_counted_until_a_success() -> None:
     thrice = after(once, answered(415), failed(ErrorKind.TIMEOUT, "Too slow."), now=NOW + 9)
     opened = Circuit(failures=3, deliveries=(11,), opened_at=NOW + 9, probe_at=NOW + 5009, openings=1)
     assert thrice == Standing(endpoint=3, failures=3, failing_since=NOW, reason="Too slow.", circuit=opened)
-    assert endpoint_state(True, thrice, NOW) == ("failing", "Too slow.")
+    paused = "The circuit is open after 3 failures in a row. Too slow."
+    assert endpoint_state(True, thrice, NOW + 5008) == ("paused", paused)
+    assert paused_until(thrice, NOW + 5008) == NOW + 5009
+    assert endpoint_state(True, thrice, NOW + 5009) == ("failing", "Too slow.")
+    assert paused_until(thrice, NOW + 5009) is None
     assert after(thrice, answered(200)) == NEW
 
 
@@ -89,11 +93,22 @@ def test_a_dead_delivery_counts_as_a_failure() -> None:
 
 def test_an_endpoint_that_only_fails_for_too_long_is_stopped() -> None:
     failing = after(NEW, answered(500))
-    assert after(failing, answered(500), now=NOW + 60_000).stopped is None
-    stopped = after(failing, answered(500), now=NOW + 60_001)
+    assert again(failing, now=NOW + 60_000).stopped is None
+    stopped = again(failing, now=NOW + 60_001)
     assert (stopped.stopped, endpoint_state(False, stopped, NOW)) == ("failing", ("disabled", "failing"))
-    between = after(after(failing, answered(200)), answered(500), now=NOW + 60_001)
+    between = again(after(failing, answered(200)), now=NOW + 60_001)
     assert between.stopped is None
+
+
+def test_one_bad_delivery_alone_never_stops_an_endpoint() -> None:
+    failing = after(after(NEW, *[answered(500)] * 9), answered(500), now=NOW + 99_000_000)
+    assert failing.stopped is None
+    assert again(failing, now=NOW + 99_000_001).stopped == "failing"
+
+
+def again(standing: Standing, now: int) -> Standing:
+    """After another delivery failed."""
+    return standing_after(standing, settled(answered(500), replace(delivery(), number=12)), SETTING, now)
 
 
 def test_enabling_begins_anew() -> None:

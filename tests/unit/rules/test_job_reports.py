@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.rules.rules_builders import NOW, Accepting, frozen, report, results
 
 from tocsin.errors import IllegalTransition, InvalidRequest, TocsinError
-from tocsin.model.job import Job, JobError, JobState, PastState, Report, Resource, Signal, decode_job
+from tocsin.model.job import Job, JobError, JobState, PastState, Report, Resource, Signal
 from tocsin.model.submission import Verdict
 from tocsin.model.times import from_text, to_text
 
@@ -152,7 +153,7 @@ def test_a_state_change_keeps_the_past_and_clears_details_and_error() -> None:
     assert (job.details, job.error, job.job_type) == (None, None, "load")
     past = PastState(state=JobState.RESCHEDULED, since=to_text(NOW - 9000), details="Later", error=error)
     assert job.history == (past,)
-    assert decode_job(verdict.events[0].data) == job
+    assert msgspec.json.decode(verdict.events[0].data, type=Job) == job
 
 
 def test_fields_that_are_not_given_stay_and_those_given_are_merged_or_replaced() -> None:

@@ -75,6 +75,8 @@ CLOUD_EVENT = event("com.example.segment.created", "seg-1", {"a": 1})
         (Filter(labels={"team": "mdm", "env": "prod"}), True, False, False),
         (Filter(labels={"team": "mdm", "env": "test"}), False, False, False),
         (Filter(labels={"other": "x"}), False, False, False),
+        (Filter(after_failures=1), True, False, False),
+        (Filter(after_failures=2), False, False, False),
         (Filter(tables=("customers",)), False, True, False),
         (Filter(tables=("orders",)), False, False, False),
         (Filter(actions=(Action.MERGE,)), False, True, False),
@@ -211,6 +213,7 @@ filters = st.builds(
     states=some(JobState.FAILED, JobState.RUNNING),
     sources=some("s1", "x"),
     labels=st.sampled_from([None, None, None, {}, {"team": "mdm"}, {"team": "x"}]),
+    after_failures=st.sampled_from([None, None, None, 1, 2]),
     tables=some("customers", "x"),
     actions=some(Action.MERGE, Action.CREATE),
 )

@@ -13,7 +13,7 @@ from tocsin.errors import InvalidRequest, VersionConflict
 from tocsin.model.event import order_keys
 from tocsin.model.record import Action, Change
 from tocsin.model.submission import Changes, Submission, Verdict
-from tocsin.rules.accepting import needs_of
+from tocsin.rules.needs import needs_of
 
 
 def change(

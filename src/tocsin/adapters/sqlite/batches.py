@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import apsw
 import msgspec
 
 from tocsin.adapters.sqlite.lines import end_batch, followers, leave_lines, together
+from tocsin.adapters.sqlite.notices import count_given_up
 from tocsin.adapters.sqlite.queue import ATTEMPT_BITS, claim_of, claims_of
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import encode
@@ -26,10 +27,11 @@ from tocsin.ports import BatchPage, Following, Formed, Holder, Waiting
 class SqliteBatches:
     """`ports.Batches` on the embedded store."""
 
-    def __init__(self, writer: Writer, readers: Readers, tallies: Tallies) -> None:
+    def __init__(self, writer: Writer, readers: Readers, tallies: Tallies, now_ms: Callable[[], Millis]) -> None:
         self._writer = writer
         self._readers = readers
         self._tallies = tallies
+        self._now_ms = now_ms
 
     async def following(
         self, holder: Holder, numbers: Sequence[int], now: Millis, limit: int, limit_bytes: int
@@ -114,8 +116,10 @@ class SqliteBatches:
                 "batch": batch.number,
             }
             rows = connection.execute(statement("settle_members"), values).fetchall()
-            ready = leave_lines(connection, [cast("int", number) for (number,) in rows])
-            return _released(connection, batch.number), claims_of(connection, ready)
+            members = [cast("int", number) for (number,) in rows]
+            if state is DeliveryState.DEAD:
+                count_given_up(connection, members, self._now_ms())
+            return _released(connection, batch.number), claims_of(connection, leave_lines(connection, members))
 
         def is_in(connection: apsw.Connection) -> bool:
             return read_one(connection, "batch_attempt_detail", (place,)) is not None

@@ -9,6 +9,7 @@ import apsw
 import msgspec
 
 from tocsin.adapters.sqlite.audit import write_entry
+from tocsin.adapters.sqlite.notices import write_notice
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import encode, endpoint_of, key_of
 from tocsin.adapters.sqlite.statements import read, read_one, read_page, statement_with, write
@@ -20,6 +21,7 @@ from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import DeliveryState
 from tocsin.model.endpoint import Standing
 from tocsin.model.ids import EndpointId, KeyId, Millis
+from tocsin.model.notice import Notice
 from tocsin.ports import StoredEndpoint
 
 _decode_standing = msgspec.json.Decoder(Standing).decode
@@ -147,9 +149,15 @@ class SqliteDirectory:
 
         await self._writer.run(Rank.REST, transaction)
 
-    async def save(self, standing: Standing) -> None:
+    async def save(self, standing: Standing, notice: Notice | None = None) -> None:
         row = (standing.endpoint, encode(standing))
-        await self._writer.run(Rank.SETTLE, lambda connection: write(connection, "save_standing", row))
+
+        def transaction(connection: apsw.Connection) -> None:
+            write(connection, "save_standing", row)
+            if notice is not None:
+                write_notice(connection, notice)
+
+        await self._writer.run(Rank.SETTLE, transaction)
 
     async def load(self) -> list[Standing]:
         def query(connection: apsw.Connection) -> list[Standing]:

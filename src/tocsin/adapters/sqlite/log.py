@@ -16,9 +16,10 @@ from tocsin.adapters.sqlite.writer import DataRefusedError, Rank, Writer
 from tocsin.errors import IdempotencyKeyReused, InvalidRequest, StorageFull, StoreUnavailable, TocsinError
 from tocsin.model.event import Event
 from tocsin.model.ids import EventId, Millis
-from tocsin.model.job import JobRow
-from tocsin.model.submission import Accepted, Decide, Facts, Lineage, Needs, StoredVersion, Submission, Verdict
+from tocsin.model.job import JobRow, Report
+from tocsin.model.submission import Accepted, Decide, Facts, Lineage, Needs, Reports, StoredVersion, Submission, Verdict
 from tocsin.ports import JobOver
+from tocsin.rules.streaks import streaks_of
 from tocsin.telemetry import log
 
 ANSWERS_KEPT_MS = 24 * 3600 * 1000
@@ -82,6 +83,7 @@ class SqliteLog:
         position, previous = self._head or _head(connection)
         accepted_at = max(self._now_ms(), previous)
         facts = _load_facts(connection, submissions)
+        _load_streaks(connection, submissions, facts)
         group = _Group(connection)
         answers: list[Accepted | TocsinError] = []
         for submission, needs in submissions:
@@ -129,6 +131,7 @@ class _Group:
         self._jobs: dict[tuple[str, str], tuple[JobRow, int]] = {}
         self._seen: list[Row] = []
         self._versions: list[Row] = []
+        self._streaks: dict[tuple[str, bytes], tuple[int, int]] = {}
         self.counters: set[str] = set()
         self.accepted: dict[str, int] = {}
         """How many events, by tenant."""
@@ -145,6 +148,8 @@ class _Group:
             (tenant, version_id, stored.content_hash, encode(stored.event_ids).decode())
             for version_id, stored in verdict.versions
         )
+        for digest, failures in verdict.streaks:
+            self._streaks[tenant, digest] = (failures, submission.received_at)
         if submission.idempotency is not None and verdict.keeps_answer:
             named = (tenant, submission.idempotency.route, submission.idempotency.key)
             self.answers[named] = (submission.idempotency.body_hash, verdict)
@@ -159,6 +164,11 @@ class _Group:
         )
         write_rows(connection, "add_seen", self._seen)
         write_rows(connection, "add_versions", self._versions)
+        streaks = [(tenant, digest, *counted) for (tenant, digest), counted in self._streaks.items()]
+        write_rows(connection, "save_streaks", [row for row in streaks if row[2]])
+        for tenant, digest, failures, _ in streaks:
+            if not failures:
+                write(connection, "remove_streak", (tenant, digest))
         for tenant in self.counters:
             write(connection, "save_tenant", (tenant, facts[tenant].counter, at))
         for (tenant, route, key), (body_hash, verdict) in self.answers.items():
@@ -241,3 +251,19 @@ def _load_facts(connection: apsw.Connection, submissions: Sequence[Item]) -> dic
             row = read_one(connection, "tenant_counter", (tenant,))
             known.counter = cast("int", row[0]) if row else 0
     return facts
+
+
+def _load_streaks(connection: apsw.Connection, submissions: Sequence[Item], facts: dict[str, Facts]) -> None:
+    """Those that reports of the commit group may touch, once its jobs are known."""
+    for tenant in {submission.tenant for submission, needed in submissions if needed.streaks}:
+        known = facts[tenant]
+        reports = [
+            item
+            for submission, _ in submissions
+            if submission.tenant == tenant and isinstance(submission.body, Reports)
+            for item in submission.body.items
+            if isinstance(item, Report)
+        ]
+        touched = streaks_of(reports, known.jobs)
+        for digest, failures in read_among(connection, "streaks_by_hash", (tenant,), touched):
+            known.streaks[cast("bytes", digest)] = cast("int", failures)

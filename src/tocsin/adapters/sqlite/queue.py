@@ -10,6 +10,7 @@ import msgspec
 
 from tocsin.adapters.sqlite.audit import write_entry
 from tocsin.adapters.sqlite.lines import end_batch, join_lines, leave_lines, let_go
+from tocsin.adapters.sqlite.notices import count_given_up
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import DELIVERY_COLUMNS, delivery_of, encode, event_of
 from tocsin.adapters.sqlite.statements import Row, listed, read, read_among, read_one, statement, write, write_rows
@@ -19,23 +20,34 @@ from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.errors import StoreUnavailable
 from tocsin.model.attempt import Settlement
 from tocsin.model.audit import AuditEntry
-from tocsin.model.delivery import TRANSITIONS, Claim, DeliveryState, NewDelivery
+from tocsin.model.delivery import TRANSITIONS, Claim, DeliveryState, NewDelivery, Step
 from tocsin.model.ids import Millis
-from tocsin.ports import BEGINNING, Cursor, DuePage, Fanned, Holder, Place, Waiting
+from tocsin.ports import (
+    BEGINNING,
+    Cursor,
+    DuePage,
+    Fanned,
+    Holder,
+    Place,
+    Waiting,
+)
 
 ATTEMPT_BITS = 20
 """An attempt's place is `delivery number << 20 | attempt number`."""
 _LAST_ATTEMPT = (1 << ATTEMPT_BITS) - 1
+_FAILED_TEMPLATE = "the template failed"
+"""What failures of templates are counted as: each has a reason of its own."""
 _PAGE_BYTES = 8 * 1024 * 1024
 
 
 class SqliteQueue:
     """`ports.Queue` on the embedded store: the one process is the holder, no lease is written."""
 
-    def __init__(self, writer: Writer, readers: Readers, tallies: Tallies) -> None:
+    def __init__(self, writer: Writer, readers: Readers, tallies: Tallies, now_ms: Callable[[], Millis]) -> None:
         self._writer = writer
         self._readers = readers
         self._tallies = tallies
+        self._now_ms = now_ms
         self._head: int | None = None
         writer.on_reopen.append(self._forget)
 
@@ -146,6 +158,8 @@ class SqliteQueue:
                 return []
             self._tallies.write(connection, _settled(connection, settlements))
             write_rows(connection, "add_attempts", rows)
+            given_up = [s.delivery for s in settlements if s.step_taken is Step.GIVE_UP]
+            count_given_up(connection, given_up, self._now_ms())
             ended = [s.delivery for s in settlements if s.ends]
             retried = [s.delivery for s in settlements if not s.ends]
             ended.extend(cast("int", number) for (number,) in read_among(connection, "cancelled_among", (), retried))
@@ -172,15 +186,15 @@ class SqliteQueue:
         reason: str,
         now: Millis,
         entry: AuditEntry | None = None,
-    ) -> list[Claim]:
-        def transaction(connection: apsw.Connection) -> list[Claim]:
+    ) -> tuple[int, list[Claim]]:
+        def transaction(connection: apsw.Connection) -> tuple[int, list[Claim]]:
             if not numbers:
-                return []
+                return 0, []
             cancelled = connection.execute(statement("cancel"), (reason, now, listed(numbers))).fetchall()
             if cancelled and entry is not None:
                 write_entry(connection, entry)
             self._tallies.write(connection, moves_of(cancelled, DeliveryState.PENDING, DeliveryState.CANCELLED))
-            return claims_of(connection, let_go(connection, numbers, in_flight, now))
+            return len(cancelled), claims_of(connection, let_go(connection, numbers, in_flight, now))
 
         return await self._writer.run(Rank.REST, transaction)
 
@@ -188,6 +202,8 @@ class SqliteQueue:
         def transaction(connection: apsw.Connection) -> list[Claim]:
             dead = read(connection, "give_up", (reason, now, number))
             self._tallies.write(connection, moves_of(dead, DeliveryState.PENDING, DeliveryState.DEAD))
+            if dead:
+                count_given_up(connection, [number], self._now_ms(), _FAILED_TEMPLATE)
             return claims_of(connection, leave_lines(connection, [number]))
 
         return await self._writer.run(Rank.REST, transaction)

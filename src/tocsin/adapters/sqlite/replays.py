@@ -11,6 +11,7 @@ import msgspec
 from tocsin.adapters.sqlite.audit import write_entry
 from tocsin.adapters.sqlite.lines import let_go
 from tocsin.adapters.sqlite.lists import position_at
+from tocsin.adapters.sqlite.notices import write_notice
 from tocsin.adapters.sqlite.queue import claims_of
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import encode, event_of, replay_of
@@ -22,7 +23,7 @@ from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, DeliveryState, NewDelivery
 from tocsin.model.ids import Millis, ReplayId
 from tocsin.model.replay import Replay, ReplayState
-from tocsin.ports import Candidates, Fanned, ReplayQuery
+from tocsin.ports import Candidates, Fanned, Note, ReplayQuery
 
 SPAN: Final = 20_000
 """Positions that one page of candidates looks at, at most."""
@@ -124,7 +125,13 @@ class SqliteReplays:
         return await self._writer.run(Rank.REST, transaction, is_in)
 
     async def change(
-        self, replay: Replay, to: ReplayState, reason: str | None, now: Millis, entry: AuditEntry | None = None
+        self,
+        replay: Replay,
+        to: ReplayState,
+        reason: str | None,
+        now: Millis,
+        entry: AuditEntry | None = None,
+        note: Note | None = None,
     ) -> bool:
         is_over = to in {ReplayState.FINISHED, ReplayState.FAILED}
 
@@ -134,19 +141,29 @@ class SqliteReplays:
             if entry is not None:
                 write_entry(connection, entry)
             if is_over:
-                write(connection, "end_replay", (now, replay.number))
+                _end(connection, replay, now, note)
             return True
 
         return await self._writer.run(Rank.REST, transaction)
 
-    async def cancel_pending(self, number: int, in_flight: frozenset[int], now: Millis) -> list[Claim] | None:
+    async def cancel_pending(
+        self, replay: Replay, in_flight: frozenset[int], now: Millis, note: Note
+    ) -> list[Claim] | None:
         def transaction(connection: apsw.Connection) -> list[Claim] | None:
-            rows = read(connection, "cancel_replay", (now, number))
+            rows = read(connection, "cancel_replay", (now, replay.number))
             self._tallies.write(connection, moves_of(rows, DeliveryState.PENDING, DeliveryState.CANCELLED))
             cancelled = [cast("int", row[0]) for row in rows]
             if not cancelled:
-                write(connection, "end_replay", (now, number))
+                _end(connection, replay, now, note)
                 return None
             return claims_of(connection, let_go(connection, cancelled, in_flight, now))
 
         return await self._writer.run(Rank.REST, transaction)
+
+
+def _end(connection: apsw.Connection, replay: Replay, now: Millis, note: Note | None) -> None:
+    """Keep its final numbers, and what is told of them."""
+    write(connection, "end_replay", (now, replay.number))
+    if note is not None:
+        (row,) = read_page(connection, "replays", {"id": replay.id, "tenant": replay.tenant, "limit": 1})
+        write_notice(connection, note(replay_of(row)))

@@ -14,6 +14,7 @@ import msgspec
 
 from tocsin.adapters.sqlite.audit import write_entry
 from tocsin.adapters.sqlite.lines import let_go
+from tocsin.adapters.sqlite.notices import count_given_up
 from tocsin.adapters.sqlite.queue import claims_of
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.retention_tables import look_through
@@ -50,11 +51,19 @@ _DELIVERIES_AT_ONCE: Final = 512
 class SqliteRetention:
     """`ports.RetentionStore` on the embedded store."""
 
-    def __init__(self, writer: Writer, readers: Readers, tallies: Tallies, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        readers: Readers,
+        tallies: Tallies,
+        monotonic: Callable[[], float],
+        now_ms: Callable[[], Millis],
+    ) -> None:
         self._writer = writer
         self._readers = readers
         self._tallies = tallies
         self._monotonic = monotonic
+        self._now_ms = now_ms
         self._few: dict[What, int] = {}
 
     async def load(self) -> RetentionState:
@@ -159,6 +168,7 @@ class SqliteRetention:
             gone = [one.number for one in ended]
             expired = read_among(connection, "retention_expire", (now,), gone)
             self._tallies.write(connection, moves_of(expired, DeliveryState.PENDING, DeliveryState.DEAD))
+            count_given_up(connection, gone, self._now_ms())
             kept = sorted({one.number for one in asked}.difference(gone))
             write_among(connection, "retention_leave", ("expire",), kept)
             left = sorted({*numbers, *gone}.difference(kept))

@@ -21,6 +21,7 @@ from tocsin.adapters.sqlite.database import (
 )
 from tocsin.adapters.sqlite.directory import SqliteDirectory
 from tocsin.adapters.sqlite.log import SqliteLog
+from tocsin.adapters.sqlite.notices import SqliteNotices
 from tocsin.adapters.sqlite.queue import SqliteQueue
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.replays import SqliteReplays
@@ -56,13 +57,14 @@ class SqliteStore:
         self._checkpoints = _Checkpoints(path, self._writer, self._readers)
         tallies = Tallies(self._writer, now_ms)
         self.log = SqliteLog(self._writer, self._readers, tallies, now_ms)
-        self.queue = SqliteQueue(self._writer, self._readers, tallies)
-        self.batches = SqliteBatches(self._writer, self._readers, tallies)
+        self.queue = SqliteQueue(self._writer, self._readers, tallies, now_ms)
+        self.batches = SqliteBatches(self._writer, self._readers, tallies, now_ms)
         self.replays = SqliteReplays(self._writer, self._readers, self.queue.add, tallies)
         self.directory = SqliteDirectory(self._writer, self._readers, tallies)
+        self.notices = SqliteNotices(self._writer, self._readers)
         self.data_keys = SqliteDataKeys(self._writer, self._readers)
         self.views = SqliteViews(self._readers)
-        self.retention = SqliteRetention(self._writer, self._readers, tallies, monotonic)
+        self.retention = SqliteRetention(self._writer, self._readers, tallies, monotonic, now_ms)
         self.answers = SqliteAnswers(self._writer, self._readers)
 
     def free_bytes(self) -> int:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import cast
+import sys
+from typing import Final, cast
 
 import apsw
 
 from tocsin.adapters.sqlite.audit import read_entries
-from tocsin.adapters.sqlite.lists import list_deliveries, list_events, list_jobs
+from tocsin.adapters.sqlite.lists import list_deliveries, list_events, list_jobs, position_at
 from tocsin.adapters.sqlite.log import ANSWERS_KEPT_MS
 from tocsin.adapters.sqlite.queue import ATTEMPT_BITS
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import attempt_of, delivery_view_of, endpoint_of, event_of, job_view_of, key_of
-from tocsin.adapters.sqlite.statements import Values, read_one, read_page, write
+from tocsin.adapters.sqlite.statements import Values, read_one, read_page, statement_with, write
 from tocsin.adapters.sqlite.stats import read_backlogs, read_stats
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.model.access import ApiKey
@@ -23,6 +24,7 @@ from tocsin.model.ids import DeliveryId, EndpointId, EventId, Millis
 from tocsin.model.submission import StoredAnswer
 from tocsin.model.tally import Tally
 from tocsin.ports import (
+    PENDING_BEGIN,
     AuditQuery,
     DeliveryQuery,
     DeliveryView,
@@ -31,11 +33,19 @@ from tocsin.ports import (
     JobQuery,
     JobView,
     KeyQuery,
+    PendingPage,
+    PendingPlace,
+    PendingQuery,
     Rows,
     StatsQuery,
     StatsView,
     StoredEndpoint,
 )
+
+_PENDING_PAGE: Final = 2000
+_LONG_PAGE: Final = 5000
+"""Where only the index is read."""
+_PendingRow = tuple[int, int, int, int, int, str]
 
 
 class SqliteViews:
@@ -98,6 +108,28 @@ class SqliteViews:
 
     async def audit(self, query: AuditQuery) -> list[tuple[int, AuditEntry]]:
         return await self._readers.run(lambda connection: read_entries(connection, query))
+
+    async def newest(self) -> int:
+        row = await self._readers.run(lambda connection: read_one(connection, "delivery_head"))
+        return cast("int", row[0]) if row else 0
+
+    async def pending(self, query: PendingQuery, after: PendingPlace = PENDING_BEGIN) -> PendingPage:
+        is_about_events = not (query.since is None and query.until is None and query.wants is None)
+        text = statement_with("pending_page", frozenset({"event"} if is_about_events else ()))
+        limit = _PENDING_PAGE if is_about_events else _LONG_PAGE
+
+        def read_pending(connection: apsw.Connection) -> PendingPage:
+            rows = cast("list[_PendingRow]", connection.execute(text, (query.endpoint, *after, limit)).fetchall())
+            end = rows[-1][:4] if len(rows) == limit else None
+            if is_about_events:
+                first = 0 if query.since is None else position_at(connection, query.since)
+                last = sys.maxsize if query.until is None else position_at(connection, query.until) - 1
+                wants = query.wants or (lambda _: True)
+                rows = [row for row in rows if first <= row[4] <= last and wants(row[5])]
+            numbers = sorted([row[3] for row in rows if row[3] <= query.newest], reverse=True)
+            return PendingPage(numbers=numbers, end=end)
+
+        return await self._readers.run(read_pending)
 
     async def stats(self, query: StatsQuery) -> StatsView:
         return await self._readers.run(lambda connection: read_stats(connection, query))

@@ -43,7 +43,7 @@ class Exchanges:
     ) -> None:
         self.templates = templates
         self._sender = sender
-        self._tokens = tokens
+        self.tokens = tokens
         self._now_ms = now_ms
 
     async def exchange(
@@ -60,7 +60,7 @@ class Exchanges:
                 return request
             return Sent(request=request, exchange=await send(self._sender, request), may_refresh=False)
         asked_at = self._now_ms()
-        token = await self._tokens.token(source)
+        token = await self.tokens.token(source)
         if isinstance(token, TransportFailure):
             request = _made(make, self._now_ms(), None)
             if isinstance(request, Unrendered):
@@ -72,7 +72,7 @@ class Exchanges:
         if isinstance(request, Unrendered):
             return request
         exchange = await send(self._sender, request)
-        self._tokens.follow(source, token, exchange)
+        self.tokens.follow(source, token, exchange)
         return Sent(request=request, exchange=exchange, may_refresh=not token.is_second)
 
 

@@ -1,0 +1,49 @@
+"""What must be known of its tenant before a submission can be decided on."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Final
+
+from tocsin.model.job import Report
+from tocsin.model.notice import Notices
+from tocsin.model.submission import Changes, CloudEvents, DataVersions, Needs, Overrun, Reports, Submission
+from tocsin.rules.streaks import ends_run
+
+NOTICE_SOURCE: Final = "\0tocsin"
+"""What Tocsin's own notices are recognised by; no CloudEvent can have such a source."""
+
+
+def seen_hash(source: str, event_id: str) -> bytes:
+    """By which a CloudEvent is recognised: 16 bytes over its source and id, each with its length before it."""
+    digest = blake2b(digest_size=16)
+    for text in (source.encode(), event_id.encode()):
+        digest.update(len(text).to_bytes(4, "big") + text)
+    return digest.digest()
+
+
+def needs_of(submission: Submission) -> Needs:
+    """What must be known of the tenant before the submission can be decided on."""
+    match submission.body:
+        case Reports(items=reports):
+            jobs: dict[str, None] = {}
+            parents: dict[str, None] = {}
+            ends = False
+            for item in reports:
+                if isinstance(item, Report):
+                    jobs[item.job_id] = None
+                    if item.parent_job_id:
+                        parents[item.parent_job_id] = None
+                    ends = ends or ends_run(item)
+            return Needs(jobs=tuple(jobs), lineages=tuple(parents), streaks=ends)
+        case Changes(items=changes):
+            given = {item.version_id: None for item in changes if item.version_id is not None}
+            return Needs(versions=tuple(given), counter=True)
+        case CloudEvents(items=events):
+            return Needs(seen=tuple({seen_hash(item.context.source, item.context.id): None for item in events}))
+        case Notices(items=notices):
+            return Needs(seen=tuple(seen_hash(NOTICE_SOURCE, item.once) for item in notices))
+        case Overrun(items=jobs_over):
+            return Needs(jobs=tuple({job_id: None for job_id, _ in jobs_over}))
+        case DataVersions():
+            return Needs()
