@@ -31,6 +31,7 @@ from tocsin.model.batch import Batch, BatchSettlement
 from tocsin.model.delivery import Step
 from tocsin.model.exchange import ErrorKind, Timings
 from tocsin.model.ids import IdMint
+from tocsin.model.notice import Notice
 from tocsin.model.replay import Replay, ReplayState
 from tocsin.ports import Cursor, Fanned, Holder, ReplayQuery, StatsQuery
 
@@ -171,6 +172,10 @@ class History:
             assert await self.store.replays.pending(shown.number) == states["pending"]
 
 
+def told(replay: Replay) -> Notice:
+    return Notice(type="replay.finished", tenant=replay.tenant, about=replay.id, time=1, data=b"{}", once=replay.id)
+
+
 def is_of(number: int, tenant: str | None, end: int | None) -> bool:
     return tenant in {None, TENANTS[number - 1]} and end in {None, number}
 
@@ -217,8 +222,8 @@ async def play(history: History, action: str, count: int, choice: int) -> None: 
     elif action == "replay" and history.position and choice % 3 + 1 not in history.removed:
         await history.replayed(choice % 3 + 1, count)
     elif action == "cancel replay" and history.replays:
-        number, _ = history.replays.popitem()
-        while await store.replays.cancel_pending(number, frozenset(), now) is not None:
+        number, begun = history.replays.popitem()
+        while await store.replays.cancel_pending(begun, frozenset(), now, told) is not None:
             continue
         history.pending = {n: p for n, p in history.pending.items() if p[1] != number}
     elif chosen:

@@ -148,6 +148,9 @@ def by_id(web: WebServer) -> dict[str, dict[str, Any]]:
 
 
 async def test_operational_events_cannot_feed_themselves(server: Server) -> None:
+    def types() -> list[str]:
+        return [event["type"] for event in server.get("/v1/events?limit=100").json["items"]]
+
     def refuse(asked: Asked) -> Say:
         return (
             Say(429, headers=(("Retry-After", "600"),))
@@ -160,13 +163,10 @@ async def test_operational_events_cannot_feed_themselves(server: Server) -> None
         first, second = (server.endpoint(web.url, filters=filters) for web in (one, other))
         server.post(f"/v1/endpoints/{second['id']}/disable")
         emit(server)
-        await until(lambda: len(one.asked) == 1)
+        await until(lambda: types().count("endpoint.paused") == 1)
         server.post(f"/v1/endpoints/{second['id']}/enable")
         emit(server, 2)
         await until(lambda: len(other.asked) >= 1)
-
-        def types() -> list[str]:
-            return [event["type"] for event in server.get("/v1/events?limit=100").json["items"]]
 
         await until(lambda: types().count("endpoint.paused") == 2)
         assert types().count("endpoint.disabled") == 0
