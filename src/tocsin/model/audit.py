@@ -25,6 +25,7 @@ Action = Literal[
     "replay.cancelled",
     "master_key.rewrapped",
     "retention.changed",
+    "erasure.created",
 ]
 
 
