@@ -41,6 +41,7 @@ from tocsin.operations.consent import Consents
 from tocsin.operations.deliveries import Deliveries
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.endpoints import Endpoints as EndpointOperations
+from tocsin.operations.erasures import Erasures
 from tocsin.operations.mail_checks import mail_way_of
 from tocsin.operations.master_key import MasterKey
 from tocsin.operations.preview import Previews
@@ -60,6 +61,7 @@ from tocsin.workers.consent import ConsentWorker
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.disk_watch import DiskWatch
 from tocsin.workers.endpoints import Endpoints
+from tocsin.workers.erasing import ErasingWorker
 from tocsin.workers.exchanges import Exchanges, Judge
 from tocsin.workers.fanout import FanoutWorker
 from tocsin.workers.job_watch import JobWatch, job_limits_of
@@ -191,6 +193,17 @@ async def _serve(
         now_ms=now_ms,
     )
     retention, background = await _background(settings, store, loops, endpoints)
+    erasing = ErasingWorker(
+        store=store.erasures,
+        replay_store=store.replays,
+        views=store.views,
+        box=box,
+        endpoints=endpoints,
+        fanout=loops.fanout,
+        withdrawing=loops.delivery.withdrawing,
+        replay=replay,
+        now_ms=now_ms,
+    )
     consents = Consents(
         endpoints=endpoints,
         sender=sender,
@@ -207,7 +220,7 @@ async def _serve(
         consent=ConsentWorker(consents, endpoints, now_ms),
         replay=replay,
         notices=loops.notices,
-        background=background,
+        background={**background, "erasing": erasing},
         keys=keys,
         stop=stop,
     )
@@ -232,6 +245,7 @@ async def _serve(
         previews=Previews(store.views, codec, templates, allow_http=settings.allow_http),
         replays=Replays(store.replays, endpoints=operations, follower=replay, mint=mint, now_ms=now_ms),
         retention=Retention(store.retention, retention, mint, now_ms),
+        erasures=Erasures(store.erasures, eraser=erasing, mint=mint, now_ms=now_ms),
         views=store.views,
         in_flight=loops.delivery.in_flight,
         standing=endpoints.standing,
