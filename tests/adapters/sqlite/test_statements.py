@@ -134,6 +134,7 @@ WITHOUT_TENANT = {
     "retention_remove_batch": OWN_LOOPS,
     "retention_remove_batch_attempts": OWN_LOOPS,
     "retention_remove_cursors": OWN_LOOPS,
+    "retention_remove_batches_left": OWN_LOOPS,
     "retention_remove_deliveries": OWN_LOOPS,
     "retention_remove_events": OWN_LOOPS,
     "retention_remove_job": OWN_LOOPS,

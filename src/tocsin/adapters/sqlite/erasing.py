@@ -242,7 +242,7 @@ class SqliteErasures:
             connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
             return connection.execute("PRAGMA freelist_count").fetchone() != (0,)
 
-        return await self._writer.run(Rank.REST, transaction)
+        return await self._writer.run(Rank.RETENTION, transaction)
 
     async def empty_wal(self) -> None:
         await self._empty_wal()
@@ -255,7 +255,7 @@ class SqliteErasures:
             write(connection, "move_erasure", (encode(progress), erasure.number))
             return msgspec.structs.replace(erasure, progress=progress)
 
-        return await self._writer.run(Rank.REST, transaction)
+        return await self._writer.run(Rank.RETENTION, transaction)
 
     async def _sizes(self, name: str, numbers: Sequence[int], after: int) -> list[AttemptSize]:
         def query(connection: apsw.Connection) -> list[AttemptSize]:

@@ -41,6 +41,8 @@ CHECKPOINT_BYTES: Final = 16 * 1024 * 1024
 PAGE_BYTES: Final = 4096
 TRUNCATE_BYTES: Final = 256 * 1024 * 1024
 """Past this, readers wait until the WAL has been emptied."""
+WIPE_BYTES: Final = 2 * 1024 * 1024
+"""The same while remains are wiped: what is copied then keeps the writer waiting."""
 _LOOK_SECONDS: Final = 0.25
 _BUSY_MS: Final = 100
 _BREATHE_SECONDS: Final = 0.001
@@ -164,7 +166,11 @@ class _Checkpoints:
         if self._wal.stat().st_size < TRUNCATE_BYTES:
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
             return
-        self._truncate(connection)
+        self._readers.pause()
+        try:
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        finally:
+            self._readers.resume()
 
     def _emptied(self, connection: apsw.Connection) -> Exception | None:
         try:
@@ -176,37 +182,26 @@ class _Checkpoints:
         return None
 
     def _wipe(self, connection: apsw.Connection) -> None:
-        """First all of the file, a little at a time. Pages that are written meanwhile bring their remains along again, so at last
-        the writer stands still for those. It then reads anew what it had in its cache, as the WAL began anew."""
-        again: set[int] = set()
+        """All of the file, a little at a time, once all is in it. Pages that are written meanwhile bring their remains along
+        again, and are done when they are copied."""
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        with self._writer.standing_still():
-            self._truncate(connection)
+        self._copy_and_wipe(connection)
         for block in self._remains.blocks():
             self._remains.wipe(block)
-            if self._wal.stat().st_size >= CHECKPOINT_BYTES:
-                again |= self._copied(connection)
+            if self._wal.stat().st_size >= WIPE_BYTES:
+                self._copy_and_wipe(connection)
             if self._stop.wait(_BREATHE_SECONDS):
                 raise StoreUnavailable("The store is closed.")
-        self._remains.wipe(again | self._copied(connection))
-        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        with self._writer.standing_still():
-            self._remains.wipe(self._moved(connection))
+        self._copy_and_wipe(connection)
 
-    def _copied(self, connection: apsw.Connection) -> set[int]:
-        """The pages of the WAL, all of which are in the file now."""
-        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        with self._writer.standing_still():
-            return self._moved(connection)
-
-    def _moved(self, connection: apsw.Connection) -> set[int]:
-        pages = self._remains.pages_in_wal()
-        self._truncate(connection)
-        return pages
-
-    def _truncate(self, connection: apsw.Connection) -> None:
+    def _copy_and_wipe(self, connection: apsw.Connection) -> None:
+        """Copy the WAL into the file, empty it, and wipe the pages that came out of it, while the writer stands still. What it has
+        in its cache it then reads anew, as the WAL began anew."""
         self._readers.pause()
         try:
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            with self._writer.standing_still():
+                pages = self._remains.pages_in_wal()
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                self._remains.wipe(pages)
         finally:
             self._readers.resume()
