@@ -193,17 +193,7 @@ async def _serve(
         now_ms=now_ms,
     )
     retention, background = await _background(settings, store, loops, endpoints)
-    erasing = ErasingWorker(
-        store=store.erasures,
-        replay_store=store.replays,
-        views=store.views,
-        box=box,
-        endpoints=endpoints,
-        fanout=loops.fanout,
-        withdrawing=loops.delivery.withdrawing,
-        replay=replay,
-        now_ms=now_ms,
-    )
+    erasing = ErasingWorker(store, box, endpoints, loops.fanout, loops.delivery.withdrawing, replay, now_ms)
     consents = Consents(
         endpoints=endpoints,
         sender=sender,

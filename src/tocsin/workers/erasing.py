@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -31,15 +31,25 @@ _OWN_ROUTE: Final = "POST /v1/erasures"
 _OWN_ACTION: Final = "erasure.created"
 
 
+class Stores(Protocol):
+    """What it needs of the store."""
+
+    @property
+    def erasures(self) -> Erasures: ...
+
+    @property
+    def replays(self) -> Replays: ...
+
+    @property
+    def views(self) -> Views: ...
+
+
 class ErasingWorker:
     """Works off what was asked for. What it knows is in the store: after a crash it goes on where the last step ended."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 (what is asked, then what holds something of it, in the order of an event's path)
         self,
-        *,
-        store: Erasures,
-        replay_store: Replays,
-        views: Views,
+        store: Stores,
         box: SecretBox,
         endpoints: Endpoints,
         fanout: FanoutWorker,
@@ -47,9 +57,9 @@ class ErasingWorker:
         replay: ReplayWorker,
         now_ms: Callable[[], Millis],
     ) -> None:
-        self._store = store
-        self._replay_store = replay_store
-        self._views = views
+        self._store = store.erasures
+        self._replay_store = store.replays
+        self._views = store.views
         self._box = box
         self._endpoints = endpoints
         self._fanout = fanout
