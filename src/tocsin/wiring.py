@@ -15,7 +15,7 @@ from typing import Final
 
 import uvloop
 
-from tocsin.adapters.crypto.master_keys import GivenMasterKeys, MasterKeysBeside
+from tocsin.adapters.crypto.master_keys import master_keys_of
 from tocsin.adapters.crypto.secret_box import AesSecretBox
 from tocsin.adapters.http.resolver import Resolver
 from tocsin.adapters.http.sender import HttpSender
@@ -52,7 +52,7 @@ from tocsin.operations.test_event import TestEvents
 from tocsin.pipeline.accept import Accept
 from tocsin.pipeline.prepare import pool_of, token_pool_of
 from tocsin.pipeline.send import Ways
-from tocsin.ports import MasterKeySource
+from tocsin.ports import SecretBox
 from tocsin.rules.accepting import Deciding, needs_of
 from tocsin.rules.egress import EgressPolicy, parse_networks
 from tocsin.rules.proxies import operators_proxy
@@ -150,9 +150,7 @@ async def _serve(
     mint = IdMint(now_ms, os.urandom)
     templates = JqTemplates()
     box = AesSecretBox()
-    master_key = MasterKey(
-        store.data_keys, _master_key_source(settings), box, mint=mint, now_ms=now_ms, entropy=os.urandom
-    )
+    master_key = MasterKey(store.data_keys, master_keys_of(settings), box, mint=mint, now_ms=now_ms, entropy=os.urandom)
     await master_key.open()
     codec = EndpointCodec(box)
     keys = ApiKeys(store.directory, mint=mint, now_ms=now_ms, entropy=os.urandom)
@@ -192,8 +190,7 @@ async def _serve(
         mint=mint,
         now_ms=now_ms,
     )
-    retention, background = await _background(settings, store, loops, endpoints)
-    erasing = ErasingWorker(store, box, endpoints, loops.fanout, loops.delivery.withdrawing, replay, now_ms)
+    retention, erasing, background = await _background(settings, store, loops, endpoints, box, replay)
     consents = Consents(
         endpoints=endpoints,
         sender=sender,
@@ -210,7 +207,7 @@ async def _serve(
         consent=ConsentWorker(consents, endpoints, now_ms),
         replay=replay,
         notices=loops.notices,
-        background={**background, "erasing": erasing},
+        background=background,
         keys=keys,
         stop=stop,
     )
@@ -329,8 +326,8 @@ async def _loops(
 
 
 async def _background(
-    settings: Settings, store: SqliteStore, loops: _Loops, endpoints: Endpoints
-) -> tuple[RetentionWorker, Mapping[str, Background]]:
+    settings: Settings, store: SqliteStore, loops: _Loops, endpoints: Endpoints, box: SecretBox, replay: ReplayWorker
+) -> tuple[RetentionWorker, ErasingWorker, Mapping[str, Background]]:
     """Loops that nothing waits for."""
     retention = RetentionWorker(
         store=store.retention,
@@ -345,10 +342,6 @@ async def _background(
     await retention.start()
     disk = DiskWatch(store.free_bytes, reserve_of(settings), loops.accept, loops.metrics)
     await disk.look()
-    return retention, {"job watch": loops.job_watch, "retention": retention, "disk watch": disk}
-
-
-def _master_key_source(settings: Settings) -> MasterKeySource:
-    if settings.master_key is not None:
-        return GivenMasterKeys(settings.master_key.reveal(), settings.values["master_key"].file)
-    return MasterKeysBeside(settings.database)
+    erasing = ErasingWorker(store, box, endpoints, loops.fanout, loops.delivery.withdrawing, replay, now_ms)
+    watches: dict[str, Background] = {"job watch": loops.job_watch, "disk watch": disk}
+    return retention, erasing, {**watches, "retention": retention, "erasing": erasing}
