@@ -15,7 +15,7 @@ from typing import Final
 
 import uvloop
 
-from tocsin.adapters.crypto.master_keys import GivenMasterKeys, MasterKeysBeside
+from tocsin.adapters.crypto.master_keys import master_keys_of
 from tocsin.adapters.crypto.secret_box import AesSecretBox
 from tocsin.adapters.http.resolver import Resolver
 from tocsin.adapters.http.sender import HttpSender
@@ -41,6 +41,7 @@ from tocsin.operations.consent import Consents
 from tocsin.operations.deliveries import Deliveries
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.endpoints import Endpoints as EndpointOperations
+from tocsin.operations.erasures import Erasures
 from tocsin.operations.mail_checks import mail_way_of
 from tocsin.operations.master_key import MasterKey
 from tocsin.operations.preview import Previews
@@ -52,7 +53,7 @@ from tocsin.pipeline.accept import Accept
 from tocsin.pipeline.exchanges import Exchanges, Judge
 from tocsin.pipeline.prepare import pool_of, token_pool_of
 from tocsin.pipeline.send import Ways
-from tocsin.ports import MasterKeySource
+from tocsin.ports import SecretBox
 from tocsin.rules.accepting import Deciding
 from tocsin.rules.egress import EgressPolicy, parse_networks
 from tocsin.rules.needs import needs_of
@@ -62,6 +63,7 @@ from tocsin.workers.consent import ConsentWorker
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.disk_watch import DiskWatch
 from tocsin.workers.endpoints import Endpoints
+from tocsin.workers.erasing import ErasingWorker
 from tocsin.workers.fanout import FanoutWorker
 from tocsin.workers.job_watch import JobWatch, job_limits_of
 from tocsin.workers.notices import NoticeWorker
@@ -149,9 +151,7 @@ async def _serve(
     mint = IdMint(now_ms, os.urandom)
     templates = JqTemplates()
     box = AesSecretBox()
-    master_key = MasterKey(
-        store.data_keys, _master_key_source(settings), box, mint=mint, now_ms=now_ms, entropy=os.urandom
-    )
+    master_key = MasterKey(store.data_keys, master_keys_of(settings), box, mint=mint, now_ms=now_ms, entropy=os.urandom)
     await master_key.open()
     codec = EndpointCodec(box)
     keys = ApiKeys(store.directory, mint=mint, now_ms=now_ms, entropy=os.urandom)
@@ -191,7 +191,7 @@ async def _serve(
         mint=mint,
         now_ms=now_ms,
     )
-    retention, background = await _background(settings, store, loops)
+    retention, erasing, background = await _background(settings, store, loops, endpoints, box, replay)
     consents = Consents(
         endpoints=endpoints,
         sender=sender,
@@ -233,6 +233,7 @@ async def _serve(
         previews=Previews(store.views, codec, templates, allow_http=settings.allow_http),
         replays=Replays(store.replays, endpoints=operations, follower=replay, mint=mint, now_ms=now_ms),
         retention=Retention(store.retention, retention, mint, now_ms),
+        erasures=Erasures(store.erasures, eraser=erasing, mint=mint, now_ms=now_ms),
         views=store.views,
         in_flight=loops.delivery.in_flight,
         standing=endpoints.standing,
@@ -327,8 +328,8 @@ async def _loops(
 
 
 async def _background(
-    settings: Settings, store: SqliteStore, loops: _Loops
-) -> tuple[RetentionWorker, Mapping[str, Background]]:
+    settings: Settings, store: SqliteStore, loops: _Loops, endpoints: Endpoints, box: SecretBox, replay: ReplayWorker
+) -> tuple[RetentionWorker, ErasingWorker, Mapping[str, Background]]:
     """Loops that nothing waits for."""
     retention = RetentionWorker(
         store=store.retention,
@@ -341,10 +342,6 @@ async def _background(
     await retention.start()
     disk = DiskWatch(store.free_bytes, reserve_of(settings), loops.accept, loops.metrics)
     await disk.look()
-    return retention, {"job watch": loops.job_watch, "retention": retention, "disk watch": disk}
-
-
-def _master_key_source(settings: Settings) -> MasterKeySource:
-    if settings.master_key is not None:
-        return GivenMasterKeys(settings.master_key.reveal(), settings.values["master_key"].file)
-    return MasterKeysBeside(settings.database)
+    erasing = ErasingWorker(store, box, endpoints, loops.fanout, loops.delivery.withdrawing, replay, now_ms)
+    watches: dict[str, Background] = {"job watch": loops.job_watch, "disk watch": disk}
+    return retention, erasing, {**watches, "retention": retention, "erasing": erasing}

@@ -32,6 +32,7 @@ TOLD = {
     "DELETE /v1/api-keys/{key_id}": {"api_key.revoked"},
     "POST /v1/master-key/rewrap": {"master_key.rewrapped"},
     "PUT /v1/retention": {"retention.changed"},
+    "POST /v1/erasures": {"erasure.created"},
 }
 NOT_TOLD = {
     "POST /v1/endpoints/{endpoint_id}/test": "keeps nothing",

@@ -26,7 +26,7 @@ from tocsin.api.accepting import ACCEPT_ROUTES
 from tocsin.api.app import API_ROUTES
 
 MARK = re.compile(rb"mark-\d+-mark")
-ID = re.compile(rb"\b(?:aud|att|bat|dlv|end|evt|key|rpl)_[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+ID = re.compile(rb"\b(?:aud|att|bat|dlv|end|ers|evt|key|rpl)_[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 CURSOR = re.compile(rb'"next_cursor":"([^"]+)"')
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
 ROLES = ("admin", "producer", "viewer")
@@ -119,6 +119,7 @@ def on(path: str) -> Callable[[Hand], Ask]:
         "job_id": "job",
         "key_id": "key",
         "replay_id": "rpl",
+        "erasure_id": "ers",
     }
 
     def drive(hand: Hand) -> Ask:
@@ -187,6 +188,11 @@ def retention(hand: Hand) -> Ask:
     return Ask("/v1/retention", {"rules": [rule]})
 
 
+def erasure(hand: Hand) -> Ask:
+    subject_type, subject_id = hand.one_of(("job", f"{hand.mark}/job"), ("record", "same/other"), ("order", "same"))
+    return Ask("/v1/erasures", {"subject_type": subject_type, "subject_id": subject_id})
+
+
 def history(hand: Hand) -> Ask:
     return Ask(f"/v1/records/{hand.pick('record')}/history")
 
@@ -234,6 +240,9 @@ DRIVERS: dict[str, Callable[[Hand], Ask]] = {
     "GET /v1/retention": on("/v1/retention"),
     "PUT /v1/retention": retention,
     "GET /v1/endpoints/{endpoint_id}/stats": on("/v1/endpoints/{endpoint_id}/stats"),
+    "POST /v1/erasures": erasure,
+    "GET /v1/erasures": on("/v1/erasures"),
+    "GET /v1/erasures/{erasure_id}": on("/v1/erasures/{erasure_id}"),
 }
 OF_OPERATORS = {"POST /v1/master-key/rewrap"}
 """Routes that no tenant may use."""

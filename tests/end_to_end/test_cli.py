@@ -141,6 +141,25 @@ def test_nobody_there_is_exit_code_3():
     assert done.stderr.startswith(f"tocsin: http://127.0.0.1:{port} cannot be reached")
 
 
+def test_an_erasure_needs_a_yes_and_is_followed_to_its_end(shared_server):
+    def call(*arguments):
+        return told(*arguments, server=shared_server, tenant="erasing")
+
+    report = {"job_id": "person-job", "job_type": "load", "state": "running", "details": "Ann", "tenant": "erasing"}
+    assert shared_server.post("/v1/jobs/reports", report).status == 202
+    refused = tocsin("erase", "start", "job", "person-job", server=shared_server, TOCSIN_TENANT="erasing")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--yes" in refused.stderr
+    assert call("erase", "list") == {"items": []}
+    done = call("erase", "start", "job", "person-job", "--yes")
+    assert (done["state"], done["report"]["jobs"], done["report"]["events"]) == ("finished", 1, 2)
+    assert call("erase", "follow", done["id"]) == call("erase", "show", done["id"]) == done
+    assert call("erase", "list") == {"items": [done]}
+    shown = tocsin("erase", "show", done["id"], server=shared_server)
+    assert "person-job" in shown.stdout
+    assert "merged_with" in shown.stdout
+
+
 async def test_a_replay_is_started_counted_and_followed(shared_server):
     async with Receiver() as receiver:
 

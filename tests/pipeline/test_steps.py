@@ -20,12 +20,13 @@ from tocsin.adapters.sqlite.writer import Rank
 from tocsin.errors import Overloaded, RequestRunning, StoreUnavailable
 from tocsin.formats import renderer_of
 from tocsin.model.attempt import Settlement
+from tocsin.model.batch import Batch, BatchClaim
 from tocsin.model.delivery import Claim, Delivery
 from tocsin.model.endpoint import Endpoint, EndpointConfig
 from tocsin.model.event import Event, order_keys
 from tocsin.model.event_view import EventView
 from tocsin.model.filter import Filter
-from tocsin.model.ids import IdMint
+from tocsin.model.ids import BatchId, IdMint
 from tocsin.pipeline import accept as accept_module
 from tocsin.pipeline.accept import Accept
 from tocsin.pipeline.commit_group import CommitGroup
@@ -340,3 +341,20 @@ def test_one_delivery_of_a_subject_is_out_over_all_lanes() -> None:
     assert replay.take() is None
     live.settled(1, order_keys(taken[0].event))
     assert replay.take() is not None
+
+
+def test_a_batch_with_a_member_that_is_withheld_is_left_to_the_store() -> None:
+    lane = a_lane(Budget())
+    members = tuple(a_claim(number)[0] for number in (1, 2))
+    batch = Batch(number=7, id=BatchId("bat_1"), tenant="acme", endpoint=1, lane=LIVE, created_at=0)
+    claim = BatchClaim(batch=batch, members=members)
+    for numbers in (lane.withheld, lane.withdrawn):
+        numbers.add(2)
+        lane.is_spilled = False
+        lane.offer_batch(claim)
+        assert (list(lane.batches), lane.is_spilled) == ([], True)
+        lane.withheld.clear()
+        lane.refilled()
+    for _ in range(2):
+        lane.offer_batch(claim)
+        assert list(lane.batches) == [claim]

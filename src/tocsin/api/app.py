@@ -12,6 +12,7 @@ from tocsin.api.audit_routes import AUDIT_ROUTES
 from tocsin.api.consent_routes import CONSENT_ROUTES
 from tocsin.api.delivery_routes import DELIVERY_ROUTES
 from tocsin.api.endpoint_routes import ENDPOINT_ROUTES
+from tocsin.api.erasure_routes import ERASURE_ROUTES
 from tocsin.api.event_routes import EVENT_ROUTES
 from tocsin.api.head import Head, read_content
 from tocsin.api.job_routes import JOB_ROUTES
@@ -42,6 +43,7 @@ API_ROUTES: Final = (
     *MASTER_KEY_ROUTES,
     *RETENTION_ROUTES,
     *STATS_ROUTES,
+    *ERASURE_ROUTES,
     *SYSTEM_ROUTES,
 )
 App = Callable[[Scope, Receive, Send], Awaitable[None]]

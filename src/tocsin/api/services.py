@@ -14,6 +14,7 @@ from tocsin.operations.consent import Consents
 from tocsin.operations.deliveries import Deliveries
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.endpoints import Endpoints
+from tocsin.operations.erasures import Erasures
 from tocsin.operations.master_key import MasterKey
 from tocsin.operations.preview import Previews
 from tocsin.operations.replays import Replays
@@ -39,6 +40,7 @@ class Services(Noun, frozen=True, kw_only=True):
     previews: Previews
     replays: Replays
     retention: Retention
+    erasures: Erasures
     views: Views
     in_flight: Callable[[int], bool]
     standing: Callable[[int], Standing | None]

@@ -77,7 +77,7 @@ class CloudEventShown(Noun, frozen=True, kw_only=True):
 
 class EventShown(Noun, frozen=True, kw_only=True, omit_defaults=True):
     """An event. `data` is its JSON as accepted; data of another kind is in `data_base64`. `cloudevent` is there for
-    producers' CloudEvents."""
+    producers' CloudEvents. `erased` is there, and true, when its subject was erased: then it has no data and no subject id."""
 
     id: str
     tenant: str
@@ -91,6 +91,7 @@ class EventShown(Noun, frozen=True, kw_only=True, omit_defaults=True):
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     data_base64: str | msgspec.UnsetType = msgspec.UNSET
     cloudevent: CloudEventShown | msgspec.UnsetType = msgspec.UNSET
+    erased: bool = False
 
 
 class EventWithDeliveries(EventShown, frozen=True, kw_only=True):
@@ -199,6 +200,8 @@ def event_shown(event: Event) -> EventShown:
         position=event.position,
     )
     cloud = event.cloud
+    if event.is_erased:
+        return msgspec.structs.replace(shown, erased=True)
     if cloud is None:
         return msgspec.structs.replace(shown, data=msgspec.Raw(event.data))
     described = CloudEventShown(

@@ -39,6 +39,7 @@ _COMMANDS: Final = (
     (_LOOK, "deliveries", "tocsin.cli.deliveries:app", "Which event was brought where, and how it went."),
     (_LOOK, "stats", "tocsin.cli.stats:stats", "What is pending, what was delivered, how fast."),
     (_LOOK, "replay", "tocsin.cli.replay:app", "Send past events to an endpoint again."),
+    (_LOOK, "erase", "tocsin.cli.erase:app", "Erase everything about a subject, for good."),
     (_LOOK, "receive", "tocsin.cli.receive:receive", "Receive webhooks here, verify and print them."),
     (_MORE, "keys", "tocsin.cli.keys:app", "API keys: who may do what."),
     (_MORE, "audit", "tocsin.cli.audit:audit", "Who changed what."),

@@ -26,6 +26,7 @@ Action = Literal[
     "replay.cancelled",
     "master_key.rewrapped",
     "retention.changed",
+    "erasure.created",
 ]
 
 

@@ -53,6 +53,11 @@ class Event(NewEvent, frozen=True, kw_only=True):
     position: int
     accepted_at: int
 
+    @property
+    def is_erased(self) -> bool:
+        """Whether its subject was erased: only its place in the log is left. Any other event has data, or a CloudEvent's context."""
+        return not self.data and self.cloud is None
+
 
 def order_keys(event: NewEvent) -> tuple[str, ...]:
     """The keys whose order this event takes part in; none for an event without a subject."""

@@ -17,6 +17,7 @@ KeyId = NewType("KeyId", str)
 AuditId = NewType("AuditId", str)
 ReplayId = NewType("ReplayId", str)
 BatchId = NewType("BatchId", str)
+ErasureId = NewType("ErasureId", str)
 Millis = int
 """Milliseconds since 1970-01-01 UTC."""
 
@@ -91,6 +92,9 @@ class IdMint:
 
     def batch(self) -> BatchId:
         return BatchId("bat_" + self.uuid())
+
+    def erasure(self) -> ErasureId:
+        return ErasureId("ers_" + self.uuid())
 
 
 def plain_uuid(identifier: str) -> str:

@@ -53,7 +53,7 @@ class IdempotentAnswers:
             self._running.discard(name)
 
     async def _found_or_made(self, scope: Scope, make: Callable[[], Awaitable[Answer]]) -> Answer:
-        context = f"answer {scope.tenant} {scope.route} {scope.key}"
+        context = _context(scope.tenant, scope.route, scope.key)
         found = await self._store.find(scope.tenant, scope.route, scope.key, self._now_ms())
         if found:
             if found.body_hash != scope.body_hash:
@@ -65,3 +65,15 @@ class IdempotentAnswers:
             kept = StoredAnswer(body_hash=scope.body_hash, status=answer.status, body=sealed)
             await self._store.keep(scope.tenant, scope.route, scope.key, kept, self._now_ms())
         return answer
+
+
+def opened(box: SecretBox, tenant: str, route: str, key: str, body: bytes) -> bytes:
+    """The body of a kept answer. Those of the accept routes are not sealed."""
+    try:
+        return box.open(body, _context(tenant, route, key))
+    except ValueError:
+        return body
+
+
+def _context(tenant: str, route: str, key: str) -> str:
+    return f"answer {tenant} {route} {key}"

@@ -20,6 +20,7 @@ from tocsin.ports import PENDING_BEGIN, DeliveryView, Directory, Fanned, Pending
 from tocsin.rules.matching import glob
 
 BY_HAND: Final = "cancelled by hand"
+ERASED_EVENT: Final = "The event of this delivery was erased."
 _CANCELLED_AT_ONCE: Final = 200
 """Deliveries cancelled in one transaction, at most: with order some 20 ms for the writer."""
 _CANCELLING_MS: Final = 5000
@@ -75,11 +76,13 @@ class Deliveries:
 
     async def resend(self, delivery_id: DeliveryId, tenant: str | None, *, by: Actor) -> DeliveryView:
         """A new delivery of the same event to the same endpoint. Raises NotFound; Conflict when the endpoint is disabled or
-        deleted."""
+        deleted, or the event was erased."""
         original = await self._known(delivery_id, tenant)
         event = await self._views.event(original.event_id, original.tenant)
         if event is None:
             raise NotFound("The event of this delivery is not kept any more.")
+        if event.is_erased:
+            raise Conflict(ERASED_EVENT)
         stored = await self._directory.endpoint(original.endpoint_id, original.tenant)
         if stored is None or stored.is_deleted:
             raise Conflict("The endpoint of this delivery was deleted.")
@@ -100,7 +103,8 @@ class Deliveries:
             return self._entry(new.created_at, by, "delivery.resent", original, None, after)
 
         if await self._queue.resend(original.number, new, note) is None:
-            raise NotFound
+            event = await self._views.event(original.event_id, original.tenant)
+            raise NotFound if event is None or not event.is_erased else Conflict(ERASED_EVENT)
         self._dispatch.wake(original.endpoint)
         return await self._known(new.id, original.tenant)
 

@@ -1,4 +1,4 @@
-"""Endpoints, API keys, deliveries and replays as people see them: in the answers of the API, and before and after a change in the
+"""Endpoints, API keys, deliveries, replays and erasures as people see them: in the answers of the API, and before and after a change in the
 audit log."""
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import msgspec
 from tocsin.model.access import ApiKey, Role
 from tocsin.model.delivery import DeliveryState
 from tocsin.model.endpoint import Endpoint, Standing
+from tocsin.model.erasure import Erasure, ErasureReport
 from tocsin.model.filter import Filter
 from tocsin.model.ids import Millis
 from tocsin.model.noun import Noun
@@ -83,6 +84,20 @@ class CircuitShown(Noun, frozen=True, kw_only=True):
     opened_at: str | None
     probe_at: str | None
     openings: int
+
+
+class ErasureShown(Noun, frozen=True, kw_only=True):
+    """An erasure. `reason` is why it failed; `report` is what it has found and erased so far, by kind of place."""
+
+    id: str
+    tenant: str
+    state: Literal["running", "finished", "failed"]
+    reason: str | None
+    subject_type: str
+    subject_id: str
+    report: ErasureReport
+    created_at: str
+    finished_at: str | None
 
 
 class KeyShown(Noun, frozen=True, kw_only=True):
@@ -191,4 +206,19 @@ def replay_shown(replay: Replay) -> ReplayShown:
         failed=replay.failed,
         created_at=to_text(replay.created_at),
         finished_at=time_or_none(replay.finished_at),
+    )
+
+
+def erasure_shown(erasure: Erasure) -> ErasureShown:
+    """An erasure as it stands."""
+    return ErasureShown(
+        id=erasure.id,
+        tenant=erasure.subject.tenant,
+        state=erasure.state.value,
+        reason=erasure.reason,
+        subject_type=erasure.subject.type,
+        subject_id=erasure.subject.id,
+        report=erasure.progress.report,
+        created_at=to_text(erasure.created_at),
+        finished_at=time_or_none(erasure.finished_at),
     )

@@ -21,7 +21,11 @@ from tocsin.rules.matching import wants
 TRIED: Final = ("filters", "format")
 """Settings that may be tried before they are saved."""
 WhyNot = Literal[
-    "no filter matches", "the format cannot express it", "the template gives nothing", "the template fails"
+    "the event was erased",
+    "no filter matches",
+    "the format cannot express it",
+    "the template gives nothing",
+    "the template fails",
 ]
 
 
@@ -58,7 +62,9 @@ class Previews:
         for event in await self._views.events(EventQuery(tenant=endpoint.tenant, limit=events)):
             view = EventView(event)
             why_not: WhyNot | None = None
-            if not wants(seen, view):
+            if event.is_erased:
+                why_not = "the event was erased"
+            elif not wants(seen, view):
                 why_not = "no filter matches"
             elif not renderer.expresses(view):
                 why_not = "the format cannot express it"

@@ -67,6 +67,10 @@ class Settle:
         """Wait until everything is written."""
         await self._group.idle()
 
+    async def written(self) -> None:
+        """Wait until everything that was added so far is written."""
+        await self._group.written()
+
     async def _write(self, settlements: list[Settlement]) -> None:
         self._began = asyncio.get_running_loop().time()
         wait = _WAIT_SECONDS

@@ -7,6 +7,7 @@ process.
 from __future__ import annotations
 
 from tocsin.ports.batching import Batches, BatchPage, Following, Formed
+from tocsin.ports.erasing import ErasureQuery, Erasures
 from tocsin.ports.reading import (
     PENDING_BEGIN,
     AuditQuery,
@@ -82,6 +83,8 @@ __all__ = [
     "Directory",
     "DuePage",
     "EndpointQuery",
+    "ErasureQuery",
+    "Erasures",
     "EventQuery",
     "Expired",
     "FailingEndpoint",

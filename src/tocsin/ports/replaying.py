@@ -45,14 +45,14 @@ class Replays(Protocol):
         """Those that run, are paused, or were cancelled and still have something to cancel."""
 
     async def candidates(self, replay: Replay, after: int, limit: int) -> Candidates:
-        """Events behind position `after` that `only` allows; filters are not judged."""
+        """Events behind position `after` that `only` allows and that were not erased; filters are not judged."""
 
     async def pending(self, number: int) -> int:
         """How many of its deliveries are unsettled."""
 
     async def move(self, number: int, old: int, new: int, deliveries: Sequence[NewDelivery]) -> list[Fanned] | None:
-        """Insert deliveries and move the replay from position `old` to `new`, in one transaction; None when it does not run or
-        is not at `old`."""
+        """Insert deliveries and move the replay from position `old` to `new`, in one transaction; None when it does not run, is
+        not at `old`, or one of the events was erased since it was a candidate."""
 
     async def change(
         self,

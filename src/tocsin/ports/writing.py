@@ -149,7 +149,7 @@ class Queue(Protocol):
         ready by it."""
 
     async def resend(self, original: int, new: NewDelivery, note: Callable[[Fanned], AuditEntry]) -> Fanned | None:
-        """A new delivery of the same event to the same endpoint; None when the original is unknown."""
+        """A new delivery of the same event to the same endpoint; None when the original is unknown, or its event was erased."""
 
 
 class StandingStore(Protocol):

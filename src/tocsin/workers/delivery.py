@@ -30,12 +30,12 @@ from tocsin.ports import Batches, Fanned, Holder, Queue
 from tocsin.telemetry import Metrics, log
 from tocsin.workers.batches import BatchSending
 from tocsin.workers.endpoints import Endpoints
-from tocsin.workers.giving_up import Write, give_up
 from tocsin.workers.lanes import LIVE, Lane, Outlet
 from tocsin.workers.ready import RETRY_MS, Ready
 from tocsin.workers.rendering import Rendering
 from tocsin.workers.rotation import CREDITS, SLOTS, SLOW_SLOTS, Burst
 from tocsin.workers.standings import Standings
+from tocsin.workers.withdrawing import Withdrawing, Write
 
 _TICK_SECONDS: Final = 1.0
 
@@ -85,6 +85,7 @@ class DeliveryWorker:
         self._settle = Settle(queue, holder, self._settled)
         self._burst = Burst(self._open_slot)
         self._slots: set[asyncio.Task[None]] = set()
+        self.withdrawing = Withdrawing(self._ready, self._settle)
         self._keys: dict[int, tuple[str, ...]] = {}
         self._slow_out = 0
         self._slow_waiting: deque[Outlet] = deque()
@@ -178,7 +179,7 @@ class DeliveryWorker:
 
     async def give_up(self, endpoint: int, numbers: frozenset[int], write: Write) -> None:
         """Give up pending deliveries, as `write` stores it."""
-        await give_up(self._ready, endpoint, numbers, write)
+        await self.withdrawing.give_up(endpoint, numbers, write)
 
     def endpoint_changed(self, number: int, before: Preparation | None) -> None:
         """An endpoint is new, changed or removed. A new one has nothing to send yet."""

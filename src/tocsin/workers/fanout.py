@@ -58,6 +58,15 @@ class FanoutWorker:
         self._head = events[-1].position
         self._wake.set()
 
+    @property
+    def position(self) -> int:
+        """Every event up to here has its deliveries."""
+        return self._cursor.position
+
+    def let_go(self) -> None:
+        """Keep nothing in memory of events that have their deliveries."""
+        self._recent.after(self._cursor.position, 0)
+
     def stop(self) -> None:
         self._is_stopping = True
         self._wake.set()

@@ -103,7 +103,8 @@ class Lane:
     """One lane of an endpoint: its ready queue and what it holds.
 
     `spills` counts the deliveries that were left to the store; a refill that saw all of them ends the spill. `released` are
-    those settled while a refill reads: what it read of them is old, and `batches_released` the same of batches; `read_to` is where the next refill goes on. A lane that
+    those settled while a refill reads: what it read of them is old, and `batches_released` the same of batches; `withdrawn` are members
+    of batches that were withheld while it reads; `read_to` is where the next refill goes on. A lane that
     `is_held` sends nothing: its replay is paused. With `batching`, what is ready is gathered; `batches` are those that were
     formed before and are due again, and `behind` is how many deliveries of an ordered endpoint are thought to wait for those
     that gather, so that they may go with them; `gathering` are the keys of all these, and `later` is how many came meanwhile that
@@ -136,6 +137,7 @@ class Lane:
         "spills",
         "wakes_at",
         "was_batching",
+        "withdrawn",
         "withheld",
     )
 
@@ -159,6 +161,7 @@ class Lane:
         self.read_to = BEGINNING
         self.released: set[int] = set()
         self.withheld: set[int] = set()
+        self.withdrawn: set[int] = set()
         self.is_held = False
         self.replay: Replay | None = None
         self.is_refilling = False
@@ -231,9 +234,13 @@ class Lane:
         )
 
     def offer_batch(self, batch: BatchClaim) -> None:
-        """A batch that is due again, unless it is held already."""
+        """A batch that is due again, unless it is held already. With a member that is withheld, or was since it was read, it is
+        left to the store: it may not be what it was."""
         number = batch.batch.number
-        if number not in self.batches_held and number not in self.batches_released:
+        kept_back = self.withheld | self.withdrawn
+        if kept_back and any(member.delivery.number in kept_back for member in batch.members):
+            self.spill()
+        elif number not in self.batches_held and number not in self.batches_released:
             self.batches_held.add(number)
             self.batches.append(batch)
 
@@ -304,6 +311,7 @@ class Lane:
         """A refill is over."""
         self.is_refilling = False
         self.released.clear()
+        self.withdrawn.clear()
         self.batches_released.clear()
 
     def put_back(self, numbers: Callable[[int], bool]) -> None:

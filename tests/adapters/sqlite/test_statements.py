@@ -20,8 +20,29 @@ SQL = sorted(
 OWN_LOOPS = "run by the loops of the server, for all tenants"
 BY_ENDPOINT = "the endpoint was read with its tenant in the same request"
 BY_REPLAY = "the replay was read with its tenant in the same request"
+BY_ERASURE = "run by the loop of erasures, for what was read of the subject with its tenant"
 DATA_KEYS = "data keys are the server's, of no tenant"
 WITHOUT_TENANT = {
+    "attempt_details": BY_ERASURE,
+    "attempt_sizes": BY_ERASURE,
+    "batch_attempt_details": BY_ERASURE,
+    "batch_attempt_sizes": BY_ERASURE,
+    "batches_above": BY_ERASURE,
+    "batches_of": BY_ERASURE,
+    "change_order_keys": BY_ERASURE,
+    "deliveries_of_events": BY_ERASURE,
+    "end_erasure": BY_ERASURE,
+    "erase_attempt": BY_ERASURE,
+    "erase_audit": BY_ERASURE,
+    "erase_batch_attempt": BY_ERASURE,
+    "erase_event": BY_ERASURE,
+    "erase_reasons": BY_ERASURE,
+    "erase_replay_filters": BY_ERASURE,
+    "erased_among": BY_ERASURE,
+    "leave_batches": BY_ERASURE,
+    "remember_batches": BY_ERASURE,
+    "move_erasure": BY_ERASURE,
+    "deliveries_of_event": BY_ERASURE,
     "add_attempts": OWN_LOOPS,
     "add_batch_attempt": OWN_LOOPS,
     "add_lines": "the deliveries in them have their tenant in their rows",
@@ -113,6 +134,7 @@ WITHOUT_TENANT = {
     "retention_remove_batch": OWN_LOOPS,
     "retention_remove_batch_attempts": OWN_LOOPS,
     "retention_remove_cursors": OWN_LOOPS,
+    "retention_remove_batches_left": OWN_LOOPS,
     "retention_remove_deliveries": OWN_LOOPS,
     "retention_remove_events": OWN_LOOPS,
     "retention_remove_job": OWN_LOOPS,
@@ -146,6 +168,7 @@ WITHOUT_TENANT = {
     "has_pending_member": OWN_LOOPS,
     "in_pending_batches": OWN_LOOPS,
     "leave_batch": OWN_LOOPS,
+    "remember_batch": OWN_LOOPS,
     "line_after": OWN_LOOPS,
     "line_cut": OWN_LOOPS,
     "make_batch_wait": OWN_LOOPS,

@@ -41,6 +41,6 @@ def test_every_command_can_be_imported_and_says_what_it_does():
     names = {name for name in app if not name.startswith("-")}
     assert names >= {
         "demo", "serve", "config", "migrate", "run", "report", "change", "emit", "data-version", "endpoints",
-        "deliveries", "replay", "keys", "receive", "bench", "openapi", "completion",
+        "deliveries", "replay", "erase", "keys", "receive", "bench", "openapi", "completion",
     }  # fmt: skip
     assert all(app[name].help or (app[name].default_command.__doc__ or "").strip() for name in names)

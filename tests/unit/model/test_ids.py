@@ -37,5 +37,5 @@ def test_a_full_counter_goes_on_in_the_next_millisecond() -> None:
 
 def test_prefixes_name_the_kind() -> None:
     mint = IdMint(lambda: 1, os.urandom)
-    made = (mint.event(), mint.endpoint(), mint.delivery(), mint.attempt(), mint.key())
-    assert [text[:4] for text in made] == ["evt_", "end_", "dlv_", "att_", "key_"]
+    made = (mint.event(), mint.endpoint(), mint.delivery(), mint.attempt(), mint.key(), mint.erasure())
+    assert [text[:4] for text in made] == ["evt_", "end_", "dlv_", "att_", "key_", "ers_"]

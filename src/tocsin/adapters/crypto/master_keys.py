@@ -19,7 +19,9 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from tocsin.config import Settings
 from tocsin.errors import Misconfigured
+from tocsin.ports import MasterKeySource
 
 KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
@@ -143,3 +145,10 @@ def _make(path: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def master_keys_of(settings: Settings) -> MasterKeySource:
+    """Where the operator gives them, else in a file beside the database."""
+    if settings.master_key is not None:
+        return GivenMasterKeys(settings.master_key.reveal(), settings.values["master_key"].file)
+    return MasterKeysBeside(settings.database)

@@ -136,6 +136,7 @@ class SqliteBatches:
                 if read_one(connection, "end_batch", ("split", now, number)) is None:
                     continue
                 ended = [cast("int", row[0]) for row in read(connection, "ended_members", (number,))]
+                write(connection, "remember_batch", (number,))
                 write(connection, "leave_batch", (number,))
                 ready.extend(leave_lines(connection, ended))
                 # What waited for it stands behind its members, and not behind a batch any more.

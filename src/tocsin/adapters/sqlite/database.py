@@ -58,7 +58,8 @@ def check_filesystem(directory: Path, mounts: str) -> None:
 
 
 def open_connection(path: Path, *, read_only: bool = False) -> apsw.Connection:
-    """A connection with the settings that every connection has. Durable: WAL with synchronous FULL."""
+    """A connection with the settings that every connection has. Durable: WAL with synchronous FULL. What is replaced in a page is
+    overwritten, so that no remains of it are left for an erasure to find."""
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     connection = apsw.Connection(str(path), flags=flags | apsw.SQLITE_OPEN_NOMUTEX, statementcachesize=1024)
     connection.set_busy_timeout(_BUSY_MS)
@@ -67,6 +68,7 @@ def open_connection(path: Path, *, read_only: bool = False) -> apsw.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("PRAGMA secure_delete = FAST")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute(f"PRAGMA cache_size = -{_PAGE_CACHE_KIB}")

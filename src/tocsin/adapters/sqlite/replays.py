@@ -15,7 +15,7 @@ from tocsin.adapters.sqlite.notices import write_notice
 from tocsin.adapters.sqlite.queue import claims_of
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import encode, event_of, replay_of
-from tocsin.adapters.sqlite.statements import Row, Values, read, read_one, read_page, statement_with, write
+from tocsin.adapters.sqlite.statements import Row, Values, read, read_among, read_one, read_page, statement_with, write
 from tocsin.adapters.sqlite.tallies import Tallies
 from tocsin.adapters.sqlite.tally_changes import moves_of
 from tocsin.adapters.sqlite.writer import Rank, Writer
@@ -115,6 +115,9 @@ class SqliteReplays:
 
     async def move(self, number: int, old: int, new: int, deliveries: Sequence[NewDelivery]) -> list[Fanned] | None:
         def transaction(connection: apsw.Connection) -> list[Fanned] | None:
+            positions = [delivery.position for delivery in deliveries]
+            if read_among(connection, "erased_among", (), positions):
+                return None
             if not write(connection, "move_replay", (new, len(deliveries), number, old)):
                 return None
             return self._add_deliveries(connection, deliveries)

@@ -305,6 +305,7 @@ def _drop_remains(connection: apsw.Connection, positions: Sequence[int], before:
     numbers = [number for number, _ in rows]
     _remove_attempts(connection, numbers, counts)
     counts.dead += read_among(connection, "dead_among", (), numbers)
+    write_among(connection, "retention_remove_batches_left", (), numbers)
     _count(counts, "deliveries", write_among(connection, "retention_remove_deliveries", (), numbers))
     return list(positions) if len(rows) < _DELIVERIES_AT_ONCE else []
 

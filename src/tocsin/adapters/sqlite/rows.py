@@ -10,9 +10,10 @@ from tocsin.adapters.sqlite.statements import Row
 from tocsin.model.access import ApiKey, Role
 from tocsin.model.attempt import Attempt
 from tocsin.model.delivery import Delivery
+from tocsin.model.erasure import Erasure, ErasureState, Progress, Subject, SubjectDelivery, SubjectEvent
 from tocsin.model.event import CloudContext, Event, NewEvent
 from tocsin.model.filter import Filter
-from tocsin.model.ids import DeliveryId, EndpointId, EventId, KeyId
+from tocsin.model.ids import DeliveryId, EndpointId, ErasureId, EventId, KeyId
 from tocsin.model.job import JobRow
 from tocsin.model.replay import Replay
 from tocsin.ports import DeliveryView, JobView, StoredEndpoint
@@ -21,9 +22,18 @@ encode = msgspec.json.Encoder().encode
 _decode_cloud = msgspec.json.Decoder(CloudContext).decode
 _decode_attempt = msgspec.json.Decoder(Attempt).decode
 decode_job_row = msgspec.json.Decoder(JobRow).decode
-_decode_keys = msgspec.json.Decoder(tuple[str, ...]).decode
-
+decode_keys = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_filters = msgspec.json.Decoder(tuple[Filter, ...]).decode
+_decode_progress = msgspec.json.Decoder(Progress).decode
+
+
+class _Version(msgspec.Struct):
+    """What of a record's data is needed to find its version."""
+
+    version_id: int
+
+
+_decode_version = msgspec.json.Decoder(_Version).decode
 
 EVENT_COLUMNS = 12
 DELIVERY_COLUMNS = 10
@@ -80,7 +90,7 @@ def event_of(row: Row) -> Event:
         verb=verb,
         time=time,
         accepted_at=accepted_at,
-        keys=_decode_keys(keys) if keys else (),
+        keys=decode_keys(keys) if keys else (),
         cloud=_decode_cloud(cloud) if cloud else None,
         data=data,
     )
@@ -173,3 +183,40 @@ def replay_of(row: Row) -> Replay:
     fields["filters"] = _decode_filters(cast("bytes", fields["filters"]))
     fields["new_webhook_ids"] = bool(fields["new_webhook_ids"])
     return msgspec.convert(fields, Replay)
+
+
+def erasure_of(row: Row) -> Erasure:
+    """From the columns of `erasures.sql`."""
+    number, id_, tenant, subject_type, subject_id, state, reason, last, progress, created_at, finished_at = cast(
+        "tuple[int, str, str, str, str, str, str | None, int, bytes, int, int | None]", row
+    )
+    return Erasure(
+        number=number,
+        id=ErasureId(id_),
+        subject=Subject(tenant=tenant, type=subject_type, id=subject_id),
+        state=ErasureState(state),
+        reason=reason,
+        last=last,
+        progress=_decode_progress(progress),
+        created_at=created_at,
+        finished_at=finished_at,
+    )
+
+
+def subject_event_of(row: Row) -> SubjectEvent:
+    """From the columns of `subject_events.sql`."""
+    position, keys, size, record = cast("tuple[int, str | None, int, bytes | None]", row)
+    return SubjectEvent(
+        position=position,
+        keys=decode_keys(keys) if keys else (),
+        size=size,
+        version_id=None if record is None else _decode_version(record).version_id,
+    )
+
+
+def subject_delivery_of(row: Row) -> SubjectDelivery:
+    """From the columns of `deliveries_of_events.sql`."""
+    position, number, endpoint, is_pending, batch = cast("tuple[int, int, int, int, int | None]", row)
+    return SubjectDelivery(
+        position=position, number=number, endpoint=endpoint, is_pending=bool(is_pending), batch=batch
+    )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
+import queue
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -20,16 +23,18 @@ from tocsin.adapters.sqlite.database import (
     open_connection,
 )
 from tocsin.adapters.sqlite.directory import SqliteDirectory
+from tocsin.adapters.sqlite.erasing import SqliteErasures
 from tocsin.adapters.sqlite.log import SqliteLog
 from tocsin.adapters.sqlite.notices import SqliteNotices
 from tocsin.adapters.sqlite.queue import SqliteQueue
 from tocsin.adapters.sqlite.readers import Readers
+from tocsin.adapters.sqlite.remains import Remains
 from tocsin.adapters.sqlite.replays import SqliteReplays
 from tocsin.adapters.sqlite.retention import SqliteRetention
 from tocsin.adapters.sqlite.tallies import Tallies
 from tocsin.adapters.sqlite.views import SqliteAnswers, SqliteViews
-from tocsin.adapters.sqlite.writer import Writer
-from tocsin.errors import Misconfigured
+from tocsin.adapters.sqlite.writer import Writer, finish
+from tocsin.errors import Misconfigured, StoreUnavailable
 from tocsin.model.ids import Millis
 
 CHECKPOINT_BYTES: Final = 16 * 1024 * 1024
@@ -37,8 +42,11 @@ CHECKPOINT_BYTES: Final = 16 * 1024 * 1024
 PAGE_BYTES: Final = 4096
 TRUNCATE_BYTES: Final = 256 * 1024 * 1024
 """Past this, readers wait until the WAL has been emptied."""
+WIPE_BYTES: Final = 2 * 1024 * 1024
+"""The same while remains are wiped: what is copied then keeps the writer waiting."""
 _LOOK_SECONDS: Final = 0.25
 _BUSY_MS: Final = 100
+_BREATHE_SECONDS: Final = 0.001
 _MOUNTS = Path("/proc/mounts")
 
 
@@ -62,6 +70,7 @@ class SqliteStore:
         self.replays = SqliteReplays(self._writer, self._readers, self.queue.add, tallies)
         self.directory = SqliteDirectory(self._writer, self._readers, tallies)
         self.notices = SqliteNotices(self._writer, self._readers)
+        self.erasures = SqliteErasures(self._writer, self._readers, tallies, self._checkpoints.empty)
         self.data_keys = SqliteDataKeys(self._writer, self._readers)
         self.views = SqliteViews(self._readers)
         self.retention = SqliteRetention(self._writer, self._readers, tallies, monotonic, now_ms)
@@ -77,6 +86,7 @@ class SqliteStore:
         self._checkpoints.close()
         self._readers.close()
         self._writer.close()
+        self._checkpoints.let_go()
         self._lock.release()
 
 
@@ -118,7 +128,9 @@ class _Checkpoints:
         self._wal = path.with_name(path.name + "-wal")
         self._writer = writer
         self._readers = readers
+        self._remains = Remains(path)
         self._stop = threading.Event()
+        self._asked: queue.SimpleQueue[tuple[asyncio.Future[object], asyncio.AbstractEventLoop]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="tocsin-checkpoints", daemon=True)
         self._thread.start()
 
@@ -126,14 +138,27 @@ class _Checkpoints:
         self._stop.set()
         self._thread.join()
 
+    def let_go(self) -> None:
+        """After every other connection was closed."""
+        self._remains.close()
+
+    async def empty(self) -> None:
+        """Copy the whole WAL into the database, overwrite there what is in use no more, and empty the WAL: what was deleted or
+        replaced is nowhere any more. Raises StoreUnavailable when that cannot be done at the moment."""
+        loop = asyncio.get_running_loop()
+        asked: asyncio.Future[object] = loop.create_future()
+        self._asked.put((asked, loop))
+        await asked
+
     def _run(self) -> None:
         connection = open_connection(self._path)
         connection.set_busy_timeout(_BUSY_MS)
         while not self._stop.wait(_LOOK_SECONDS):
-            try:
+            with contextlib.suppress(apsw.Error):  # busy or full: it is tried again, and the writer tells callers
                 self._checkpoint(connection)
-            except apsw.Error:
-                continue  # busy or full: the next round tries again, and the writer tells callers
+            while not self._asked.empty():
+                asked, loop = self._asked.get()
+                loop.call_soon_threadsafe(finish, asked, None, self._emptied(connection))
         connection.close()
 
     def _checkpoint(self, connection: apsw.Connection) -> None:
@@ -146,5 +171,39 @@ class _Checkpoints:
         self._readers.pause()
         try:
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        finally:
+            self._readers.resume()
+
+    def _emptied(self, connection: apsw.Connection) -> Exception | None:
+        try:
+            self._wipe(connection)
+        except (apsw.Error, OSError) as error:
+            return StoreUnavailable(type(error).__name__)
+        except Exception as error:  # noqa: BLE001  # whatever it is belongs to the waiting caller, not to this thread
+            return error
+        return None
+
+    def _wipe(self, connection: apsw.Connection) -> None:
+        """All of the file, a little at a time, once all is in it. Pages that are written meanwhile bring their remains along
+        again, and are done when they are copied."""
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        self._copy_and_wipe(connection)
+        for block in self._remains.blocks():
+            self._remains.wipe(block)
+            if self._wal.stat().st_size >= WIPE_BYTES:
+                self._copy_and_wipe(connection)
+            if self._stop.wait(_BREATHE_SECONDS):
+                raise StoreUnavailable("The store is closed.")
+        self._copy_and_wipe(connection)
+
+    def _copy_and_wipe(self, connection: apsw.Connection) -> None:
+        """Copy the WAL into the file, empty it, and wipe the pages that came out of it, while the writer stands still. What it has
+        in its cache it then reads anew, as the WAL began anew."""
+        self._readers.pause()
+        try:
+            with self._writer.standing_still():
+                pages = self._remains.pages_in_wal()
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                self._remains.wipe(pages)
         finally:
             self._readers.resume()

@@ -12,7 +12,8 @@ import asyncio
 import heapq
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -27,6 +28,8 @@ T = TypeVar("T")
 Proof = Callable[[apsw.Connection], bool]
 """Whether what a transaction wrote is in the file."""
 REFUSALS: Final = (apsw.ConstraintError, apsw.TooBigError, apsw.MismatchError, apsw.RangeError, TypeError, ValueError)
+PAUSE_SECONDS: Final = 10.0
+"""How long whoever wants the writer to stand still waits for it."""
 SHARED: Final = 16
 """Pieces of work behind one COMMIT, at most."""
 
@@ -73,6 +76,14 @@ class _Work(Generic[T]):
         return self.key < other.key
 
 
+class _Pause:
+    """Between two transactions the writer stands still, from `entered` to `over`."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self.over = threading.Event()
+
+
 class Writer:
     """Runs transactions. `close` lets what is waiting finish."""
 
@@ -83,7 +94,7 @@ class Writer:
         self._connection: apsw.Connection | None = self._open()
         row = read_one(self._connection, "commit_group")
         self._group = int(row[0]) if row and isinstance(row[0], int) else 0
-        self._inbox: queue.SimpleQueue[_Work[object] | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[_Work[object] | _Pause | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="tocsin-writer", daemon=True)
         self._closed = False
         self.on_reopen: list[Callable[[], None]] = []
@@ -100,6 +111,18 @@ class Writer:
         work = _Work(rank, transaction, proof, asyncio.get_running_loop())
         self._inbox.put(work)  # type: ignore[arg-type]  # the inbox does not care what a transaction gives
         return await work.future
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """For another thread: meanwhile nothing is written. Raises StoreUnavailable."""
+        pause = _Pause()
+        self._inbox.put(pause)
+        try:
+            if not pause.entered.wait(PAUSE_SECONDS):
+                raise StoreUnavailable("The writer is busy.")
+            yield
+        finally:
+            pause.over.set()
 
     def close(self) -> None:
         """Finish what waits, then stop. Blocks until done."""
@@ -122,6 +145,10 @@ class Writer:
                 if work is None:
                     open_for_work = False
                     break
+                if isinstance(work, _Pause):
+                    work.entered.set()
+                    work.over.wait()
+                    continue
                 arrived += 1
                 work.key = (work.key[0] + done, arrived)
                 heapq.heappush(waiting, work)

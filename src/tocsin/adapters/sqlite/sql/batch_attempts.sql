@@ -3,6 +3,10 @@ WITH RECURSIVE chain (number) AS (
     WHERE number = :delivery AND batch IS NOT NULL
         AND tenant = :tenant --? tenant
     UNION
+    SELECT batch FROM batch_left
+    WHERE delivery = :delivery
+        AND EXISTS (SELECT 1 FROM delivery WHERE number = :delivery AND tenant = :tenant) --? tenant
+    UNION
     SELECT b.parent FROM batch AS b JOIN chain AS c ON b.number = c.number WHERE b.parent IS NOT NULL
 )
 SELECT a.place, a.detail, a.body

@@ -1,1 +1,2 @@
-SELECT e.position FROM delivery AS d JOIN event AS e ON e.position = d.position WHERE d.number = ?
+SELECT d.position FROM delivery AS d JOIN event AS e ON e.position = d.position
+WHERE d.number = ? AND (e.cloud IS NOT NULL OR length(e.data) > 0)

@@ -1,0 +1,1 @@
+SELECT place, detail FROM attempt WHERE place IN (SELECT value FROM carray(?))

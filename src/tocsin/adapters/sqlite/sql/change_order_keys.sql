@@ -1,0 +1,1 @@
+UPDATE event SET keys = ? WHERE position = ?

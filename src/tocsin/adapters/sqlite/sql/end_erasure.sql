@@ -1,0 +1,1 @@
+UPDATE erasure SET state = ?, reason = ?, finished_at = ? WHERE number = ? AND state = 'running'

@@ -1,0 +1,1 @@
+UPDATE batch_attempt SET detail = ?, body = CASE WHEN body IS NULL THEN NULL ELSE x'' END WHERE place = ?

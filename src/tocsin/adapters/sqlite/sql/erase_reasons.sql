@@ -1,0 +1,1 @@
+UPDATE delivery SET reason = 'erased' WHERE number IN (SELECT value FROM carray(?)) AND reason <> 'erased'

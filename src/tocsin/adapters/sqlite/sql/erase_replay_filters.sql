@@ -1,0 +1,1 @@
+UPDATE replay SET filters = ? WHERE number = ?

@@ -1,0 +1,1 @@
+UPDATE erasure SET progress = ? WHERE number = ? AND state = 'running'
