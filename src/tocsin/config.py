@@ -101,6 +101,11 @@ SETTINGS: Final = (
         meaning="Seconds without a report after which an unfinished job is lost, by job type, as above.",
     ),
     Setting(
+        name="longest_pause",
+        default="86400",
+        meaning="Seconds for which a receiver can pause its endpoint by `Retry-After`, at most.",
+    ),
+    Setting(
         name="keep_bodies",
         default="7d",
         meaning="How long the bodies of requests and responses are kept after a delivery ended, by event type: "
@@ -171,6 +176,7 @@ class Settings(Noun, frozen=True, kw_only=True):
     public_url: str | None
     job_overdue_after: str
     job_lost_after: str
+    longest_pause_ms: int
     keep_bodies: str
     keep_attempts: str
     keep_rows: str
@@ -210,6 +216,7 @@ def load_settings(
         public_url=_checked(values, "public_url", _public_url),
         job_overdue_after=values["job_overdue_after"].text,
         job_lost_after=values["job_lost_after"].text,
+        longest_pause_ms=_checked(values, "longest_pause", _pause_ms),
         keep_bodies=values["keep_bodies"].text,
         keep_attempts=values["keep_attempts"].text,
         keep_rows=values["keep_rows"].text,
@@ -320,6 +327,12 @@ def _public_url(text: str) -> str | None:
     if text and not _PUBLIC_URL.fullmatch(text):
         raise ValueError("must be like https://hooks.example.com, without user, query and fragment")
     return text.rstrip("/") or None
+
+
+def _pause_ms(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 31_536_000:
+        raise ValueError("must be whole seconds, from 1 to a year (31536000)")
+    return int(text) * 1000
 
 
 def _log_level(text: str) -> str:

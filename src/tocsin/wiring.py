@@ -299,7 +299,7 @@ async def _loops(
         endpoints=endpoints,
         mint=mint,
         now_ms=now_ms,
-        judge=Judge(mint, now_ms, random.random),
+        judge=Judge(mint, now_ms, random.random, settings.longest_pause_ms),
         metrics=metrics,
         standings=Standings(endpoints, now_ms, disable, notices),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -94,3 +95,8 @@ async def test_past_and_broken_values_pause_nothing_and_leave_it_to_the_schedule
             due = datetime.fromisoformat(kept[0]["next_attempt_at"]).timestamp() - time.time()
             assert 0.8 * 3600 - 60 < due <= 1.2 * 3600, text
             server.call("DELETE", f"/v1/endpoints/{endpoint['id']}")
+
+
+async def test_the_operator_says_how_long_a_pause_may_be(start_server: Callable[..., Server]) -> None:
+    until_at, before, after = await paused_by(start_server(longest_pause="90"), 503, "3600")
+    assert before + 89.9 <= until_at <= after + 90.1

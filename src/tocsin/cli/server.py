@@ -46,6 +46,8 @@ class SettingFlags:
     """Seconds after which a running job is overdue, by job type: `load_source=3600, *=86400`."""
     job_lost_after: Annotated[str | None, Parameter(group=_SETTINGS)] = None
     """Seconds without a report after which an unfinished job is lost, by job type."""
+    longest_pause: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """Seconds for which a receiver can pause its endpoint by `Retry-After`, at most."""
     keep_bodies: Annotated[str | None, Parameter(group=_SETTINGS)] = None
     """How long bodies are kept after a delivery ended, by event type: `record.*=1d, *=7d`; `never` to keep them."""
     keep_attempts: Annotated[str | None, Parameter(group=_SETTINGS)] = None
@@ -79,6 +81,7 @@ class SettingFlags:
             "public_url": self.public_url,
             "job_overdue_after": self.job_overdue_after,
             "job_lost_after": self.job_lost_after,
+            "longest_pause": self.longest_pause,
             "keep_bodies": self.keep_bodies,
             "keep_attempts": self.keep_attempts,
             "keep_rows": self.keep_rows,

@@ -85,12 +85,15 @@ def _made(make: Make, now: Millis, token: Token | None) -> Outbound | Unrendered
 
 
 class Judge:
-    """Judges exchanges."""
+    """Judges exchanges. No `Retry-After` pauses an endpoint for longer than `longest_pause_ms`."""
 
-    def __init__(self, mint: IdMint, now_ms: Callable[[], Millis], jitter: Callable[[], float]) -> None:
+    def __init__(
+        self, mint: IdMint, now_ms: Callable[[], Millis], jitter: Callable[[], float], longest_pause_ms: Millis
+    ) -> None:
         self._mint = mint
         self._now_ms = now_ms
         self._jitter = jitter
+        self._longest_pause_ms = longest_pause_ms
 
     def judged(self, delivery: Delivery, config: EndpointConfig, sent: Sent, started_at: Millis) -> Settled:
         """What the exchange means for the delivery, and what is to be written."""
@@ -104,4 +107,5 @@ class Judge:
             jitter=self._jitter(),
             attempt_id=self._mint.attempt(),
             may_refresh=sent.may_refresh,
+            longest_pause_ms=self._longest_pause_ms,
         )

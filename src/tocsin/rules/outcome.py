@@ -10,7 +10,7 @@ from tocsin.model.endpoint import EndpointConfig
 from tocsin.model.exchange import ErrorKind, Exchange, Outbound, Response, TransportFailure
 from tocsin.model.ids import AttemptId, Millis
 from tocsin.model.noun import Noun
-from tocsin.rules.backoff import retry_after_ms, wait_after
+from tocsin.rules.backoff import LONGEST_PAUSE_MS, retry_after_ms, wait_after
 from tocsin.rules.redaction import without
 
 REQUEST_BODY_KEPT: Final = 64 * 1024
@@ -109,6 +109,7 @@ def settlement_of(  # noqa: PLR0917 (what is judged, then the circumstances, in 
     attempt_id: AttemptId,
     *,
     may_refresh: bool = False,
+    longest_pause_ms: Millis = LONGEST_PAUSE_MS,
 ) -> Settled:
     """The settlement of an attempt that ended `now`; `jitter` in [0, 1). What uses no step of the schedule (a pause, a 410,
     one repetition at once) does not look at the delivery's age either: nothing dies of its endpoint's pause."""
@@ -124,7 +125,7 @@ def settlement_of(  # noqa: PLR0917 (what is judged, then the circumstances, in 
         pass
     elif verdict.at_once and delivery.at_once == 0:
         at_once = 1
-    elif effect == "pause" and (resume_at := _resume_at(exchange, now)) is not None:
+    elif effect == "pause" and (resume_at := _resume_at(exchange, now, longest_pause_ms)) is not None:
         due_at = resume_at
     else:
         effect = "none"
@@ -172,11 +173,11 @@ def _kept(exchange: Exchange, request: Outbound) -> Response | None:
     return response if response is None or not request.hidden else without(request.hidden, response)
 
 
-def _resume_at(exchange: Exchange, now: Millis) -> Millis | None:
+def _resume_at(exchange: Exchange, now: Millis, longest_ms: Millis) -> Millis | None:
     """When the receiver wants to be asked again; None when that is now, for then there is nothing to pause for, and an
     endpoint that always says so must not be asked in a circle."""
     assert exchange.response is not None
-    at = retry_after_ms(exchange.response.headers, now)
+    at = retry_after_ms(exchange.response.headers, now, longest_ms)
     return at if at is not None and at > now else None
 
 
