@@ -11,10 +11,11 @@ from tocsin.bench.simulation.load import (
     Plan,
     commit_ms,
     first_of,
-    holder_of,
+    holders,
     partition_of,
     rates,
     rows_per_second,
+    taken_over_by,
     uses,
     waiting_ms,
 )
@@ -46,14 +47,17 @@ class Cluster:
         self._held: list[list[Target]] = [[] for _ in range(plan.nodes)]
         self._alive = [True] * plan.nodes
         self._lost: Lost | None = None
+        holder_of = holders(plan)
         for tenant, rate in enumerate(self._rates):
-            self._targets.append([self._placed(tenant, rate) for _ in range(plan.fanout)])
+            mine = [self._drawn_target(tenant, rate) for _ in range(plan.fanout)]
+            self._targets.append(mine)
+            self._held[holder_of[partition_of(tenant)]] += mine
         self._times = Times()
         self._offered = self._accepted = self._delivered = 0.0
         self._used = [0.0] * plan.nodes
         self._counted = 0.0
 
-    def _placed(self, tenant: int, rate: float) -> Target:
+    def _drawn_target(self, tenant: int, rate: float) -> Target:
         plan, drawn = self._plan, self._rng.random()
         kind: Kind = "healthy"
         if drawn < plan.failing:
@@ -62,10 +66,7 @@ class Cluster:
             kind = "hanging"
         elif drawn < plan.failing + plan.hanging + plan.slow:
             kind = "slow"
-        holder = holder_of(plan, partition_of(tenant))
-        target = Target(plan, kind, tenant, rate, self._rng)
-        self._held[holder].append(target)
-        return target
+        return Target(plan, kind, tenant, rate, self._rng)
 
     def run(self) -> Outcome:
         """Simulate it all."""
@@ -94,7 +95,7 @@ class Cluster:
         elif self._lost.stands_still and now >= plan.lost_at + 2 * plan.lease_seconds:
             self._lost.stands_still = False
             for target in self._lost.targets:
-                self._held[holder_of(plan, partition_of(target.tenant), self._lost.node)].append(target)
+                self._held[taken_over_by(plan, partition_of(target.tenant), self._lost.node)].append(target)
 
     def _follow_loss(self, now: float) -> None:
         if self._lost is not None:
@@ -121,7 +122,8 @@ class Cluster:
                 continue
             accept = of_cell[cell] / nodes_of[cell] * accept_us
             held = self._held[node]
-            there, more = sum(t.waiting for t in held), sum(came[t.tenant] for t in held)
+            there = sum(target.waiting for target in held if target.is_well)
+            more = sum(came[target.tenant] for target in held if target.is_well)
             share = accepted_share(
                 accept,
                 sum(wants) * costs.delivery_us,
@@ -137,7 +139,7 @@ class Cluster:
             accepted = count * (taken[cell] / of_cell[cell] if of_cell[cell] else 1.0)
             for target in self._targets[tenant]:
                 target.came(now, accepted)
-        self._send(now, wanted, granted, (of_cell, taken, nodes_of, stored), counts=counts)
+        self._send(now, wanted, granted, taken=taken, nodes_of=nodes_of, rows=stored, counts=counts)
         if counts:
             self._counted += seconds
             self._offered += sum(of_cell)
@@ -188,12 +190,13 @@ class Cluster:
         now: float,
         wanted: list[list[float]],
         granted: list[float],
-        accepting: tuple[list[float], list[float], list[int], list[float]],
         *,
+        taken: list[float],
+        nodes_of: list[int],
+        rows: list[float],
         counts: bool,
     ) -> None:
         plan, costs = self._plan, self._costs
-        of_cell, taken, nodes_of, rows = accepting
         seconds = plan.step_seconds
         event_us = costs.of_event(plan.events_per_post, plan.fanout)
         is_shared = plan.stores > 0
@@ -204,9 +207,8 @@ class Cluster:
                 continue
             cell = node % plan.cells
             accepted = taken[cell] / nodes_of[cell]
-            done = fair(wanted[node], granted[node])
-            # Not all that could be sent has been accepted.
-            done = [min(count, target.waiting) for count, target in zip(done, self._held[node], strict=True)]
+            there = [min(want, t.waiting) for want, t in zip(wanted[node], self._held[node], strict=True)]
+            done = fair(there, granted[node])
             used = (accepted * costs.of_accept(plan.events_per_post) + sum(done) * costs.delivery_us) / seconds / 1e6
             transactions = (taken[cell] if not is_shared else accepted) * 3 / seconds / plan.events_per_post
             commit = commit_ms(flush, row_us, transactions, rows[cell] / seconds)

@@ -51,7 +51,7 @@ def solved(report: Report) -> Costs:
         raise NoCosts(f"The document has no figures of {', '.join(missing)}: measure {', '.join(SOLVED_FROM)}.")
     single, batch, fanout = (cpu[name] for name in SOLVED_FROM)
     per_post, receivers = BY_NAME["batch-100"].batch, BY_NAME["fanout-20"].receivers
-    # single = post + event + delivery;  batch = post / k + event + delivery;  fanout = (post + event) / n + delivery
+    # A batch divides the cost of the POST; many receivers divide the cost of POST and event.
     post = (single - batch) / (1 - 1 / per_post)
     delivery = (receivers * fanout - single) / (receivers - 1)
     event = single - post - delivery

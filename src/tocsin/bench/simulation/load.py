@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 import math
 from collections.abc import Sequence
 from typing import Final, Literal
@@ -12,8 +13,9 @@ from tocsin.model.endpoint import CircuitSetting, Retry
 from tocsin.model.noun import Noun
 from tocsin.workers.rotation import SLOTS
 
-PARTITIONS: Final = 1024
+PARTITIONS: Final = 16_384
 """Tenants are hashed to so many, and partitions are dealt out to nodes."""
+_PLACES: Final = range(PARTITIONS)
 Part = Literal["node CPU", "writer", "append lock", "store CPU", "slots", "endpoint"]
 
 
@@ -24,7 +26,7 @@ class Plan(Noun, frozen=True, kw_only=True):
 
     `stores` 0: the one node has its own file. Else the nodes share so many database servers of `store_cores`, evenly, and
     a tenant lives on one of them. A tenant of more than `split_above` events a second is several, each with its part of the
-    subjects. A node is lost at `lost_at` seconds; the others take over after two leases: one runs out, and nobody acts
+    subjects. Partitions are dealt out to nodes in turn, or by what was asked of each (`dealt_by`). A node is lost at `lost_at` seconds; the others take over after two leases: one runs out, and nobody acts
     before one of its own.
     """
 
@@ -44,6 +46,7 @@ class Plan(Noun, frozen=True, kw_only=True):
     stores: int = 0
     store_cores: int = 8
     split_above: float | None = None
+    dealt_by: Literal["number", "load"] = "number"
     lost_at: float | None = None
     lease_seconds: float = 10.0
     seconds: float = 60.0
@@ -94,15 +97,31 @@ def partition_of(tenant: int) -> int:
     return int.from_bytes(hashlib.blake2b(str(tenant).encode(), digest_size=8).digest()) % PARTITIONS
 
 
-def holder_of(plan: Plan, place: int, lost: int | None = None) -> int:
-    """The node that holds a partition. Cells are dealt out first, then the nodes of a cell, of which one may be lost: only its
-    own partitions move."""
-    nodes = range(place % plan.cells, plan.nodes, plan.cells)
-    holder = nodes[place // plan.cells % len(nodes)]
-    if holder == lost:
-        others = [node for node in nodes if node != lost]
-        holder = others[place // plan.cells // len(nodes) % len(others)]
-    return holder
+def holders(plan: Plan) -> list[int]:
+    """The node that holds each partition. Cells are dealt out first, then the nodes of a cell: in turn, or the partition
+    with the most to do first, to the node that has least."""
+    if plan.dealt_by == "number":
+        return [place % plan.cells + place // plan.cells % len(_nodes(plan, place)) * plan.cells for place in _PLACES]
+    load = [0.0] * PARTITIONS
+    for tenant, rate in enumerate(rates(plan)):
+        load[partition_of(tenant)] += rate
+    free = [[(0.0, node) for node in _nodes(plan, cell)] for cell in range(plan.cells)]
+    found = [0] * PARTITIONS
+    for place in sorted(_PLACES, key=load.__getitem__, reverse=True):
+        has, node = heapq.heappop(free[place % plan.cells])
+        heapq.heappush(free[place % plan.cells], (has + load[place], node))
+        found[place] = node
+    return found
+
+
+def taken_over_by(plan: Plan, place: int, lost: int) -> int:
+    """The node that takes over a partition of one that is lost: all others of the cell get their part."""
+    others = [node for node in _nodes(plan, place) if node != lost]
+    return others[place // plan.cells // (len(others) + 1) % len(others)]
+
+
+def _nodes(plan: Plan, place: int) -> range:
+    return range(place % plan.cells, plan.nodes, plan.cells)
 
 
 def rows_per_second(costs: Costs, row_us: float, extra_ms: float = 0.0) -> float:
@@ -135,10 +154,11 @@ def uses(plan: Plan, costs: Costs) -> list[Use]:
     events = rates(plan)
     of_cell = [0.0] * plan.cells
     held = [0.0] * plan.nodes
+    holder_of = holders(plan)
     for tenant, rate in enumerate(events):
         place = partition_of(tenant)
         of_cell[place % plan.cells] += rate
-        held[holder_of(plan, place)] += rate * plan.fanout
+        held[holder_of[place]] += rate * plan.fanout
     nodes_of = [len(range(cell, plan.nodes, plan.cells)) for cell in range(plan.cells)]
     accept_us = costs.of_accept(plan.events_per_post)
     cpu = [

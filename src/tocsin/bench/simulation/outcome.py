@@ -37,11 +37,15 @@ class Times:
     def at(self, share: float) -> float:
         """The time within which this share of all was done; 0 without any."""
         left = share * self.count
+        if not self._classes:
+            return 0.0
+        found = max(self._classes)
         for index in sorted(self._classes):
             left -= self._classes[index]
-            if left <= 1e-9:
-                return math.exp(index * _FINE)
-        return 0.0
+            if left <= 1e-9 * self.count:
+                found = index
+                break
+        return math.exp(found * _FINE)
 
 
 class Outcome(Noun, frozen=True, kw_only=True):

@@ -25,8 +25,23 @@ class Target:
     rests. Circuit and schedule are Tocsin's own rules.
     """
 
-    __slots__ = ("_circuit", "_credit", "_limit", "_number", "_plan", "_retries", "_rng", "answer_ms", "delivered",
-                 "kind", "queue", "rate", "tenant", "waiting", "dead")  # fmt: skip
+    __slots__ = (
+        "_circuit",
+        "_credit",
+        "_limit",
+        "_number",
+        "_plan",
+        "_retries",
+        "_rng",
+        "answer_ms",
+        "dead",
+        "delivered",
+        "kind",
+        "queue",
+        "rate",
+        "tenant",
+        "waiting",
+    )  # fmt: skip
 
     def __init__(self, plan: Plan, kind: Kind, tenant: int, rate: float, rng: Random) -> None:
         self._plan = plan
