@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Everything a contributor runs: makes .venv from the lock and runs demo, example, test, lint, check, bench, docs, lock in it.
+"""Everything a contributor runs: makes .venv from the lock and runs demo, example, test, lint, check, bench, micro, docs, lock in it.
 
 Standard library only. Uses uv when it is on PATH, venv and pip otherwise; never installs outside this directory.
 """
@@ -172,6 +172,13 @@ def bench(arguments: Sequence[str]) -> NoReturn:
     become(PYTHON, "-m", "tocsin", "bench", *arguments)
 
 
+def micro(arguments: Sequence[str]) -> NoReturn:
+    """Measure the pure stages one by one; arguments go to benchmarks/run.py (--save, --baseline, --only)."""
+    need("dev")
+    os.chdir(ROOT)
+    become(PYTHON, "benchmarks/run.py", *arguments)
+
+
 def lint(_: Sequence[str]) -> None:
     """Run every linter: format, lint, types, layers. All of them run; one that fails fails the command."""
     need("dev")
@@ -239,7 +246,7 @@ def lock(arguments: Sequence[str]) -> None:
 
 
 COMMANDS: Final[dict[str, Callable[[Sequence[str]], None]]] = {
-    made.__name__: made for made in (demo, example, test, lint, check, bench, docs, lock)
+    made.__name__: made for made in (demo, example, test, lint, check, bench, micro, docs, lock)
 }
 
 

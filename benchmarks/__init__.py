@@ -1,0 +1,1 @@
+"""Micro-benchmarks of the pure stages: which function became slower."""
