@@ -1,6 +1,7 @@
 """Measures the stages by pyperf: a table, a document to keep, ratios to one that was kept.
 
 Options of pyperf are understood as well (`--rigorous`, `--affinity`); figures of different machines do not compare.
+A ratio is of the fastest runs.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.stages import STAGES, Stage
 
-NOISE = 0.1
+NOISE = 0.15
 """Ratios nearer to one than this are not worth a look."""
 
 
@@ -37,16 +38,21 @@ def pass_on(command: list[str], given: argparse.Namespace) -> None:
         command.extend(("--only", part))
 
 
+def fastest(bench: pyperf.Benchmark) -> float:
+    """Seconds of the run that was disturbed least. On a machine that does other things as well, it scatters far less than
+    the mean."""
+    return float(min(bench.get_values()))
+
+
 def table_of(suite: pyperf.BenchmarkSuite, earlier: pyperf.BenchmarkSuite | None) -> str:
-    """Microseconds, and the ratio where there is something to compare with."""
-    before = {} if earlier is None else {bench.get_name(): bench.mean() for bench in earlier}
-    lines = [f"{'stage':42} {'us':>9} {'+-':>7}" + ("  ratio" if before else "")]
+    """Microseconds, how far the median is above, and the ratio where there is something to compare with."""
+    before = {} if earlier is None else {bench.get_name(): fastest(bench) for bench in earlier}
+    lines = [f"{'stage':42} {'us':>9} {'median':>7}" + ("  ratio" if before else "")]
     for bench in suite:
-        name, mean = bench.get_name(), bench.mean()
-        spread = bench.stdev() if bench.get_nvalue() > 1 else 0.0
-        line = f"{name:42} {mean * 1e6:9.2f} {spread / mean:7.0%}"
+        name, best = bench.get_name(), fastest(bench)
+        line = f"{name:42} {best * 1e6:9.2f} {bench.median() / best - 1:+7.0%}"
         if name in before:
-            ratio = mean / before[name]
+            ratio = best / before[name]
             line += f"  {ratio:5.2f}" + (" slower" if ratio > 1 + NOISE else " faster" if ratio < 1 - NOISE else "")
         elif before:
             line += "    new"

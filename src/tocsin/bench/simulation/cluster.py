@@ -113,6 +113,8 @@ class Cluster:
         wanted: list[list[float]] = []
         granted: list[float] = []
         taken = [0.0] * plan.cells
+        waiting = [0.0] * plan.cells
+        coming = [0.0] * plan.cells
         for node in range(plan.nodes):
             cell = node % plan.cells
             wants = self._wants(node, now, came) if self._alive[node] else []
@@ -124,6 +126,8 @@ class Cluster:
             held = self._held[node]
             there = sum(target.waiting for target in held if target.is_well)
             more = sum(came[target.tenant] for target in held if target.is_well)
+            waiting[cell] += there
+            coming[cell] += more
             share = accepted_share(
                 accept,
                 sum(wants) * costs.delivery_us,
@@ -132,8 +136,8 @@ class Cluster:
                 seconds * 1e6,
             )
             taken[cell] += share * accept / accept_us
-            granted.append((seconds * 1e6 - share * accept) / costs.delivery_us)
-        stored = self._stored(of_cell, taken, granted)
+            granted.append(min(sum(wants), (seconds * 1e6 - share * accept) / costs.delivery_us))
+        stored = self._stored(of_cell, taken, granted, waiting, coming)
         for tenant, count in enumerate(came):
             cell = self._cell_of[tenant]
             accepted = count * (taken[cell] / of_cell[cell] if of_cell[cell] else 1.0)
@@ -165,8 +169,10 @@ class Cluster:
             wants = [want if t.answer_ms > 1000 else want * kept for want, t in zip(wants, held, strict=True)]
         return wants
 
-    def _stored(self, of_cell: list[float], taken: list[float], granted: list[float]) -> list[float]:
-        """Hold what the nodes would do to what their stores can write. Gives the rows written to each."""
+    def _stored(
+        self, of_cell: list[float], taken: list[float], granted: list[float], waiting: list[float], coming: list[float]
+    ) -> list[float]:
+        """Hold what the nodes would do to what their stores can write. Gives the rows written to each, at most."""
         plan, costs = self._plan, self._costs
         is_shared = plan.stores > 0
         row_us = costs.store_row_us if is_shared else costs.row_us
@@ -175,14 +181,17 @@ class Cluster:
         rows = []
         for cell in range(plan.cells):
             nodes = range(cell, plan.nodes, plan.cells)
-            accepting = min(taken[cell], of_cell[cell], log)
+            accepting = min(taken[cell], log)
+            inserting = accepting * (1 + plan.fanout)
             settling = sum(granted[node] for node in nodes)
-            shares = fair([accepting * (1 + plan.fanout), settling], most)
-            taken[cell] = shares[0] / (1 + plan.fanout)
-            if settling:
+            more = coming[cell] * accepting / of_cell[cell] if of_cell[cell] else 0.0
+            share = accepted_share(inserting, settling, waiting[cell], more, most)
+            taken[cell] = share * accepting
+            left = most - share * inserting
+            if settling > left:
                 for node in nodes:
-                    granted[node] *= shares[1] / settling
-            rows.append(sum(shares))
+                    granted[node] *= left / settling
+            rows.append(share * inserting + min(settling, left, waiting[cell] + share * more))
         return rows
 
     def _send(

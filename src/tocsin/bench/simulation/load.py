@@ -63,7 +63,7 @@ class Plan(Noun, frozen=True, kw_only=True):
     @property
     def has_sense(self) -> bool:
         """Several nodes need a shared store, each store a node, and a node that is lost another one."""
-        alone = self.stores == 0 and self.nodes == 1
+        alone = self.stores == 0 and self.nodes == 1 and self.lost_at is None
         return alone or (0 < self.stores <= self.nodes and (self.lost_at is None or self.nodes >= 2 * self.stores))
 
 
