@@ -77,7 +77,7 @@ def growth_of(stages: Sequence[tuple[Stage, Outcome]]) -> str:
     lines += [
         f"| x{stage.times} | {stage.added} | {parts_of(outcome)} | {outcome.accepted:,.0f} "
         f"| {outcome.refused:.0%} | {outcome.delivered:,.0f} | {outcome.used_busiest:.0%} | {outcome.skew:.1f} "
-        f"| {outcome.p50:,.1f} / {outcome.p99:,.1f} | {outcome.growth_healthy:,.0f} |"
+        f"| {outcome.p50:,.1f} / {outcome.p99:,.1f} | {max(0.0, outcome.growth_healthy):,.0f} |"
         for stage, outcome in stages
     ]
     return "\n".join(lines)

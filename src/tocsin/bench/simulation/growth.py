@@ -47,7 +47,6 @@ TODAY: Final = Plan(
 endpoints are in trouble."""
 
 _TEN: Final = replace(TODAY, events_per_second=10_000, tenants=1000)
-_TEN_NODES: Final = replace(_TEN, nodes=8, stores=1)
 _HUNDRED: Final = replace(
     TODAY, events_per_second=100_000, tenants=3000, seconds=15, nodes=80, stores=1, store_cores=16
 )
@@ -59,8 +58,7 @@ _THOUSAND: Final = replace(_HUNDRED_DEALT, events_per_second=1_000_000, seconds=
 GROWTH: Final = (
     Stage(times=1, added="one node, its own file", plan=TODAY),
     Stage(times=10, added="nothing", plan=_TEN),
-    Stage(times=10, added="8 nodes, PostgreSQL on 8 cores", plan=_TEN_NODES),
-    Stage(times=10, added="128 in flight to an endpoint", plan=replace(_TEN_NODES, max_in_flight=128)),
+    Stage(times=10, added="8 nodes, PostgreSQL on 8 cores", plan=replace(_TEN, nodes=8, stores=1)),
     Stage(times=100, added="80 nodes, PostgreSQL on 16 cores", plan=_HUNDRED),
     Stage(times=100, added="4 cells, each with its PostgreSQL", plan=_HUNDRED_CELLS),
     Stage(times=100, added="a tenant is split by subject at 300/s", plan=_HUNDRED_SPLIT),
