@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -115,8 +116,8 @@ def exchange(status: int = 200) -> Exchange:
     )
 
 
-def settled(made: Outbound, status: int = 200) -> Settled:
-    """What the exchange means."""
-    return settlement_of(
-        delivery(), endpoint().config, exchange(status), made, NOW, NOW + 2, 0.5, AttemptId(f"att_{UUID}")
-    )
+def settling(status: int = 200) -> Callable[[], Settled]:
+    """Says what an exchange means that had this status."""
+    made, one, tried, config = request(), delivery(), exchange(status), endpoint().config
+    attempt = AttemptId(f"att_{UUID}")
+    return lambda: settlement_of(one, config, tried, made, NOW, NOW + 2, 0.5, attempt)

@@ -160,13 +160,8 @@ def _judge(status: int) -> Run:
     return lambda: verdict_of(exchange)
 
 
-def _settle(status: int) -> Run:
-    made = parts.request()
-    return lambda: parts.settled(made, status)
-
-
 def _encode_attempt(status: int) -> Run:
-    attempt = parts.settled(parts.request(), status).settlement.attempt
+    attempt = parts.settling(status)().settlement.attempt
     return lambda: encode(msgspec.structs.replace(attempt, request_body=b""))
 
 
@@ -181,7 +176,7 @@ def _egress(address: str) -> Run:
 
 
 def _tallies() -> Run:
-    settlements = [parts.settled(parts.request()).settlement for _ in range(128)]
+    settlements = [parts.settling()().settlement for _ in range(128)]
 
     def run() -> object:
         changes = TallyChanges()
@@ -226,8 +221,8 @@ STAGES: Final = (
     Stage("read: an answer", _read_answer),
     Stage("judge: 200", lambda: _judge(200)),
     Stage("judge: 500", lambda: _judge(500)),
-    Stage("settle: delivered", lambda: _settle(200)),
-    Stage("settle: to be retried", lambda: _settle(500)),
+    Stage("settle: delivered", parts.settling),
+    Stage("settle: to be retried", partial(parts.settling, 500)),
     Stage("encode: an attempt", lambda: _encode_attempt(200)),
     Stage("redact: nothing to hide", lambda: _redact(b'{"ok":true}')),
     Stage("redact: a token in 1 KB", lambda: _redact(_ECHO)),
