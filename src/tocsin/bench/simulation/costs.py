@@ -19,7 +19,8 @@ class Costs(Noun, frozen=True, kw_only=True):
 
     A transaction flushes to disk in `flush_ms`, holds `group` rows at most and costs its writer `row_us` a row: one for an
     event, one for a delivery, one for its settling. On a shared store the flush takes `round_trip_ms` more, and a row costs
-    the database server `store_row_us`.
+    the database server `store_row_us`. These are not solved: the flush and the rows are from prototypes, group and round trip are
+    assumed.
     """
 
     post_us: float = 109.0
