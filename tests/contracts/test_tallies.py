@@ -410,3 +410,16 @@ async def test_timings_beyond_every_bucket_are_counted(tmp_path: Path) -> None:
     assert view.whole.attempt_ms.p50 >= 30 * 86_400_000
     assert view.whole.delivered_ms.p50 == pytest.approx(0.05)
     history.store.close()
+
+
+async def test_what_retention_removes_of_an_endpoint_that_is_not_remembered_is_counted_too(tmp_path: Path) -> None:
+    """After a restart nothing is known of the endpoint but what is in the file, and its last deliveries go."""
+    history = History(tmp_path / "forgotten.db")
+    await history.begin()
+    await history.accepted("globex", 2)
+    await history.settled([1, 2], Step.GIVE_UP)
+    await history.killed()
+    await history.store.retention.remove("remains", [1, 2], history.clock.now)
+    for query in (StatsQuery(tenant="globex", endpoint=3), StatsQuery(tenant="globex"), StatsQuery(tenant=None)):
+        assert (await history.store.views.stats(query)).now.dead == 0
+    history.store.close()

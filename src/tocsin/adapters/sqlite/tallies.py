@@ -161,7 +161,7 @@ class Tallies:
         return [(*scope, step, kept.minute // step * step, *values) for step in steps]
 
     def _tenant(self, connection: apsw.Connection, endpoint: int) -> str | None:
-        """The tenant of an endpoint, which never changes; None when no delivery to it was ever made."""
+        """The tenant of an endpoint, which never changes; None when there never was such a one."""
         tenant = self._tenants.get(endpoint)
         if tenant is None:
             row = read_one(connection, "tenant_of_endpoint", (endpoint,))
