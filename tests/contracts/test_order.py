@@ -72,7 +72,9 @@ async def follow(history: list[tuple[str, object]]) -> None:
                         outcome = [
                             settlement(mint, n, step=Step.SUCCEED if ends else Step.RETRY) for n, ends in chosen.items()
                         ]
-                        newly = [c.delivery.number for c in await store.queue.settle(holder, outcome)]
+                        ready = await store.queue.settle(holder, outcome)
+                        assert ready is not None or not outcome
+                        newly = [c.delivery.number for c in ready or ()]
                         for number, ends in chosen.items():
                             if ends:
                                 del model.open[number]

@@ -215,7 +215,9 @@ async def settle(store: SqliteStore, holder: Holder, mint: IdMint, model: Model,
         batch=claim.batch, state=state, reason=None, due_at=1, schedule_step=0, at_once=0, attempt=attempt, settled_at=1,
         parts=parts,
     )  # fmt: skip
-    freed, ready = await store.batches.settle(holder, outcome)
+    settled = await store.batches.settle(holder, outcome)
+    assert settled is not None
+    freed, ready = settled
     before = set(model.ready())
     if state == "split":
         del model.batches[claim.batch.number]

@@ -148,6 +148,7 @@ async def test_a_cancelled_delivery_that_is_out_holds_its_keys_until_it_is_settl
     assert await fan(store, holder, cursor, Cursor(position=2), revision, *made) == [(1, 0), (2, 1)]
     assert await store.queue.cancel([1], frozenset({1}), "by hand", 50) == (1, [])
     ready = await store.queue.settle(holder, [settlement(mint, 1, step=Step.RETRY)])
+    assert ready is not None
     assert [c.delivery.number for c in ready] == [2]
 
 
@@ -205,6 +206,7 @@ async def test_resend_is_a_new_delivery_of_the_same_event_at_the_end_of_its_line
     view = (await store.views.deliveries(PAGE))[0]
     assert (view.number, view.resend_of) == (3, (await store.views.deliveries(PAGE))[2].id)
     ready = await store.queue.settle(holder, [settlement(mint, 1), settlement(mint, 2)])
+    assert ready is not None
     assert [c.delivery.number for c in ready] == [3]
 
 

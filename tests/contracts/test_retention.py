@@ -307,7 +307,9 @@ async def test_batches_are_emptied_and_go_after_their_members(given: Given) -> N
         batch=batch, state="split", reason=None, due_at=0, schedule_step=0, at_once=0,
         attempt=attempt, settled_at=given.clock.now, parts=parts,
     )  # fmt: skip
-    children, _ = await given.store.batches.settle(given.holder, split)
+    settled = await given.store.batches.settle(given.holder, split)
+    assert settled is not None
+    children, _ = settled
 
     async def shown() -> list[bytes | None]:
         attempts = await given.store.views.attempts(numbers[0], None)

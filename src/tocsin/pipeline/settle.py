@@ -38,14 +38,15 @@ async def written(write: Callable[[], Awaitable[T]], *, failing: Callable[[], No
 
 
 class Settle:
-    """Takes settlements; `settled` hears of each group after its commit, with the deliveries that became ready by it.
+    """Takes settlements; `settled` hears of each group after its commit, with the deliveries that became ready by it; None when
+    these are only in the store.
 
     While outcomes cannot be written, for a second or for good, nothing is given up: `is_stalled` tells, and no new
     requests should start.
     """
 
     def __init__(
-        self, queue: Queue, holder: Holder, settled: Callable[[Sequence[Settlement], Sequence[Claim]], None]
+        self, queue: Queue, holder: Holder, settled: Callable[[Sequence[Settlement], Sequence[Claim] | None], None]
     ) -> None:
         self._queue = queue
         self._holder = holder

@@ -51,9 +51,10 @@ class Batches(Protocol):
     async def due(self, holder: Holder, endpoint: int, lane: int, now: int, limit: int) -> BatchPage:
         """Batches of a lane that are due now and wait for no other, with their members."""
 
-    async def settle(self, holder: Holder, settlement: BatchSettlement) -> tuple[list[BatchClaim], list[Claim]]:
+    async def settle(self, holder: Holder, settlement: BatchSettlement) -> tuple[list[BatchClaim], list[Claim]] | None:
         """Write the outcome and the attempt of a batch; gives the batches that can be sent because of it (children of a split,
-        and what waited for it), and the deliveries that became ready."""
+        and what waited for it), and the deliveries that became ready; None when all of it was written before: then these are found
+        in the store."""
 
     async def dissolve(self, holder: Holder, numbers: Sequence[int], now: Millis) -> list[Claim]:
         """There are no such batches any more, nor any that wait for them: what is pending of them may join another one, or go by

@@ -125,9 +125,10 @@ class Queue(Protocol):
     ) -> DuePage:
         """Ready deliveries of one lane that are due, behind a place."""
 
-    async def settle(self, holder: Holder, settlements: Sequence[Settlement]) -> list[Claim]:
-        """Write outcomes and attempts; gives the deliveries of ordered endpoints that became ready by it. A cancelled
-        delivery becomes delivered by a success and stays cancelled otherwise."""
+    async def settle(self, holder: Holder, settlements: Sequence[Settlement]) -> list[Claim] | None:
+        """Write outcomes and attempts; gives the deliveries of ordered endpoints that became ready by it, None when all of it was
+        written before: then these are found in the store. A cancelled delivery becomes delivered by a success and stays
+        cancelled otherwise."""
 
     async def waiting(self, holder: Holder) -> list[Waiting]:
         """Every lane with something ready, due or not."""

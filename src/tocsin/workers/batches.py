@@ -198,13 +198,14 @@ class BatchSending:
         members = [(m.delivery.number, order_keys(m.event) if is_ordered else ()) for m in claim.members]
         settlement = batch_settlement_of(batch, settled, preparation.endpoint.config.retry, members, self._mint.batch)
         self._standings.follow(lane.outlet, preparation.endpoint, claim.members, settled)
-        freed, ready = await self._settled(settlement)
+        settled_now = await self._settled(settlement)
+        freed, ready = settled_now or ((), ())
         lane.release_batch(batch.number)
         hold.let_go()
         for other in freed if lane.batching is not None else ():
             lane.offer_batch(other)
-        if lane.batching is None:
-            lane.was_batching = True
+        if lane.batching is None or settled_now is None:
+            lane.was_batching |= lane.batching is None
             lane.spill()
         elif settlement.state == "pending":
             self._ready.wake_at(lane, settlement.due_at)
@@ -215,7 +216,7 @@ class BatchSending:
             lane.later = 0
         self._ready.take(ready)
 
-    async def _settled(self, settlement: BatchSettlement) -> tuple[list[BatchClaim], list[Claim]]:
+    async def _settled(self, settlement: BatchSettlement) -> tuple[list[BatchClaim], list[Claim]] | None:
         try:
             return await written(lambda: self._store.settle(self._holder, settlement))
         except Exception as error:  # noqa: BLE001  # data that the store refuses: what came from outside is left out

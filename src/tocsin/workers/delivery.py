@@ -331,17 +331,21 @@ class DeliveryWorker:
             log.error("cancel.waits", problem=error.slug)
             self._ready.wake_at(lane, self._now_ms() + RETRY_MS)
 
-    def _settled(self, settlements: Sequence[Settlement], ready: Sequence[Claim]) -> None:
+    def _settled(self, settlements: Sequence[Settlement], ready: Sequence[Claim] | None) -> None:
         for settlement in settlements:
             self._flight.unsettled -= 1
+            keys = self._keys.pop(settlement.delivery, ())
             lane = self._ready.known_lane(settlement.endpoint, settlement.lane)
             if lane is None:
+                self._ready.let_go(settlement.endpoint, keys)
                 continue
-            lane.settled(settlement.delivery, self._keys.pop(settlement.delivery, ()))
+            lane.settled(settlement.delivery, keys)
             if not settlement.ends:
                 self._ready.wake_at(lane, settlement.due_at)
             if lane.outlet.is_held_up:
                 lane.outlet.is_held_up = False
                 self._ready.list_all(lane.outlet)
-        self._ready.take(ready)
+            if ready is None:
+                self._ready.wake(settlement.endpoint, settlement.lane)
+        self._ready.take(ready or ())
         self._open_slot()

@@ -6,7 +6,7 @@ was spilled). A delivery that is in the queue, in flight or not settled yet is *
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final
@@ -103,8 +103,8 @@ class Lane:
     """One lane of an endpoint: its ready queue and what it holds.
 
     `spills` counts the deliveries that were left to the store; a refill that saw all of them ends the spill. `released` are
-    those settled while a refill reads: what it read of them is old, and `batches_released` the same of batches; `withdrawn` are members
-    of batches that were withheld while it reads; `read_to` is where the next refill goes on. A lane that
+    those settled while a refill reads: what it read of them is old, and `batches_released` the same of batches; `withheld` says how
+    many keep a delivery from starting; `withdrawn` are members of batches that were withheld while it reads; `read_to` is where the next refill goes on. A lane that
     `is_held` sends nothing: its replay is paused. With `batching`, what is ready is gathered; `batches` are those that were
     formed before and are due again, and `behind` is how many deliveries of an ordered endpoint are thought to wait for those
     that gather, so that they may go with them; `gathering` are the keys of all these, and `later` is how many came meanwhile that
@@ -160,7 +160,7 @@ class Lane:
         self.held: set[int] = set()
         self.read_to = BEGINNING
         self.released: set[int] = set()
-        self.withheld: set[int] = set()
+        self.withheld: Counter[int] = Counter()
         self.withdrawn: set[int] = set()
         self.is_held = False
         self.replay: Replay | None = None
@@ -237,7 +237,7 @@ class Lane:
         """A batch that is due again, unless it is held already. With a member that is withheld, or was since it was read, it is
         left to the store: it may not be what it was."""
         number = batch.batch.number
-        kept_back = self.withheld | self.withdrawn
+        kept_back = self.withheld.keys() | self.withdrawn
         if kept_back and any(member.delivery.number in kept_back for member in batch.members):
             self.spill()
         elif number not in self.batches_held and number not in self.batches_released:

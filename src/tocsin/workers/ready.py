@@ -131,6 +131,13 @@ class Ready:
             gone.put_back(lambda _: True)
             del gone.outlet.lanes[lane]
 
+    def let_go(self, number: int, keys: Sequence[str]) -> None:
+        """What a lane that is over had out has ended: its order keys hold up nothing any more."""
+        outlet = self._outlets.get(number)
+        if outlet is not None and keys:
+            outlet.keys_out.difference_update(keys)
+            self.list_all(outlet)
+
     def replay_changed(self, replay: Replay) -> None:
         """A replay runs or is held; what waits in its lane stays in the store meanwhile."""
         lane = self.lane(replay.endpoint, replay.number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -41,13 +42,18 @@ class Withdrawing:
         in_flight = frozenset(number for here in numbers.values() for number in here if number in self._out)
         lanes = [(lane, here) for endpoint, here in numbers.items() for lane in self._ready.lanes(endpoint)]
         for lane, here in lanes:
-            lane.withheld |= here
+            lane.withheld.update(here)
             lane.put_back((here - in_flight).__contains__)
         try:
             yield in_flight
+        except BaseException:
+            # It may be written all the same: what became ready by it is only in the store.
+            for lane, _ in lanes:
+                lane.spill()
+            raise
         finally:
             for lane, here in lanes:
-                lane.withheld -= here
+                lane.withheld -= Counter(here)
                 if lane.is_refilling:
                     lane.released |= here
                     lane.withdrawn |= here

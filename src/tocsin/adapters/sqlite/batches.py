@@ -76,13 +76,15 @@ class SqliteBatches:
 
         return await self._readers.run(query)
 
-    async def settle(self, holder: Holder, settlement: BatchSettlement) -> tuple[list[BatchClaim], list[Claim]]:
+    async def settle(self, holder: Holder, settlement: BatchSettlement) -> tuple[list[BatchClaim], list[Claim]] | None:
         batch, attempt = settlement.batch, settlement.attempt
         first = batch.number << ATTEMPT_BITS
         place = first + attempt.number
 
-        def transaction(connection: apsw.Connection) -> tuple[list[BatchClaim], list[Claim]]:
+        def transaction(connection: apsw.Connection) -> tuple[list[BatchClaim], list[Claim]] | None:
             _check(connection, holder)
+            if is_in(connection):
+                return None
             ended = settlement.state != "pending"
             write(
                 connection,

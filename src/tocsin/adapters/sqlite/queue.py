@@ -147,15 +147,15 @@ class SqliteQueue:
 
         return await self._readers.run(query)
 
-    async def settle(self, holder: Holder, settlements: Sequence[Settlement]) -> list[Claim]:
+    async def settle(self, holder: Holder, settlements: Sequence[Settlement]) -> list[Claim] | None:
         rows: list[Row] = []
 
-        def transaction(connection: apsw.Connection) -> list[Claim]:
+        def transaction(connection: apsw.Connection) -> list[Claim] | None:
             if read_one(connection, "epoch", (holder.partition,)) != (holder.epoch,):
                 raise StoreUnavailable("Another process holds the deliveries now.")
             rows.extend(_attempt_row(connection, s) for s in settlements)
             if is_in(connection):
-                return []
+                return None
             self._tallies.write(connection, _settled(connection, settlements))
             write_rows(connection, "add_attempts", rows)
             given_up = [s.delivery for s in settlements if s.step_taken is Step.GIVE_UP]
