@@ -220,7 +220,7 @@ async def settle(store: SqliteStore, holder: Holder, mint: IdMint, model: Model,
     freed, ready = settled
     before = set(model.ready())
     if state == "split":
-        del model.batches[claim.batch.number]
+        model.end(model.cancelled & set(model.batches.pop(claim.batch.number)))
         model.batches |= await stored_batches(store, holder, [part.id for part in parts])
         assert {n for part in parts for n in part.members} == {number for number, _ in members}
     elif state != "pending" or model.cancelled.issuperset(model.batches[claim.batch.number]):

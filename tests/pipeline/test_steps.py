@@ -349,7 +349,7 @@ def test_a_batch_with_a_member_that_is_withheld_is_left_to_the_store() -> None:
     batch = Batch(number=7, id=BatchId("bat_1"), tenant="acme", endpoint=1, lane=LIVE, created_at=0)
     claim = BatchClaim(batch=batch, members=members)
     for numbers in (lane.withheld, lane.withdrawn):
-        numbers.add(2)
+        numbers.update((2,))
         lane.is_spilled = False
         lane.offer_batch(claim)
         assert (list(lane.batches), lane.is_spilled) == ([], True)

@@ -305,6 +305,9 @@ class Ready:
         """Batches that were formed before and are due again."""
         now, limit = self._now_ms(), BATCHES + len(lane.batches_held)
         page = await self._batches.due(self._holder, lane.endpoint, lane.lane, now, limit)
+        if lane.batching is None:
+            lane.spill()  # it was changed meanwhile: they are to be dissolved
+            return
         lane.more_batches = len(page.claims) == limit
         for batch in page.claims:
             lane.offer_batch(batch)

@@ -107,7 +107,7 @@ class SqliteBatches:
             write(connection, "add_batch_attempt", (place, detail, body))
             self._tallies.write(connection, _changes_of(connection, settlement))
             if settlement.state == "split":
-                return self._split(connection, settlement), []
+                return self._split(connection, settlement)
             if not ended:
                 return [], self._end_if_cancelled(connection, batch.number, settlement.settled_at)
             state = DeliveryState.DELIVERED if settlement.state == "delivered" else DeliveryState.DEAD
@@ -163,24 +163,33 @@ class SqliteBatches:
             return []
         return claims_of(connection, leave_lines(connection, end_batch(connection, batch, now)))
 
-    def _split(self, connection: apsw.Connection, settlement: BatchSettlement) -> list[BatchClaim]:
+    def _split(
+        self, connection: apsw.Connection, settlement: BatchSettlement
+    ) -> tuple[list[BatchClaim], list[Claim]]:
         """The children, and who waits for whom: what waited for this batch waits for its last child. Then the children go one
-        after another, since whatever waits hangs together with all of them."""
+        after another, since whatever waits hangs together with all of them. Members that were cancelled meanwhile are in none,
+        and leave their lines."""
         batch = settlement.batch
         child = msgspec.structs.replace(
             batch, step=settlement.schedule_step, at_once=0, attempts=settlement.attempt.number
         )
         behind = [cast("int", row[0]) for row in read(connection, "waiting_for_batch", (batch.number,))]
+        ended = [cast("int", row[0]) for row in read(connection, "ended_members", (batch.number,))]
         made: list[int] = []
         for part in settlement.parts:
+            members = [number for number in part.members if number not in ended]
+            if not members:
+                continue
             waits_for = made[-1] if made and (part.waits or behind) else None
             new = msgspec.structs.replace(child, id=part.id)
             new = self._add(connection, new, parent=batch.number, due_at=settlement.due_at, waits_for=waits_for)
-            connection.execute(statement("move_to_batch"), (new.number, listed(part.members), batch.number))
+            connection.execute(statement("move_to_batch"), (new.number, listed(members), batch.number))
             made.append(new.number)
-        for number in behind:
+        freed = [] if made else _released(connection, batch.number)
+        for number in behind if made else ():
             write(connection, "make_batch_wait", (made[-1], number))
-        return _with_members(connection, read_among(connection, "batches_by_number", (), made))
+        freed += _with_members(connection, read_among(connection, "batches_by_number", (), made))
+        return freed, claims_of(connection, leave_lines(connection, ended))
 
     @staticmethod
     def _add(

@@ -1,0 +1,73 @@
+"""An endpoint with batches is changed, or their members are given up, at the worst moment of the batch's life."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from typing import Any
+
+import pytest
+from tests.kit.server import Server
+from tests.kit.waiting import until
+from tests.kit.web import Asked, Say, WebServer
+from tests.pipeline.test_batches import deliveries
+from tests.pipeline.test_replays import given_events
+
+from tocsin.adapters.sqlite.batches import SqliteBatches
+
+BATCH = {"mode": "batch", "max_events": 4, "max_wait_seconds": 0}
+
+
+async def test_batches_that_were_being_read_when_their_endpoint_gave_them_up_go_one_by_one(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, may_read = threading.Event(), threading.Event()
+    due = SqliteBatches.due
+    is_ill = True
+
+    async def late(*given: Any) -> Any:
+        page = await due(*given)
+        if page.claims:
+            reading.set()
+            assert await asyncio.to_thread(may_read.wait, 30)
+        return page
+
+    with WebServer(lambda _: Say(500 if is_ill else 200)) as web:
+        endpoint = server.endpoint(web.url, delivery=BATCH, retry={"schedule_seconds": [0.05] * 9})
+        monkeypatch.setattr(SqliteBatches, "due", late)
+        given_events(server, 4)
+        assert await until(reading.is_set)
+        one_by_one = {"delivery": {"mode": "realtime"}, "format": {"kind": "standard_webhooks"}}
+        changed = server.call("PATCH", f"/v1/endpoints/{endpoint['id']}", one_by_one)
+        assert changed.status == 200, changed
+        is_ill, before = False, len(web.asked)
+        may_read.set()
+        await until(lambda: not deliveries(server, endpoint, "pending"))
+        assert len(deliveries(server, endpoint, "delivered")) == 4
+        assert [type(json.loads(asked.body)) for asked in web.asked[before:]] == [dict] * 4
+
+
+async def test_what_was_cancelled_while_its_batch_was_out_is_not_sent_again_by_a_part_of_it(server: Server) -> None:
+    entered, may_go = threading.Event(), threading.Event()
+
+    def answer(asked: Asked) -> Say:
+        if not entered.is_set():
+            entered.set()
+            assert may_go.wait(30)
+            return Say(413)
+        return Say()
+
+    with WebServer(answer) as web:
+        endpoint = server.endpoint(web.url, delivery={**BATCH, "max_wait_seconds": 0.2})
+        given_events(server, 4)
+        assert await until(entered.is_set)
+        gone = sorted(one["subject_id"] for one in deliveries(server, endpoint, "pending"))[:2]
+        for one in deliveries(server, endpoint, "pending"):
+            if one["subject_id"] in gone:
+                assert server.post(f"/v1/deliveries/{one['id']}/cancel").status == 200
+        may_go.set()
+        await until(lambda: len(deliveries(server, endpoint, "delivered")) == 2)
+        assert len(deliveries(server, endpoint, "cancelled")) == 2
+        sent = [event["subject"] for asked in web.asked[1:] for event in json.loads(asked.body)]
+        assert sorted(sent) == ["s2", "s3"]
