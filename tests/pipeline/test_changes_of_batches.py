@@ -71,3 +71,40 @@ async def test_what_was_cancelled_while_its_batch_was_out_is_not_sent_again_by_a
         assert len(deliveries(server, endpoint, "cancelled")) == 2
         sent = [event["subject"] for asked in web.asked[1:] for event in json.loads(asked.body)]
         assert sorted(sent) == ["s2", "s3"]
+
+
+async def test_a_batch_that_is_read_while_it_is_being_formed_is_sent_once(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file says so before whoever formed it knows: between the two it may be read."""
+    forming, may_know, was_read = threading.Event(), threading.Event(), threading.Event()
+    form, due = SqliteBatches.form, SqliteBatches.due
+
+    async def late(*given: Any) -> Any:
+        formed = await form(*given)
+        forming.set()
+        assert await asyncio.to_thread(may_know.wait, 30)
+        return formed
+
+    async def noticed(*given: Any) -> Any:
+        page = await due(*given)
+        if page.claims:
+            was_read.set()
+        return page
+
+    with WebServer(lambda _: Say()) as web:
+        endpoint = server.endpoint(web.url, delivery={**BATCH, "max_events": 1})
+        given_events(server, 1)
+        (first,) = await until(lambda: deliveries(server, endpoint, "delivered") or None)
+        monkeypatch.setattr(SqliteBatches, "form", late)
+        monkeypatch.setattr(SqliteBatches, "due", noticed)
+        given_events(server, 1, first=1)
+        assert await until(forming.is_set)
+        assert server.post(f"/v1/deliveries/{first['id']}/resend").status == 202
+        assert await until(was_read.is_set)
+        may_know.set()
+        await until(lambda: len(deliveries(server, endpoint, "delivered")) == 3)
+        given_events(server, 1, first=2)
+        await until(lambda: len(deliveries(server, endpoint, "delivered")) == 4)
+        ids = [asked.headers["webhook-id"] for asked in web.asked]
+        assert len(ids) == len(set(ids)) == 4

@@ -234,13 +234,13 @@ class Lane:
         )
 
     def offer_batch(self, batch: BatchClaim) -> None:
-        """A batch that is due again, unless it is held already. With a member that is withheld, or was since it was read, it is
+        """A batch that is due again, unless it is held already, or its members are: then it is just being formed. With a member that is withheld, or was since it was read, it is
         left to the store: it may not be what it was."""
         number = batch.batch.number
-        kept_back = self.withheld.keys() | self.withdrawn
-        if kept_back and any(member.delivery.number in kept_back for member in batch.members):
+        members = {member.delivery.number for member in batch.members}
+        if not (members.isdisjoint(self.withheld) and members.isdisjoint(self.withdrawn)):
             self.spill()
-        elif number not in self.batches_held and number not in self.batches_released:
+        elif members.isdisjoint(self.held) and number not in self.batches_held and number not in self.batches_released:
             self.batches_held.add(number)
             self.batches.append(batch)
 
