@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import msgspec
-from tests.contracts.given import NOTHING, Clock, deciding, delivery, endpoint, entry, settlement, submission
+from tests.contracts.given import (
+    NOTHING,
+    Clock,
+    deciding,
+    delivery,
+    endpoint,
+    entry,
+    noting,
+    settlement,
+    submission,
+)
+from tests.contracts.test_tallies import replay
 
 from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.model.access import ApiKey, Role
@@ -133,6 +144,23 @@ async def test_pages_of_events_by_range_subject_and_tenant(store: SqliteStore, m
     newest = (await store.views.events(EventQuery(tenant=None, limit=1)))[0]
     assert await store.views.event(newest.id, "acme") == newest
     assert await store.views.event(newest.id, "globex") is None
+
+
+async def test_nothing_is_made_for_an_endpoint_that_was_just_removed(store: SqliteStore, mint: IdMint) -> None:
+    """Whoever looked before it was: a replay, a resend, and what is known of how it stood."""
+    stored = await store.directory.add_endpoint(endpoint(mint), entry(mint))
+    await store.log.accept([(submission(), NOTHING)], deciding(mint))
+    holder, cursor = await store.queue.acquire(0)
+    revision, _ = await store.directory.endpoints()
+    await store.queue.fan(holder, cursor, Cursor(position=1), [delivery(mint, 1, 1)], directory_revision=revision)
+    begun = await store.replays.add(replay(mint, 1, 1), entry(mint))
+    assert await store.directory.remove_endpoint(stored, entry(mint))
+    assert await store.replays.move(begun.number, 0, 1, [delivery(mint, 1, 1, lane=begun.number)]) is None
+    assert await store.queue.resend(1, delivery(mint, 1, 1), noting(mint)) is None
+    await store.directory.save(Standing(endpoint=1, paused_until=9))
+    assert await store.directory.load() == []
+    stats = await store.views.stats(StatsQuery(tenant="acme"))
+    assert stats.now.pending == 0
 
 
 async def test_pages_of_deliveries_by_everything_that_can_be_asked(

@@ -13,6 +13,7 @@ from tests.kit.web import Asked, Say, WebServer
 from tests.pipeline.test_replays import given_events, settled
 
 from tocsin.adapters.sqlite.batches import SqliteBatches
+from tocsin.adapters.sqlite.directory import SqliteDirectory
 from tocsin.adapters.sqlite.queue import SqliteQueue
 from tocsin.errors import StoreUnavailable
 
@@ -75,6 +76,27 @@ async def test_what_waits_for_a_cancelled_delivery_goes_on_when_the_answer_got_l
         assert server.post(f"/v1/deliveries/{first['id']}/cancel").status == 503
         await settled(server, endpoint, "delivered", 1)
         assert received(web) == [0, 1]
+
+
+async def test_an_endpoint_that_is_gone_is_disabled_as_soon_as_the_store_is_there_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = threading.Event()
+    change = SqliteDirectory.change_endpoint
+
+    async def away(*given: Any, **named: Any) -> Any:
+        if not failing.is_set():
+            failing.set()
+            raise StoreUnavailable("The disk is away.")
+        return await change(*given, **named)
+
+    with WebServer(lambda _: Say(410)) as web:
+        endpoint = server.endpoint(web.url)
+        monkeypatch.setattr(SqliteDirectory, "change_endpoint", away)
+        given_events(server, 1)
+        assert await until(failing.is_set)
+        await until(lambda: server.get(f"/v1/endpoints/{endpoint['id']}").json["state"] == "disabled")
+        assert server.get(f"/v1/endpoints/{endpoint['id']}").json["enabled"] is False
 
 
 def received_of(asked: Asked) -> int:

@@ -74,6 +74,8 @@ class Endpoints:
         number = row.number
         before = self.prepared.pop(number, None)
         prepared = None if row.is_deleted else self._prepare(self._codec.endpoint_of(row))
+        if row.is_deleted:
+            self.standings.pop(number, None)
         if prepared is None:
             self.renderers.pop(number, None)
             self.interests.remove(number)

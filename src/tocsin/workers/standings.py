@@ -45,7 +45,7 @@ class Standings:
         """Finish what a crash cut short: endpoints that were to be disabled."""
         for number, standing in tuple(self._endpoints.standings.items()):
             if standing.stopped and number in self._endpoints.prepared:
-                await self._stop_sending(number)
+                self._in_background(self._stop_sending(number))
 
     async def close(self) -> None:
         """What is being stored is stored, unless that takes too long."""
@@ -56,6 +56,8 @@ class Standings:
 
     def follow(self, outlet: Outlet, endpoint: Endpoint, claims: Sequence[Claim], settled: Settled) -> None:
         """What the exchange for these deliveries means for the endpoint: its standing, and how many requests may be out."""
+        if outlet.endpoint not in self._endpoints.prepared:
+            return
         is_told = any(claim.event.subject_type not in OPERATIONAL_SUBJECT_TYPES for claim in claims)
         now, attempt = self._now_ms(), settled.settlement.attempt
         if attempt.outcome == "delivered":
@@ -85,10 +87,15 @@ class Standings:
             self._stand(fresh)
 
     async def _stop_sending(self, endpoint: int) -> None:
-        try:
-            await self._disable(endpoint)
-        except (StoreUnavailable, StorageFull, Conflict) as error:
-            log.error("endpoint.not_disabled", problem=error.slug)
+        """However long that takes: nothing is sent meanwhile, and only an endpoint that is disabled can be enabled again."""
+        while True:
+            try:
+                await self._disable(endpoint)
+            except (StoreUnavailable, StorageFull, Conflict) as error:
+                log.error("endpoint.not_disabled", problem=error.slug)
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return
 
     def _stand(self, standing: Standing, notice: Notice | None = None) -> None:
         """How an endpoint stands from now on; it is stored as well, with what is told of it."""
