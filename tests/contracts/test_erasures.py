@@ -18,11 +18,17 @@ from tests.contracts.given import (
 from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.model.erasure import Erasure, ErasureState, Progress, Subject
 from tocsin.model.ids import IdMint
+from tocsin.model.job import JobState, Report
 from tocsin.model.replay import Replay, ReplayState
+from tocsin.model.submission import Reports, Submission
 from tocsin.ports import Cursor, ErasureQuery, Fanned, Holder
+from tocsin.rules.accepting import Deciding
+from tocsin.rules.needs import needs_of
+from tocsin.rules.streaks import streak_hash
 
 SUBJECT = Subject(tenant="acme", type="order", id="s")
 NOW = 5
+JOBS = {"j1": None, "j2": "nightly"}
 
 
 async def given_events(store: SqliteStore, mint: IdMint, count: int, subject: str = "s") -> None:
@@ -173,3 +179,17 @@ async def test_attempts_are_counted_once(store: SqliteStore, mint: IdMint) -> No
     (attempt,) = await store.views.attempts(fanned.number, "acme")
     assert (attempt.url, attempt.request_body, attempt.outcome) == ("", b"", "delivered")
     assert await store.erasures.attempts([fanned.number], sizes[0].place) == []
+
+
+async def test_of_a_job_without_a_name_not_even_its_failures_are_left(store: SqliteStore, mint: IdMint) -> None:
+    """A job with a name shares its streak with others of that name, and that one stays."""
+    decide = Deciding(mint)
+    reports = [
+        Report(job_id=job_id, job_type="load", name=name, state=JobState.FAILED) for job_id, name in JOBS.items()
+    ]
+    given = Submission(tenant="acme", received_at=NOW, body=Reports(items=tuple(reports), single=False))
+    await store.log.accept([(given, needs_of(given))], decide)
+    for job_id in JOBS:
+        assert (await added(store, mint, Subject(tenant="acme", type="job", id=job_id))).progress.report.jobs == 1
+    left = await store.log._readers.run(lambda connection: connection.execute("SELECT hash FROM streak").fetchall())
+    assert left == [(streak_hash("load", "nightly", ""),)]

@@ -26,7 +26,7 @@ from tocsin.model.batch import Batch, BatchSettlement, Part
 from tocsin.model.delivery import Step
 from tocsin.model.ids import IdMint
 from tocsin.model.retention import RetentionRule
-from tocsin.model.submission import Needs
+from tocsin.model.submission import Facts, Needs, Submission, Verdict
 from tocsin.ports import Cursor, DeliveryQuery, Holder
 from tocsin.rules.retention import Limits, parse_times
 
@@ -149,6 +149,24 @@ async def test_answers_go_after_a_day_and_the_audit_log_after_its_time(given: Gi
     given.clock.now += 4 * DAY
     await worker.round()
     assert (given.count("answer"), given.count("audit")) == (0, 0)
+
+
+async def test_a_streak_that_nobody_went_on_with_goes_as_the_events_of_its_failures(given: Given) -> None:
+    worker = await worker_on(given.store, given.clock, Limits(times={"rows": parse_times("job.*=10d order.*=1d")}))
+
+    def failing(submitted: Submission, facts: Facts) -> Verdict:
+        digest = f"{submitted.received_at % 1000}".rjust(16).encode()
+        return Verdict(status=202, body=b"", streaks=((digest, 2),))
+
+    for number in range(300):
+        await given.store.log.accept([(submission(at=given.clock.now - number), NOTHING)], failing)
+    given.clock.now += 10 * DAY - 150
+    await worker.round()
+    assert given.count("streak") == 150
+    worker._table_mono.clear()
+    given.clock.now += 150
+    await worker.round()
+    assert given.count("streak") == 0
 
 
 async def test_nothing_is_removed_without_a_time(given: Given) -> None:

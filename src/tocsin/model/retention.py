@@ -12,9 +12,9 @@ deliveries."""
 KINDS: Final[tuple[Kind, ...]] = ("bodies", "attempts", "rows")
 What = Literal["bodies", "attempts", "rows", "expire", "remains"]
 """What retention goes through: also what is pending for too long, and the deliveries of events that are gone already."""
-Table = Literal["seen", "version", "job", "replay", "batch", "answer", "audit"]
+Table = Literal["seen", "version", "streak", "job", "replay", "batch", "answer", "audit"]
 """What stands beside events and deliveries, and is looked through from time to time."""
-TABLES: Final[tuple[Table, ...]] = ("answer", "audit", "seen", "version", "batch", "replay", "job")
+TABLES: Final[tuple[Table, ...]] = ("answer", "audit", "seen", "version", "streak", "batch", "replay", "job")
 FOR_EVER: Final = 0
 
 

@@ -334,12 +334,11 @@ class DeliveryWorker:
     def _settled(self, settlements: Sequence[Settlement], ready: Sequence[Claim] | None) -> None:
         for settlement in settlements:
             self._flight.unsettled -= 1
-            keys = self._keys.pop(settlement.delivery, ())
             lane = self._ready.known_lane(settlement.endpoint, settlement.lane)
             if lane is None:
-                self._ready.let_go(settlement.endpoint, keys)
+                self._ready.let_go(settlement.endpoint, self._keys.pop(settlement.delivery, ()))
                 continue
-            lane.settled(settlement.delivery, keys)
+            lane.settled(settlement.delivery, self._keys.pop(settlement.delivery, ()))
             if not settlement.ends:
                 self._ready.wake_at(lane, settlement.due_at)
             if lane.outlet.is_held_up:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
 from tocsin.errors import StorageFull, StoreUnavailable
@@ -22,7 +23,7 @@ from tocsin.telemetry import log
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.flight import Flight
 from tocsin.workers.lanes import LIVE, Budget, Lane, Outlet
-from tocsin.workers.rotation import Rotation
+from tocsin.workers.rotation import Rotation, turn_again
 
 REFILL: Final = 384
 """Deliveries read for a lane at once."""
@@ -241,14 +242,7 @@ class Ready:
     def turn(self, outlet: Outlet) -> Callable[[], Awaitable[None]] | None:
         """How a request that was held up waits for its endpoint's pace again; None where there is no pace."""
         pace = outlet.pace
-        return None if pace is None else lambda: self.turn_again(pace)
-
-    async def turn_again(self, pace: Pace) -> None:
-        """A request that was held up on its way out must not go together with those that were held up with it. Its first turn
-        is past: it is not given back, else all of them would have theirs now."""
-        while wait := pace.wait_ms(self._now_ms()):  # noqa: ASYNC110  # the pace knows when, nobody tells
-            await asyncio.sleep(wait / 1000)
-        pace.sent()
+        return None if pace is None else partial(turn_again, pace, self._now_ms)
 
     def _let_go(self, number: int, at: Millis) -> None:
         outlet = self._outlets.get(number)

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from tocsin.model.ids import Millis
+from tocsin.rules.rates import Pace
 from tocsin.workers.lanes import Outlet
 
 SLOTS: Final = 512
@@ -80,3 +82,11 @@ class Burst:
         self._begun = 0
         for _ in range(BURST if was_full else 0):
             self._again()
+
+
+async def turn_again(pace: Pace, now_ms: Callable[[], Millis]) -> None:
+    """A request that was held up on its way out must not go together with those that were held up with it. Its first turn
+    is past: it is not given back, else all of them would have theirs now."""
+    while wait := pace.wait_ms(now_ms()):  # noqa: ASYNC110  # the pace knows when, nobody tells
+        await asyncio.sleep(wait / 1000)
+    pace.sent()

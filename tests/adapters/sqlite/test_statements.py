@@ -145,6 +145,7 @@ WITHOUT_TENANT = {
     "retention_save_cursor": OWN_LOOPS,
     "retention_seen": OWN_LOOPS,
     "retention_space": OWN_LOOPS,
+    "retention_streaks": OWN_LOOPS,
     "retention_strip_attempt": OWN_LOOPS,
     "retention_strip_batch_attempt": OWN_LOOPS,
     "retention_take_up": OWN_LOOPS,

@@ -163,9 +163,7 @@ class SqliteBatches:
             return []
         return claims_of(connection, leave_lines(connection, end_batch(connection, batch, now)))
 
-    def _split(
-        self, connection: apsw.Connection, settlement: BatchSettlement
-    ) -> tuple[list[BatchClaim], list[Claim]]:
+    def _split(self, connection: apsw.Connection, settlement: BatchSettlement) -> tuple[list[BatchClaim], list[Claim]]:
         """The children, and who waits for whom: what waited for this batch waits for its last child. Then the children go one
         after another, since whatever waits hangs together with all of them. Members that were cancelled meanwhile are in none,
         and leave their lines."""

@@ -51,6 +51,7 @@ from tocsin.model.ids import ErasureId, EventId, Millis
 from tocsin.model.replay import Replay
 from tocsin.ports import ErasureQuery
 from tocsin.rules.erasing import attempt_without, keys_without, named_too
+from tocsin.rules.streaks import streak_hash
 
 T = TypeVar("T")
 EVENTS: Final = 64
@@ -81,8 +82,11 @@ class SqliteErasures:
             report = ErasureReport()
             if subject.type == "job":
                 row = read_one(connection, "job_children", (subject.id, subject.tenant))
-                erased = write(connection, "erase_job", (subject.id, subject.tenant))
-                report = ErasureReport(jobs=erased, job_children=cast("int", row[0]) if row else 0)
+                gone = cast("tuple[str] | None", read_one(connection, "erase_job", (subject.id, subject.tenant)))
+                if gone is not None:
+                    # Without a name, its runs that failed in a row are known by its id.
+                    write(connection, "remove_streak", (subject.tenant, streak_hash(gone[0], None, subject.id)))
+                report = ErasureReport(jobs=int(gone is not None), job_children=cast("int", row[0]) if row else 0)
             progress = Progress(report=report)
             new = (erasure.id, subject.tenant, subject.type, subject.id, encode(progress), erasure.created_at)
             number, last = cast("tuple[int, int]", read_one(connection, "add_erasure", new))

@@ -24,6 +24,8 @@ _AT_ONCE: Final = 64
 """Rows removed, or batches emptied, in one transaction."""
 _ENDED: Final = frozenset({"succeeded", "failed", "stopped"})
 _BODIES, _ATTEMPTS = 1, 2
+_FAILURE: Final = "job.failed"
+"""The events that a streak is made of."""
 Removal = Callable[[apsw.Connection], int]
 Read = Callable[[apsw.Connection], tuple[list[Removal], Key | None]]
 
@@ -75,6 +77,16 @@ def _versions(after: Key, ages: Ages) -> Read:
     def query(connection: apsw.Connection) -> tuple[list[Removal], Key | None]:
         rows = read_page(connection, "retention_versions", {"tenant": after[0], "key": after[1], "limit": PAGE})
         return _by_tenant("retention_remove_versions", rows, ()), _end(rows)
+
+    return query
+
+
+def _streaks(after: Key, ages: Ages) -> Read:
+    def query(connection: apsw.Connection) -> tuple[list[Removal], Key | None]:
+        values: Values = {"tenant": after[0], "key": b"" if after[1] == -1 else after[1], "limit": PAGE}
+        rows = read_page(connection, "retention_streaks", values)
+        old = [row for row in rows if ages.is_old("rows", cast("str", row[0]), _FAILURE, cast("int", row[2]))]
+        return [_one("retention_remove_streak", row) for row in old], _end(rows)
 
     return query
 
@@ -151,7 +163,7 @@ def _drop_batch(number: int) -> Removal:
     return remove
 
 
-def _one(name: str, row: tuple[int, ...]) -> Removal:
+def _one(name: str, row: tuple[SqlValue, ...]) -> Removal:
     return lambda connection: write(connection, name, row)
 
 
@@ -178,6 +190,7 @@ def _end_of_numbers(numbers: Sequence[int]) -> Key | None:
 _READS: Final[dict[Table, Callable[[Key, Ages], Read]]] = {
     "seen": _seen,
     "version": _versions,
+    "streak": _streaks,
     "job": _jobs,
     "replay": _replays,
     "batch": _batches,

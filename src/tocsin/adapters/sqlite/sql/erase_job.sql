@@ -1,1 +1,1 @@
-DELETE FROM job WHERE id = ? AND tenant = ?
+DELETE FROM job WHERE id = ? AND tenant = ? RETURNING job_type

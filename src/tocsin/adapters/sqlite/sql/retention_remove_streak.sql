@@ -1,0 +1,1 @@
+DELETE FROM streak WHERE tenant = ? AND hash = ? AND at = ?
