@@ -272,7 +272,7 @@ def a_lane(budget: Budget, number: int = LIVE, outlet: Outlet | None = None) -> 
 
 
 def test_a_lane_holds_a_delivery_once_and_leaves_the_rest_to_the_store() -> None:
-    lane = a_lane(Budget(total=2 * 2049))
+    lane = a_lane(Budget(total=3 * 2049))
     assert [lane.offer(*a_claim(n)) for n in (1, 2, 1, 3)] == [True, True, True, False]
     assert (lane.is_spilled, lane.spills, len(lane.ready)) == (True, 1, 2)
     taken = lane.take()

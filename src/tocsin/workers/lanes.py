@@ -25,7 +25,7 @@ from tocsin.rules.rates import Pace
 READY_LIMIT: Final = 2048
 """Deliveries in the ready queue of one lane, at most."""
 BUDGET_BYTES: Final = 64 * 1024 * 1024
-"""What all ready queues together may hold, at most; beyond it every lane spills."""
+"""What all ready queues together may hold, but for one delivery of each; a lane spills when it has more than is left."""
 _OVERHEAD_BYTES: Final = 2048
 LIVE: Final = 0
 """The lane of live traffic; every other one is a replay's."""
@@ -255,8 +255,10 @@ class Lane:
         number = claim.delivery.number
         if number in self.held or number in self.released:
             return True
-        size = _size(claim)
-        if number in self.withheld or len(self.ready) >= READY_LIMIT or self._budget.left < size:
+        size, ready = _size(claim), len(self.ready)
+        # It may have as much as it leaves to others: so nobody has all of it. One is always taken.
+        too_much = size + self.ready_bytes + ready * _OVERHEAD_BYTES > self._budget.left and ready
+        if number in self.withheld or ready >= READY_LIMIT or too_much:
             self.spill()
             return False
         self._budget.left -= size

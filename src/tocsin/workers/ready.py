@@ -318,8 +318,7 @@ class Ready:
         lane.was_batching = bool(lane.batches_held)
 
     async def _read(self, lane: Lane) -> None:
-        """Read what is due for a spilled lane, on from the last page. The spill ends when one page from the beginning saw
-        everything that had been left."""
+        """Read what is due for a spilled lane, after the last page. A page from the beginning that holds all ends the spill."""
         spills, after = lane.spills, lane.read_to
         limit = REFILL + (len(lane.held) if after == BEGINNING else 0)
         try:
@@ -338,13 +337,14 @@ class Ready:
         took_all = True
         for claim in page.claims:
             took_all &= lane.offer(claim, EventView(claim.event))
+        if not took_all:
+            self.list(lane)  # while it still counts as being read: it is again when something was taken, or later
+            self.wake_at(lane, self._now_ms() + RETRY_MS)
         lane.refilled()
         lane.read_to = page.end if took_all and not page.is_all else BEGINNING
         if after == BEGINNING and page.is_all and took_all and lane.spills == spills:
             lane.is_spilled = False
         if page.next_due_at is not None:
             self.wake_at(lane, page.next_due_at)
-        if took_all or lane.ready or lane.outlet.in_flight:
+        if took_all:
             self.list(lane)
-        else:
-            self.wake_at(lane, self._now_ms() + RETRY_MS)
