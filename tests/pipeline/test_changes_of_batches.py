@@ -108,3 +108,42 @@ async def test_a_batch_that_is_read_while_it_is_being_formed_is_sent_once(
         await until(lambda: len(deliveries(server, endpoint, "delivered")) == 4)
         ids = [asked.headers["webhook-id"] for asked in web.asked]
         assert len(ids) == len(set(ids)) == 4
+
+
+async def test_a_batch_that_comes_back_while_the_others_are_being_dissolved_is_dissolved_too(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, may_answer, listed, may_go_on = (threading.Event() for _ in range(4))
+    dissolve, settle, settled = SqliteBatches.dissolve, SqliteBatches.settle, threading.Event()
+
+    async def late(*given: Any) -> Any:
+        listed.set()
+        assert await asyncio.to_thread(may_go_on.wait, 30)
+        return await dissolve(*given)
+
+    async def noticed(*given: Any) -> Any:
+        outcome = await settle(*given)
+        settled.set()
+        return outcome
+
+    def answer(asked: Asked) -> Say:
+        if not entered.is_set():
+            entered.set()
+            assert may_answer.wait(30)
+            return Say(500)
+        return Say()
+
+    with WebServer(answer) as web:
+        endpoint = server.endpoint(web.url, delivery=BATCH, retry={"schedule_seconds": [0.01]})
+        monkeypatch.setattr(SqliteBatches, "dissolve", late)
+        monkeypatch.setattr(SqliteBatches, "settle", noticed)
+        given_events(server, 1)
+        assert await until(entered.is_set)
+        changed = server.call("PATCH", f"/v1/endpoints/{endpoint['id']}", {"delivery": {"mode": "realtime"}})
+        assert changed.status == 200, changed
+        assert await until(listed.is_set)
+        may_answer.set()
+        assert await until(settled.is_set)
+        assert await until(lambda: not deliveries(server, endpoint, "pending")[0]["in_flight"])
+        may_go_on.set()
+        await until(lambda: len(deliveries(server, endpoint, "delivered")) == 1)

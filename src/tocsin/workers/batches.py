@@ -205,7 +205,6 @@ class BatchSending:
         for other in freed if lane.batching is not None else ():
             lane.offer_batch(other)
         if lane.batching is None or settled_now is None:
-            lane.was_batching |= lane.batching is None
             lane.spill()
         elif settlement.state == "pending":
             self._ready.wake_at(lane, settlement.due_at)

@@ -245,8 +245,9 @@ class Lane:
             self.batches.append(batch)
 
     def release_batch(self, number: int) -> None:
-        """The outcome of a batch is stored, or it is left to the store."""
+        """The outcome of a batch is stored, or it is left to the store: to be dissolved, should there be no batches any more."""
         self.batches_held.discard(number)
+        self.was_batching = True
         if self.is_refilling:
             self.batches_released.add(number)
 

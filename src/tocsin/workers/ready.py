@@ -310,12 +310,12 @@ class Ready:
 
     async def _dissolve(self, lane: Lane) -> None:
         """The endpoint takes no batches any more: those that wait go one by one. What is out is looked at again later."""
-        after = 0
+        after, lane.was_batching = 0, False
         while numbers := await self._batches.pending(self._holder, lane.endpoint, lane.lane, after, DISSOLVED):
             after = numbers[-1]
             idle = [number for number in numbers if number not in lane.batches_held]
             self.take(await self._batches.dissolve(self._holder, idle, self._now_ms()))
-        lane.was_batching = bool(lane.batches_held)
+        lane.was_batching |= bool(lane.batches_held)
 
     async def _read(self, lane: Lane) -> None:
         """Read what is due for a spilled lane, after the last page. A page from the beginning that holds all ends the spill."""
@@ -329,14 +329,13 @@ class Ready:
             page = await self._queue.due(self._holder, lane.endpoint, lane.lane, self._now_ms(), limit, after)
         except (StoreUnavailable, StorageFull) as error:
             log.error("refill.waits", problem=error.slug)
+            lane.was_batching = True
             lane.refilled()
             self.wake_at(lane, self._now_ms() + RETRY_MS)
             return
         if self.known_lane(lane.endpoint, lane.lane) is not lane:
             return
-        took_all = True
-        for claim in page.claims:
-            took_all &= lane.offer(claim, EventView(claim.event))
+        took_all = all([lane.offer(claim, EventView(claim.event)) for claim in page.claims])
         if not took_all:
             self.list(lane)  # while it still counts as being read: it is again when something was taken, or later
             self.wake_at(lane, self._now_ms() + RETRY_MS)
