@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 from tests.contracts.given import NOTHING, deciding, delivery, endpoint, entry, settlement, submission
+from tests.contracts.test_tallies import replay
 
 from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.model.batch import Batch, BatchSettlement, BatchState, Part
+from tocsin.model.delivery import Step
 from tocsin.model.ids import IdMint
+from tocsin.model.notice import Notice
 from tocsin.ports import Cursor, Holder, StatsQuery
 
 
@@ -50,3 +53,17 @@ async def test_a_batch_that_was_settled_before_is_not_again(
     assert view.whole is not None
     assert view.whole.attempts_delivered == 1
     assert view.whole.pending == view.now.pending == {"delivered": 1, "dead": 1}.get(state, 5)
+
+
+async def test_a_cancelled_replay_leaves_no_line_of_what_ended_just_before(store: SqliteStore, mint: IdMint) -> None:
+    """They were out when it was cancelled, but what came of them is written already: nobody else takes them out."""
+    holder = await fanned(store, mint, 1)
+    begun = await store.replays.add(replay(mint, 1, 1), entry(mint))
+    made = [delivery(mint, 1, 1, keys=["a"], lane=begun.number)]
+    assert await store.replays.move(begun.number, 0, 1, made) is not None
+    await store.queue.settle(holder, [settlement(mint, 2, step=Step.RETRY, lane=begun.number)])
+    note = Notice(type="replay.finished", tenant="acme", about=begun.id, time=1, data=b"{}", once=begun.id)
+    assert await store.replays.cancel_pending(begun, frozenset({2}), 1, lambda _: note) == []
+    assert await store.replays.cancel_pending(begun, frozenset(), 1, lambda _: note) is None
+    left = await store.queue._readers.run(lambda c: c.execute("SELECT delivery FROM line WHERE lane > 0").fetchall())
+    assert left == []

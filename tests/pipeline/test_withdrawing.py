@@ -53,3 +53,40 @@ async def test_what_an_erasure_keeps_back_is_not_sent_because_a_cancel_failed(
         may_erase.set()
         await over(server, erasure)
         assert [subjects(asked) for asked in web.asked] == [["bob"], ["eve"]]
+
+
+async def test_a_subject_goes_on_when_the_request_ended_just_before_its_delivery_was_cancelled(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was out when the cancel was asked for, and its outcome was written first: no other outcome comes to let it go."""
+    entered, may_answer, cancelling, may_cancel = (threading.Event() for _ in range(4))
+    cancel = SqliteQueue.cancel
+
+    async def late(*given: Any) -> Any:
+        cancelling.set()
+        assert await asyncio.to_thread(may_cancel.wait, 30)
+        return await cancel(*given)
+
+    def answer(asked: Asked) -> Say:
+        if entered.is_set():
+            return Say()
+        entered.set()
+        assert may_answer.wait(30)
+        return Say(500)
+
+    with WebServer(answer) as web:
+        endpoint = server.endpoint(web.url, ordering="subject", retry={"schedule_seconds": [3600]})
+        given_events(server, ["ann"])
+        assert await until(entered.is_set)
+        (item,) = server.get(f"/v1/deliveries?endpoint={endpoint['id']}").json["items"]
+        path = f"/v1/deliveries/{item['id']}"
+        monkeypatch.setattr(SqliteQueue, "cancel", late)
+        asking = asyncio.create_task(asyncio.to_thread(server.post, f"{path}/cancel"))
+        assert await until(cancelling.is_set)
+        may_answer.set()
+        await until(lambda: server.get(path).json["attempts"])
+        may_cancel.set()
+        assert (await asking).status == 200
+        assert server.get(path).json["state"] == "cancelled"
+        given_events(server, ["ann"], first=1)
+        assert await until(lambda: len(web.asked) == 2)

@@ -166,16 +166,16 @@ class DeliveryWorker:
 
     async def cancel(self, endpoint: int, numbers: Sequence[int], reason: str, entry: AuditEntry | None = None) -> int:
         """Give up what is pending of these; gives how many that were."""
-        now, cancelled = self._now_ms() if entry is None else entry.at, 0
+        now, cancelled = self._now_ms() if entry is None else entry.at, [0]
 
         async def write(out: frozenset[int]) -> list[Claim]:
-            nonlocal cancelled
-            cancelled, ready = await self._queue.cancel(numbers, out, reason, now, entry)
+            count, ready = await self._queue.cancel(numbers, out, reason, now, entry)
+            cancelled.append(count)
             return ready
 
         self._rendering.withdraw(numbers)
         await self.give_up(endpoint, frozenset(numbers), write)
-        return cancelled
+        return sum(cancelled)
 
     async def give_up(self, endpoint: int, numbers: frozenset[int], write: Write) -> None:
         """Give up pending deliveries, as `write` stores it."""

@@ -335,7 +335,7 @@ class Ready:
             return
         if self.known_lane(lane.endpoint, lane.lane) is not lane:
             return
-        took_all = all([lane.offer(claim, EventView(claim.event)) for claim in page.claims])
+        took_all = sum(lane.offer(claim, EventView(claim.event)) for claim in page.claims) == len(page.claims)
         if not took_all:
             self.list(lane)  # while it still counts as being read: it is again when something was taken, or later
             self.wake_at(lane, self._now_ms() + RETRY_MS)

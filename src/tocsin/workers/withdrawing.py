@@ -27,10 +27,12 @@ class Withdrawing:
 
     async def give_up(self, endpoint: int, numbers: frozenset[int], write: Write) -> None:
         """Give up these deliveries of an endpoint, as `write` stores it. One that is out keeps its order keys until its exchange is
-        over."""
+        over; when that was before `write` was done, its outcome did not let go of them, so `write` does."""
         self._ready.lane(endpoint)
         async with self.withheld((endpoint, number) for number in numbers) as in_flight:
             self._ready.take(await write(in_flight))
+            if not in_flight <= self._out:
+                self._ready.take(await write(in_flight & self._out))
 
     @asynccontextmanager
     async def withheld(self, deliveries: Iterable[tuple[int, int]]) -> AsyncIterator[frozenset[int]]:

@@ -91,6 +91,7 @@ WITHOUT_TENANT = {
     "give_up": OWN_LOOPS,
     "head": OWN_LOOPS,
     "in_lines": OWN_LOOPS,
+    "in_lines_of_lane": OWN_LOOPS,
     "line_head": OWN_LOOPS,
     "lines_of": OWN_LOOPS,
     "last_body": OWN_LOOPS,

@@ -9,7 +9,7 @@ import apsw
 import msgspec
 
 from tocsin.adapters.sqlite.audit import write_entry
-from tocsin.adapters.sqlite.lines import let_go
+from tocsin.adapters.sqlite.lines import end_batch, leave_lines, let_go
 from tocsin.adapters.sqlite.lists import position_at
 from tocsin.adapters.sqlite.notices import write_notice
 from tocsin.adapters.sqlite.queue import claims_of
@@ -25,6 +25,7 @@ from tocsin.model.ids import Millis, ReplayId
 from tocsin.model.replay import Replay, ReplayState
 from tocsin.ports import Candidates, Fanned, Note, ReplayQuery
 
+_BATCHES: Final = 1000
 SPAN: Final = 20_000
 """Positions that one page of candidates looks at, at most."""
 
@@ -157,11 +158,23 @@ class SqliteReplays:
             self._tallies.write(connection, moves_of(rows, DeliveryState.PENDING, DeliveryState.CANCELLED))
             cancelled = [cast("int", row[0]) for row in rows]
             if not cancelled:
+                _release(connection, replay, in_flight, now)
                 _end(connection, replay, now, note)
                 return None
             return claims_of(connection, let_go(connection, cancelled, in_flight, now))
 
         return await self._writer.run(Rank.REST, transaction)
+
+
+def _release(connection: apsw.Connection, replay: Replay, in_flight: frozenset[int], now: Millis) -> None:
+    """What was out when it was cancelled and ended just before lets go of its batch and its lines."""
+    lane = (replay.endpoint, replay.number)
+    for (batch,) in cast("list[tuple[int]]", read(connection, "pending_batches", (*lane, 0, _BATCHES))):
+        members = cast("list[tuple[int]]", read(connection, "batch_member_numbers", (batch,)))
+        if in_flight.isdisjoint(number for (number,) in members):
+            end_batch(connection, batch, now)
+    waiting = {cast("int", number) for (number,) in read(connection, "in_lines_of_lane", lane)}
+    leave_lines(connection, sorted(waiting - in_flight))
 
 
 def _end(connection: apsw.Connection, replay: Replay, now: Millis, note: Note | None) -> None:
