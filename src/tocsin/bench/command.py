@@ -39,7 +39,8 @@ class Options:
     events: Annotated[int | None, Parameter(help="Measure so many events instead.")] = None
     rounds: Annotated[int, Parameter(help="Measure everything so often, in turn, and keep each median.")] = 1
     backlog: Annotated[
-        int, Parameter(help="How many events wait in the scenarios `backlog` and `restart`, up to 1 000 000 or more.")
+        int,
+        Parameter(help="How many events wait in `backlog` and the scenarios of a restart, up to 1 000 000 or more."),
     ] = DEFAULT_BACKLOG
     floors: Annotated[bool, Parameter(help="Measure in each round also the floors of its scenarios.")] = True
     quick: Annotated[

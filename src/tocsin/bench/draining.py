@@ -29,7 +29,8 @@ async def drained(stage: Stage, first: int) -> Course:
     """Events are accepted while the sink is away; measured is how it gets them when it is back, from the first to the last."""
     scenario = stage.scenario
     courses = [await _drained_once(stage, first)]
-    for _ in range(0 if scenario.is_sized else DRAINED // scenario.backlog - 1):
+    enough = 0 if scenario.is_sized else round(DRAINED * stage.effort.backlog_share)
+    for _ in range(enough // scenario.backlog - 1):
         courses.append(await _drained_once(stage, courses[-1].generated.beyond))
     last = courses[-1]
     return Course(

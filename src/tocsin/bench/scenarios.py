@@ -316,6 +316,15 @@ SCENARIOS: Final = (
         is_sized=True,
         is_restarted=True,
     ),
+    Scenario(
+        name="restart-ordered",
+        meaning="the same for an endpoint ordered by subject",
+        connections=64,
+        is_ordered=True,
+        backlog=DEFAULT_BACKLOG,
+        is_sized=True,
+        is_restarted=True,
+    ),
     Scenario(name="idle", meaning="100 endpoints, and nothing to do", connections=1, endpoints=100, is_idle=True),
 )
 BY_NAME: Final = {scenario.name: scenario for scenario in SCENARIOS}
