@@ -7,6 +7,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import msgspec
+
 from tocsin.bench.control import Arrived, Away, Generated, Mark
 from tocsin.bench.figures import Course, difference, together
 from tocsin.bench.processes import BenchError, Server
@@ -21,13 +23,16 @@ DRAINED: Final = 20_000
 """A smaller backlog is drained again and again until so many events were: 1000 take but a fifth of a second, and with more the
 server's caches, which are bounded, are full before either memory is looked at."""
 POLL_SECONDS: Final = 0.2
+SHORT_SECONDS: Final = 0.005
+SETTLING_SECONDS: Final = 15.0
 PATIENCE_SECONDS: Final = 60.0
 """How long the last event may take until it has its delivery."""
 NOTHING: Final = Usage(user=0, system=0, resident=0, resident_peak=0, written=0)
 
 
 async def drained(stage: Stage, first: int) -> Course:
-    """Events are accepted while the sink is away; measured is how it gets them when it is back, from the first to the last."""
+    """Events are accepted while the sink is away; measured is how it gets them when it is back, from the first arrival until all
+    are settled: of a thousand, many are settled after the last has arrived."""
     scenario = stage.scenario
     courses = [await _drained_once(stage, first)]
     enough = 0 if scenario.is_sized else round(DRAINED * stage.effort.backlog_share)
@@ -93,9 +98,20 @@ async def _drained_once(stage: Stage, first: int) -> Course:
     generated = await _let_wait(stage, first)
     before = stage.usages()
     await stage.sink.ask(Away(seconds=0), Arrived)
-    arrived = await stage.await_arrivals(generated.beyond)
+    arrived = await stage.await_arrivals(generated.beyond, SHORT_SECONDS)
+    settled_ns = await _settled_ns(stage)
     await stage.await_quiet()
-    return _course(stage, generated, arrived, first, before)
+    return _course(stage, generated, msgspec.structs.replace(arrived, last_ns=settled_ns), first, before)
+
+
+async def _settled_ns(stage: Stage) -> int:
+    """When no delivery waits any more. What never arrived would never be settled, so there is a limit."""
+    assert stage.server is not None
+    for _ in range(int(SETTLING_SECONDS / SHORT_SECONDS)):
+        if not await stage.server.pending():
+            break
+        await asyncio.sleep(SHORT_SECONDS)
+    return time.monotonic_ns()
 
 
 async def _let_wait(stage: Stage, first: int) -> Generated:

@@ -191,14 +191,14 @@ class Stage:
             raise BenchError(f"{scenario.name}: the load stopped: {generated.failure}")
         return generated
 
-    async def await_arrivals(self, beyond: int) -> Arrived:
+    async def await_arrivals(self, beyond: int, poll_seconds: float = POLL_SECONDS) -> Arrived:
         """Wait until all events up to `beyond` have arrived everywhere, as long as anything arrives."""
         expected, crowd = (beyond - self._base) * self.scenario.receivers, self._crowd
         clock = asyncio.get_running_loop().time
         arrived = await self.sink.ask(Count(), Arrived)
         seen, seen_at = arrived, clock()
         while (arrived.total < expected or arrived.crowd < crowd) and clock() - seen_at < STALLED_SECONDS:
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(poll_seconds)
             arrived = await self.sink.ask(Count(), Arrived)
             if arrived != seen:
                 seen, seen_at = arrived, clock()
