@@ -61,6 +61,7 @@ async def restarted(stage: Stage, first: int, start: Callable[[], Awaitable[Serv
     await asyncio.sleep(AWAY_SECONDS)
     await stage.sink.ask(Away(seconds=0), Arrived)
     stage.server = await start()
+    started_ns, listening_ns = stage.server.started_ns, time.monotonic_ns()
     arrived = await stage.await_arrivals(generated.beyond)
     await stage.await_quiet()
     return _course(
@@ -69,7 +70,8 @@ async def restarted(stage: Stage, first: int, start: Callable[[], Awaitable[Serv
         arrived,
         first,
         (NOTHING, *before[1:]),
-        first_delivery_seconds=max(arrived.first_ns - stage.server.started_ns, 0) / 1e9,
+        start_seconds=(listening_ns - started_ns) / 1e9,
+        first_delivery_seconds=max(arrived.first_ns - started_ns, 0) / 1e9,
     )
 
 
@@ -138,6 +140,7 @@ def _course(
     arrived: Arrived,
     first: int,
     before: tuple[Usage, Usage, Usage],
+    start_seconds: float = 0.0,
     first_delivery_seconds: float = 0.0,
 ) -> Course:
     server, generator, sink = (difference(*pair) for pair in zip(stage.usages(), before, strict=True))
@@ -147,6 +150,7 @@ def _course(
         first=first,
         seconds=max(arrived.last_ns - arrived.first_ns, 1) / 1e9,
         accept_seconds=max(generated.ended_ns - generated.started_ns, 1) / 1e9,
+        start_seconds=start_seconds,
         first_delivery_seconds=first_delivery_seconds,
         server=server,
         generator=generator,

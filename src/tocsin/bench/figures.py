@@ -50,7 +50,7 @@ class Measurement(Noun, frozen=True, kw_only=True):
     there is nothing to do); `floor_us`: of its floors together, in the same round, and `over_floor` what it is over that; times in
     ms: `accept` until the POST was answered, `latency` from sending it until the sink had the event. `troubled_requests` came to
     endpoints in trouble. Endpoints were `created_per_second`; with them there the server starts again in `start_seconds`
-    (0: not measured). `first_delivery_seconds`: from the start of the process until the sink had the first of the events that
+    until it listens (0: not measured). `first_delivery_seconds`: from the start of the process until the sink had the first of the events that
     were waiting."""
 
     name: str
@@ -109,6 +109,7 @@ class Course(Noun, frozen=True, kw_only=True):
     first: int
     seconds: float
     accept_seconds: float
+    start_seconds: float = 0.0
     first_delivery_seconds: float = 0.0
     server: Usage
     generator: Usage

@@ -20,7 +20,7 @@ from tocsin.bench.stage import Stage
 async def measure(scenario: Scenario, effort: Effort) -> Measurement:
     """Measure one scenario on a fresh database. Raises BenchError."""
     server_core, harness_core = cores(pin=effort.pin)
-    on_disk, stopped, start_seconds = 0, True, 0.0
+    on_disk, stopped = 0, True
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as name:
         directory = Path(name)
         async with (
@@ -39,7 +39,7 @@ async def measure(scenario: Scenario, effort: Effort) -> Measurement:
             course = await course_of(
                 stage, first, lambda: later.enter_async_context(running_server(directory, server_core))
             )
-            received = await stage.account(course)
+            received, start_seconds = await stage.account(course), course.start_seconds
             usage = stage.measured_usage()
             if stage.server is not None:
                 stopped, on_disk = await stop(stage.server.process), stage.server.bytes_on_disk() - empty

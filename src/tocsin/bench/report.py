@@ -168,8 +168,10 @@ def remarks(measurement: Measurement) -> Iterable[Text]:
         yield Text(f"{name}: {measurement.cpu_us / 1e3:.1f} ms of CPU per second.")
     if (waited := measurement.first_delivery_seconds) > 0:
         style = "green" if waited <= FIRST_DELIVERY_SECONDS else "red"
-        yield Text(f"{name}: the first delivery came {waited:.2f} s after the server was started.", style=style)
-    if measurement.start_seconds:
+        yield Text(f"{name}: the first delivery came {waited:.2f} s after the server was started", style=style).append(
+            f" (which listened after {measurement.start_seconds:.2f} s)."
+        )
+    elif measurement.start_seconds:
         created, started = measurement.created_per_second, measurement.start_seconds
         yield Text(f"{name}: {created:,.0f} endpoints created per second; a start with them took {started:.1f} s.")
     if measurement.troubled_requests:
