@@ -64,12 +64,9 @@ async def restarted(stage: Stage, first: int, start: Callable[[], Awaitable[Serv
     started_ns, listening_ns = stage.server.started_ns, time.monotonic_ns()
     arrived = await stage.await_arrivals(generated.beyond)
     await stage.await_quiet()
-    return _course(
-        stage,
-        generated,
-        arrived,
-        first,
-        (NOTHING, *before[1:]),
+    course = _course(stage, generated, arrived, first, (NOTHING, *before[1:]))
+    return msgspec.structs.replace(
+        course,
         start_seconds=(listening_ns - started_ns) / 1e9,
         first_delivery_seconds=max(arrived.first_ns - started_ns, 0) / 1e9,
     )
@@ -140,8 +137,6 @@ def _course(
     arrived: Arrived,
     first: int,
     before: tuple[Usage, Usage, Usage],
-    start_seconds: float = 0.0,
-    first_delivery_seconds: float = 0.0,
 ) -> Course:
     server, generator, sink = (difference(*pair) for pair in zip(stage.usages(), before, strict=True))
     return Course(
@@ -150,8 +145,6 @@ def _course(
         first=first,
         seconds=max(arrived.last_ns - arrived.first_ns, 1) / 1e9,
         accept_seconds=max(generated.ended_ns - generated.started_ns, 1) / 1e9,
-        start_seconds=start_seconds,
-        first_delivery_seconds=first_delivery_seconds,
         server=server,
         generator=generator,
         sink=sink,
