@@ -49,9 +49,8 @@ class Measurement(Noun, frozen=True, kw_only=True):
     """The figures of one scenario. CPU in microseconds of the server per delivery (per request for the floors, per second where
     there is nothing to do); `floor_us`: of its floors together, in the same round, and `over_floor` what it is over that; times in
     ms: `accept` until the POST was answered, `latency` from sending it until the sink had the event. `troubled_requests` came to
-    endpoints in trouble. Endpoints were `created_per_second`; with them there the server starts again in `start_seconds`
-    until it listens (0: not measured). `first_delivery_seconds`: from the start of the process until the sink had the first of the events that
-    were waiting."""
+    endpoints in trouble. Endpoints were `created_per_second`; started again with all that is there, the server listens after
+    `start_seconds`, and the sink has the first of the events that were waiting after `first_delivery_seconds` (0: not measured)."""
 
     name: str
     meaning: str

@@ -117,7 +117,7 @@ class Stage:
     async def account(self, course: Course) -> Received:
         """What the sink has to say about the measured events."""
         scenario = self.scenario
-        endpoints = 1 if scenario.target == "sink" else scenario.endpoints * scenario.is_wanted
+        endpoints = 1 if scenario.target == "sink" else scenario.endpoints if scenario.is_wanted else 0
         return await self.sink.ask(
             Tell(
                 first=course.first,
