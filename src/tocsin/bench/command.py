@@ -18,7 +18,7 @@ from tocsin.bench.figures import Effort, Measurement
 from tocsin.bench.measure import measure
 from tocsin.bench.processes import BenchError
 from tocsin.bench.report import Report, table_of, this_machine
-from tocsin.bench.scenarios import BY_NAME, SCENARIOS, Scenario, Trouble, with_references
+from tocsin.bench.scenarios import BY_NAME, DEFAULT_BACKLOG, SCENARIOS, Scenario, Trouble, with_references
 from tocsin.model.times import to_text
 
 QUICK: Final = Effort(seconds=20, events=300, warm_up=50, pin=True, backlog_share=0.05)
@@ -38,6 +38,11 @@ class Options:
     seconds: Annotated[float, Parameter(help="How long each scenario is under load.")] = 5.0
     events: Annotated[int | None, Parameter(help="Measure so many events instead.")] = None
     rounds: Annotated[int, Parameter(help="Measure everything so often, in turn, and keep each median.")] = 1
+    backlog: Annotated[
+        int,
+        Parameter(help="How many events wait in `backlog` and the scenarios of a restart, up to 1 000 000 or more."),
+    ] = DEFAULT_BACKLOG
+    floors: Annotated[bool, Parameter(help="Measure in each round also the floors of its scenarios.")] = True
     quick: Annotated[
         bool, Parameter(negative="", help="A few hundred events each: shows that it works, not how fast.")
     ] = False
@@ -68,7 +73,8 @@ def bench(options: Options = Options()) -> int:
     if unknown := [name for name in options.scenario if name not in BY_NAME]:
         console.print(f"There is no scenario {unknown[0]!r}; there are: {', '.join(BY_NAME)}.", markup=False)
         return 2
-    scenarios = with_references([BY_NAME[name] for name in options.scenario] or SCENARIOS)
+    wanted = with_references([BY_NAME[name] for name in options.scenario] or SCENARIOS, floors=options.floors)
+    scenarios = [sized(scenario, options.backlog) for scenario in wanted]
     try:
         earlier = msgspec.json.decode(options.baseline.read_bytes(), type=Report) if options.baseline else None
         report = run(scenarios, options.effort, max(options.rounds, 1), console)
@@ -105,6 +111,11 @@ def run(scenarios: list[Scenario], effort: Effort, rounds: int, console: Console
         rounds=rounds,
         measurements=tuple(typical(measurements) for measurements in measured.values()),
     )
+
+
+def sized(scenario: Scenario, backlog: int) -> Scenario:
+    """With the backlog that was asked for, where it may be any."""
+    return msgspec.structs.replace(scenario, backlog=max(backlog, 1)) if scenario.is_sized else scenario
 
 
 def paced(scenario: Scenario, effort: Effort, rates: dict[str, float]) -> Scenario:

@@ -9,12 +9,13 @@ import msgspec
 
 from tocsin.bench.control import Spread
 from tocsin.bench.figures import Comparison, Measurement
-from tocsin.bench.scenarios import Scenario
+from tocsin.bench.scenarios import SEND_FLOOR, Scenario
 
 
 def compared(scenario: Scenario, round_of: dict[str, Measurement]) -> Measurement:
-    """The measurement of a scenario with its figures over those of the scenario beside it, if that was measured."""
-    measured, beside = round_of[scenario.name], scenario.beside
+    """The measurement of a scenario with its figures over its floors and over those of the scenario beside it, if these were
+    measured."""
+    measured, beside = over_floors(scenario, round_of), scenario.beside
     other = round_of.get(beside.name) if beside is not None else None
     if beside is None or other is None:
         return measured
@@ -25,14 +26,26 @@ def compared(scenario: Scenario, round_of: dict[str, Measurement]) -> Measuremen
             figure=beside.figure,
             at_most=beside.at_most,
             at_least=beside.at_least,
+            memory_at_most=beside.memory_at_most,
             receipt_p50=_over(measured.latency, other.latency, "p50"),
             receipt_p99=_over(measured.latency, other.latency, "p99"),
             accept_p99=_over(measured.accept, other.accept, "p99"),
             cpu=_ratio(measured.cpu_us, other.cpu_us),
-            memory=_ratio(measured.resident_mb, other.resident_mb),
+            memory=_ratio(measured.resident_peak_mb, other.resident_peak_mb),
             rate=_ratio(measured.deliveries_per_second, other.deliveries_per_second),
         ),
     )
+
+
+def over_floors(scenario: Scenario, round_of: dict[str, Measurement]) -> Measurement:
+    """With its CPU over that of its floors: an accept is shared by its receivers, every delivery is sent."""
+    measured = round_of[scenario.name]
+    if not scenario.floors or any(name not in round_of for name in scenario.floors):
+        return measured
+    floor_us = sum(
+        round_of[name].cpu_us / (1 if name == SEND_FLOOR else scenario.receivers) for name in scenario.floors
+    )
+    return msgspec.structs.replace(measured, floor_us=round(floor_us, 2), over_floor=_ratio(measured.cpu_us, floor_us))
 
 
 def typical(rounds: Sequence[Measurement]) -> Measurement:
@@ -42,7 +55,11 @@ def typical(rounds: Sequence[Measurement]) -> Measurement:
     middle = statistics.median_low(measurement.cpu_us for measurement in rounds)
     chosen = wrong[0] if wrong else next(m for m in rounds if m.cpu_us == middle)
     comparisons = [m.beside for m in rounds if m.beside is not None]
-    return msgspec.structs.replace(chosen, beside=_medians(comparisons)) if comparisons else chosen
+    return msgspec.structs.replace(
+        chosen,
+        over_floor=_median(m.over_floor for m in rounds),
+        beside=_medians(comparisons) if comparisons else None,
+    )
 
 
 def judged(comparison: Comparison) -> float | None:

@@ -14,12 +14,15 @@ from tocsin.bench.scenarios import Load
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """To the generator: POST for so many `seconds`, or `events` where given, numbering events from `first`; `rate`
-    in events per second, None: as fast as the connections are answered; each POST is of the next one of `tenants`."""
+    in events per second, None: as fast as the connections are answered; each POST is of the next one of `tenants`.
+    Each connection has `subjects` of its own: only it sends their events, one request after the other, so that the order in
+    which they were accepted is known."""
 
     port: int
     load: Load
     tenants: int = 1
     event_type: str = "bench.measured"
+    subjects: int = 10
     connections: int
     batch: int
     key: str
@@ -32,6 +35,13 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """To the sink: what arrives from now on is measured."""
+
+
+class Away(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """To the sink: answer 503 from now on, and that so many seconds are to be waited; 0: be there again. What arrives
+    from now on is measured."""
+
+    seconds: int
 
 
 class Count(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -49,7 +59,7 @@ class Tell(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     phases: tuple[tuple[int, int], ...] = ()
 
 
-Command = Run | Mark | Count | Tell
+Command = Run | Mark | Away | Count | Tell
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,9 +86,11 @@ class Generated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Arrived(msgspec.Struct, frozen=True, kw_only=True):
-    """From the sink: everything that arrived since it started, and when the last of it came; `crowd` is apart."""
+    """From the sink: everything that arrived since it started, and when the first of what is measured and the last of it came;
+    `crowd` is apart."""
 
     total: int
+    first_ns: int
     last_ns: int
     crowd: int = 0
 
@@ -102,9 +114,12 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """The first line of either: the port the sink listens on (0 for the generator)."""
+    """The first line of either: the ports the sink listens on for HTTP and HTTPS (0 for the generator), and the certificate of
+    the latter."""
 
-    port: int
+    port: int = 0
+    https_port: int = 0
+    certificate_pem: str = ""
 
 
 def spread_of(nanoseconds: list[int]) -> Spread | None:
@@ -120,13 +135,13 @@ def spread_of(nanoseconds: list[int]) -> Spread | None:
     )
 
 
-async def obey(port: int, answer: Callable[[Command], Awaitable[msgspec.Struct | None]]) -> None:
+async def obey(ready: Ready, answer: Callable[[Command], Awaitable[msgspec.Struct | None]]) -> None:
     """Answer commands until the measuring process closes our standard input or goes away."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     decoder, encoder = msgspec.json.Decoder(Command), msgspec.json.Encoder()
-    say(encoder.encode(Ready(port=port)))
+    say(encoder.encode(ready))
     while line := await reader.readline():
         reply = await answer(decoder.decode(line))
         if reply is not None:

@@ -6,24 +6,41 @@ import base64
 from collections.abc import Iterator
 from typing import Final
 
+from tocsin.bench.control import Ready
 from tocsin.bench.requests import EVENT_TYPES, tenant_name
-from tocsin.bench.scenarios import Scenario
+from tocsin.bench.scenarios import FormatName, Scenario
 
 SIGNING_KEY: Final = b"a key of the bench, 32 bytes long"
 TOKEN: Final = "bench-receiver-token"  # noqa: S105 (the receiver is our own sink)
 BACKLOG_TYPE: Final = "bench.waiting"
 CROWD_TYPE: Final = "bench.called"
+UNWANTED_TYPE: Final = "bench.unwanted"
 HANGING_SECONDS: Final = 1
 """The time limit of endpoints that hang: many of them run out within one measurement."""
 NO_CIRCUIT: Final = {"failures": 10_000, "deliveries": 1000}
+BATCH_SECONDS: Final = 0.25
+"""How long an event waits for its batch to get full: what the last batch of a run costs."""
 
 Settings = dict[str, object]
+FORMATS: Final[dict[FormatName, Settings]] = {
+    "cloudevents": {"kind": "cloudevents"},
+    "cloudevents-binary": {"kind": "cloudevents", "mode": "binary"},
+    "standard_webhooks": {"kind": "standard_webhooks"},
+    "tamr": {"kind": "tamr"},
+    "lytics": {"kind": "lytics"},
+    "telmai": {"kind": "telmai"},
+    "visier": {"kind": "visier"},
+    "template": {"kind": "template", "program": "{type, at: .time, job: .data | {job_id, state, details, resources}}"},
+    "slack": {"kind": "slack", "title": "Nightly", "link": "https://jobs.example.com/{subject_id}"},
+    "teams": {"kind": "teams", "title": "Nightly", "link": "https://jobs.example.com/{subject_id}"},
+}
 
 
-def endpoints_of(scenario: Scenario, port: int) -> Iterator[Settings]:
+def endpoints_of(scenario: Scenario, sink: Ready) -> Iterator[Settings]:
     """The settings of every endpoint, to be created."""
+    port = sink.port
     for number in range(scenario.endpoints):
-        yield healthy(scenario, number, port)
+        yield healthy(scenario, number, sink)
     trouble = scenario.trouble
     for kind, count in (("hanging", trouble.hanging), ("failing", trouble.failing), ("slow", trouble.slow)):
         for number in range(count):
@@ -45,12 +62,18 @@ def common(name: str, url: str, filters: list[Settings]) -> Settings:
     }
 
 
-def healthy(scenario: Scenario, number: int, port: int) -> Settings:
+def healthy(scenario: Scenario, number: int, sink: Ready) -> Settings:
     """One that is measured."""
-    filters: list[Settings] = [{"event_types": list(EVENT_TYPES[scenario.load])}]
-    return common(f"sink {number}", f"http://127.0.0.1:{port}/{number}", filters) | {
+    types = list(EVENT_TYPES[scenario.load]) if scenario.is_wanted else [UNWANTED_TYPE]
+    site = f"https://127.0.0.1:{sink.https_port}" if scenario.is_https else f"http://127.0.0.1:{sink.port}"
+    return common(f"sink {number}", f"{site}/{number}", [{"event_types": types}]) | {
         "tenant": tenant_name(number % scenario.tenants, scenario.tenants),
         "ordering": "subject" if scenario.is_ordered else "none",
+        "format": FORMATS[scenario.format],
+        "delivery": {"mode": "batch", "max_wait_seconds": BATCH_SECONDS}
+        if scenario.is_batched
+        else {"mode": "realtime"},
+        "tls": {"ca_pem": sink.certificate_pem} if scenario.is_https else None,
     }
 
 

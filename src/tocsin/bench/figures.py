@@ -30,12 +30,13 @@ class Effort(Noun, frozen=True, kw_only=True):
 
 class Comparison(Noun, frozen=True, kw_only=True):
     """Figures over those of another scenario in the same round; which one is judged, and what it should be. None: there is no
-    such figure. `accept_p99` and `receipt_p99` are times, `rate` is deliveries per second, `memory` is resident."""
+    such figure. `accept_p99` and `receipt_p99` are times, `rate` is deliveries per second, `memory` is resident at its peak."""
 
     name: str
     figure: Figure
     at_most: float | None
     at_least: float | None
+    memory_at_most: float | None = None
     receipt_p50: float | None
     receipt_p99: float | None
     accept_p99: float | None
@@ -45,10 +46,11 @@ class Comparison(Noun, frozen=True, kw_only=True):
 
 
 class Measurement(Noun, frozen=True, kw_only=True):
-    """The figures of one scenario. CPU in microseconds of the server per delivery (per request for the floors); times in
+    """The figures of one scenario. CPU in microseconds of the server per delivery (per request for the floors, per second where
+    there is nothing to do); `floor_us`: of its floors together, in the same round, and `over_floor` what it is over that; times in
     ms: `accept` until the POST was answered, `latency` from sending it until the sink had the event. `troubled_requests` came to
-    endpoints in trouble. Endpoints were `created_per_second`; with them there the server starts again in `start_seconds`
-    (0: not measured)."""
+    endpoints in trouble. Endpoints were `created_per_second`; started again with all that is there, the server listens after
+    `start_seconds`, and the sink has the first of the events that were waiting after `first_delivery_seconds` (0: not measured)."""
 
     name: str
     meaning: str
@@ -63,11 +65,16 @@ class Measurement(Noun, frozen=True, kw_only=True):
     cpu_user_us: float
     cpu_system_us: float
     budget_us: float | None
+    floor_us: float | None = None
+    over_floor: float | None = None
+    is_idle: bool = False
     server_cpu_share: float
     generator_cpu_us: float
     sink_cpu_us: float
     accept: Spread | None
     latency: Spread | None
+    p50_ms: float | None = None
+    p99_ms: float | None = None
     resident_mb: float
     resident_peak_mb: float
     disk_bytes_per_event: float
@@ -83,6 +90,7 @@ class Measurement(Noun, frozen=True, kw_only=True):
     troubled_requests: int = 0
     created_per_second: float = 0.0
     start_seconds: float = 0.0
+    first_delivery_seconds: float = 0.0
     beside: Comparison | None = None
 
     @property
@@ -92,15 +100,30 @@ class Measurement(Noun, frozen=True, kw_only=True):
 
 
 class Course(Noun, frozen=True, kw_only=True):
-    """What one measured run gave, before it is divided. `phases` are stretches of it, by turns without and with trouble."""
+    """What one measured run gave, before it is divided: events from `first` on, which it took `accept_seconds` to send, and
+    `seconds` until all had arrived. `phases` are stretches of it, by turns without and with trouble."""
 
     generated: Generated
     arrived: Arrived
     first: int
+    seconds: float
+    accept_seconds: float
+    start_seconds: float = 0.0
+    first_delivery_seconds: float = 0.0
     server: Usage
     generator: Usage
     sink: Usage
     phases: tuple[tuple[int, int], ...] = ()
+
+
+def together(parts: Sequence[Usage]) -> Usage:
+    """What was used in all these stretches; memory as in the last."""
+    return msgspec.structs.replace(
+        parts[-1],
+        user=sum(part.user for part in parts),
+        system=sum(part.system for part in parts),
+        written=sum(part.written for part in parts),
+    )
 
 
 def difference(after: Usage, before: Usage) -> Usage:
@@ -129,12 +152,12 @@ def figures(
     """Divide what was used by what was done."""
     generated = course.generated
     events = generated.beyond - course.first
-    ended_ns = max(generated.ended_ns, course.arrived.last_ns)
-    seconds = max(ended_ns - generated.started_ns, 1) / 1e9
+    seconds = course.seconds
     lost = received.lost + scenario.crowd - received.crowd
     deliveries = events * scenario.receivers + scenario.crowd - lost
-    done = max(deliveries or events, 1)
-    us = 1e6 / done
+    done = deliveries or events
+    unwanted = course.arrived.total if scenario.endpoints and not scenario.is_wanted else 0
+    us = 1e6 / (seconds if scenario.is_idle else max(done, 1))
     return Measurement(
         name=scenario.name,
         meaning=scenario.meaning,
@@ -144,29 +167,33 @@ def figures(
         deliveries=deliveries,
         seconds=round(seconds, 3),
         deliveries_per_second=round(done / seconds, 1),
-        accepts_per_second=round(events / max(generated.ended_ns - generated.started_ns, 1) * 1e9, 1),
+        accepts_per_second=round(events / course.accept_seconds, 1),
         cpu_us=round(course.server.cpu * us, 2),
         cpu_user_us=round(course.server.user * us, 2),
         cpu_system_us=round(course.server.system * us, 2),
         budget_us=scenario.budget_us,
+        is_idle=scenario.is_idle,
         server_cpu_share=round(course.server.cpu / seconds, 3),
         generator_cpu_us=round(course.generator.cpu * us, 2),
         sink_cpu_us=round(course.sink.cpu * us, 2),
         accept=generated.accept,
-        latency=received.latency,
+        latency=None if scenario.is_drained else received.latency,
+        p50_ms=scenario.p50_ms,
+        p99_ms=scenario.p99_ms,
         resident_mb=round(usage.resident / 1e6, 1),
         resident_peak_mb=round(usage.resident_peak / 1e6, 1),
         disk_bytes_per_event=round(on_disk / max(generated.beyond, 1), 1),
         written_bytes_per_event=round(course.server.written / max(events, 1), 1),
         connections_at_sink=received.connections,
         lost=lost,
-        duplicated=received.duplicated + received.crowd_repeated,
+        duplicated=received.duplicated + received.crowd_repeated + unwanted,
         out_of_order=received.out_of_order if scenario.is_ordered else 0,
         postponed=generated.postponed,
         reconnected=generated.reconnected,
         signed=scenario.is_floor or all(is_signed(sample) for sample in received.samples),
         stopped_cleanly=stopped,
         troubled_requests=received.troubled,
+        first_delivery_seconds=round(course.first_delivery_seconds, 3),
         beside=with_over_without(received.phases),
     )
 

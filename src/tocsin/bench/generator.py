@@ -12,7 +12,7 @@ from typing import Final, cast
 import httptools
 import msgspec
 
-from tocsin.bench.control import Command, Generated, Run, obey, run_until_closed, spread_of
+from tocsin.bench.control import Command, Generated, Ready, Run, obey, run_until_closed, spread_of
 from tocsin.bench.requests import Requests, requests_for
 
 ACCEPTED: Final = frozenset({200, 202})
@@ -237,7 +237,7 @@ class Generator:
 
 async def main() -> None:
     """Obey."""
-    await obey(0, Generator().answer)
+    await obey(Ready(), Generator().answer)
 
 
 if __name__ == "__main__":

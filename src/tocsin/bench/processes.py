@@ -10,6 +10,7 @@ import os
 import secrets
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
@@ -35,10 +36,10 @@ class BenchError(Exception):
 class Instrument:
     """The sink or the generator."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, port: int) -> None:
+    def __init__(self, name: str, process: asyncio.subprocess.Process, ready: Ready) -> None:
         self._name = name
         self._process = process
-        self.port = port
+        self.ready = ready
 
     async def ask(self, command: Command, answer: type[T], seconds: float = 30.0) -> T:
         """Send a command, wait for its answer. Raises BenchError."""
@@ -78,16 +79,19 @@ async def running_instrument(name: str, core: int | None) -> AsyncIterator[Instr
         )
     try:
         ready = await read_answer(name, process, Ready, START_SECONDS)
-        yield Instrument(name, process, ready.port)
+        yield Instrument(name, process, ready)
     finally:
         await stop(process)
 
 
 class Server:
-    """The server under test, on its own database file."""
+    """The server under test, on its own database file; `started_ns` on the monotonic clock."""
 
-    def __init__(self, process: asyncio.subprocess.Process, port: int, key: str, database: Path) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, started_ns: int, port: int, key: str, database: Path
+    ) -> None:
         self.process = process
+        self.started_ns = started_ns
         self.port = port
         self.key = key
         self._database = database
@@ -132,8 +136,8 @@ class Server:
 
     def request(
         self, method: str, path: str, document: dict[str, object], content_type: str = "application/json"
-    ) -> None:
-        """One request to the API. Raises BenchError unless it is answered with 2xx, OSError."""
+    ) -> str:
+        """One request to the API; gives the answer. Raises BenchError unless it is answered with 2xx, OSError."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=CALL_SECONDS)
         try:
             status, body = self.call(connection, method, path, document, content_type)
@@ -141,6 +145,17 @@ class Server:
             connection.close()
         if status >= 300:
             raise BenchError(f"{method} {path} was answered with {status}: {body[:500]}")
+        return body
+
+    async def pending(self) -> int:
+        """How many deliveries wait. Raises BenchError, OSError."""
+        answer = await asyncio.to_thread(self.request, "GET", "/v1/stats", {})
+        return msgspec.json.decode(answer, type=Stats).pending_deliveries
+
+    async def kill(self) -> None:
+        """As by kill -9."""
+        self.process.kill()
+        await self.process.wait()
 
     def call(
         self,
@@ -152,7 +167,7 @@ class Server:
     ) -> tuple[int, str]:
         """One request over a connection that stays. Raises OSError."""
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": content_type}
-        connection.request(method, path, json.dumps(document), headers)
+        connection.request(method, path, json.dumps(document) if method == "POST" else None, headers)
         response = connection.getresponse()
         return response.status, response.read().decode("utf-8", "replace")
 
@@ -173,6 +188,7 @@ async def running_server(directory: Path, core: int | None) -> AsyncIterator[Ser
         "TOCSIN_LOG_LEVEL": "warning",
     }
     log = directory / "server.log"
+    started_ns = time.monotonic_ns()
     with pinned_to(core), log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -187,7 +203,7 @@ async def running_server(directory: Path, core: int | None) -> AsyncIterator[Ser
             listening = await read_answer("server", process, Listening, START_SECONDS)
         except (BenchError, msgspec.DecodeError) as error:
             raise BenchError(f"{error} It said:\n{last_words(log)}") from error
-        yield Server(process, int(listening.url.rpartition(":")[2]), key, database)
+        yield Server(process, started_ns, int(listening.url.rpartition(":")[2]), key, database)
     finally:
         await stop(process)
 
@@ -197,6 +213,12 @@ class Made(msgspec.Struct, frozen=True):
 
     id: str
     name: str
+
+
+class Stats(msgspec.Struct, frozen=True):
+    """What is of interest in the numbers of a server."""
+
+    pending_deliveries: int
 
 
 class Listening(msgspec.Struct, frozen=True):

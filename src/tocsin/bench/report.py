@@ -19,6 +19,8 @@ from tocsin.bench.figures import Effort, Measurement
 from tocsin.model.noun import Noun
 
 BAR_WIDTH: Final = 14
+FIRST_DELIVERY_SECONDS: Final = 2.0
+"""So long may the first delivery take after a start, whatever is waiting."""
 EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 
 
@@ -65,6 +67,7 @@ def table_of(report: Report, baseline: Report | None) -> Group:
     table.add_column("scenario", no_wrap=True)
     table.add_column("delivered/s", justify="right", no_wrap=True)
     table.add_column("server CPU, us each", justify="left", no_wrap=True)
+    table.add_column("x floor", justify="right", no_wrap=True)
     table.add_column("accept ms\np50 / p99", justify="right", no_wrap=True)
     table.add_column("until receipt ms\np50 / p99", justify="right", no_wrap=True)
     table.add_column("MB", justify="right", no_wrap=True)
@@ -72,15 +75,16 @@ def table_of(report: Report, baseline: Report | None) -> Group:
     table.add_column("account", no_wrap=True)
     if baseline is not None:
         table.add_column("against baseline\nrate / CPU", justify="right", no_wrap=True)
-    longest = max((m.cpu_us for m in report.measurements if m.rate is None), default=0.0)
+    longest = max((m.cpu_us for m in report.measurements if m.rate is None and not m.is_idle), default=0.0)
     earlier = {m.name: m for m in baseline.measurements} if baseline else {}
     for measurement in report.measurements:
         cells: list[Text | str] = [
             Text(measurement.name, style="dim" if measurement.is_floor else ""),
             f"{measurement.deliveries_per_second:,.0f}",
             cpu_cell(measurement, longest),
+            f"{measurement.over_floor:.1f}" if measurement.over_floor is not None else "",
             spread_text(measurement.accept),
-            spread_text(measurement.latency),
+            Text(spread_text(measurement.latency), style=latency_style(measurement)),
             f"{measurement.resident_mb:.0f}",
             f"{measurement.disk_bytes_per_event:,.0f}" if measurement.deliveries and not measurement.is_floor else "",
             account_cell(measurement),
@@ -96,32 +100,45 @@ def comparisons_of(measurements: Iterable[Measurement]) -> Table:
     """The ratios within the rounds; the one that is judged stands out."""
     table = Table(header_style="bold", pad_edge=False, box=None, padding=(0, 1))
     table.add_column("scenario, over that beside it", no_wrap=True)
-    for column in ("receipt p50", "receipt p99", "accept p99", "CPU", "memory", "wanted"):
+    for column in ("receipt p50", "receipt p99", "accept p99", "CPU", "rate", "memory", "wanted"):
         table.add_column(column, justify="right", no_wrap=True)
     for measurement in measurements:
         beside = measurement.beside
         assert beside is not None
-        ratio, style = judged(beside), "bold"
-        if ratio is not None and (beside.at_most is not None or beside.at_least is not None):
-            is_met = ratio <= (beside.at_most or ratio) and ratio >= (beside.at_least or ratio)
-            style = "bold green" if is_met else "bold red"
+        styles: dict[str, str] = {beside.figure: bound_style(judged(beside), beside.at_most, beside.at_least)}
+        if beside.memory_at_most is not None:
+            styles["memory"] = bound_style(beside.memory, beside.memory_at_most, None)
         figures = (
             ("receipt_p50", beside.receipt_p50),
             ("receipt_p99", beside.receipt_p99),
             ("accept_p99", beside.accept_p99),
             ("cpu", beside.cpu),
+            ("rate", beside.rate),
             ("memory", beside.memory),
         )
-        wanted = f"<= {beside.at_most:g}" if beside.at_most else f">= {beside.at_least:g}" if beside.at_least else ""
+        wanted = [
+            text
+            for text, bound in (
+                (f"<= {beside.at_most}", beside.at_most),
+                (f">= {beside.at_least}", beside.at_least),
+                (f"memory <= {beside.memory_at_most}", beside.memory_at_most),
+            )
+            if bound is not None
+        ]
         table.add_row(
             f"{measurement.name} / {beside.name}",
-            *(
-                Text("" if value is None else f"{value:.2f}", style=style if name == beside.figure else "")
-                for name, value in figures
-            ),
-            wanted,
+            *(Text("" if value is None else f"{value:.2f}", style=styles.get(name, "")) for name, value in figures),
+            ", ".join(wanted),
         )
     return table
+
+
+def bound_style(ratio: float | None, at_most: float | None, at_least: float | None) -> str:
+    """Whether a ratio that is judged is in its bounds."""
+    if ratio is None or (at_most is None and at_least is None):
+        return "bold"
+    is_met = ratio <= (at_most or ratio) and ratio >= (at_least or ratio)
+    return "bold green" if is_met else "bold red"
 
 
 def notes(report: Report) -> Iterable[Text]:
@@ -135,6 +152,7 @@ def notes(report: Report) -> Iterable[Text]:
     )
     yield Text(f"1 KB events, fsync before every answer; {load} each, {report.rounds} round(s), {pinned}.", style="dim")
     yield Text("CPU: user and system time of all the server's threads, per delivery; | marks the budget.", style="dim")
+    yield Text("x floor: over a bare accept and a bare sender of the same round together.", style="dim")
     for measurement in report.measurements:
         yield from remarks(measurement)
 
@@ -146,7 +164,14 @@ def remarks(measurement: Measurement) -> Iterable[Text]:
         yield Text(f"{name}: requests arrived without a good signature or token.", style="bold red")
     if not measurement.stopped_cleanly:
         yield Text(f"{name}: the server did not end within 10 s of SIGTERM.", style="bold red")
-    if measurement.start_seconds:
+    if measurement.is_idle:
+        yield Text(f"{name}: {measurement.cpu_us / 1e3:.1f} ms of CPU per second.")
+    if (waited := measurement.first_delivery_seconds) > 0:
+        style = "green" if waited <= FIRST_DELIVERY_SECONDS else "red"
+        yield Text(f"{name}: the first delivery came {waited:.2f} s after the server was started", style=style).append(
+            f" (which listened after {measurement.start_seconds:.2f} s)."
+        )
+    elif measurement.start_seconds:
         created, started = measurement.created_per_second, measurement.start_seconds
         yield Text(f"{name}: {created:,.0f} endpoints created per second; a start with them took {started:.1f} s.")
     if measurement.troubled_requests:
@@ -158,7 +183,9 @@ def remarks(measurement: Measurement) -> Iterable[Text]:
 
 def cpu_cell(measurement: Measurement, longest: float) -> Text:
     """The figure and its bar; the budget is a mark in it. A paced load has no bar: waking up costs it many times more
-    than its work."""
+    than its work. What is idle costs by the second."""
+    if measurement.is_idle:
+        return Text(f"{measurement.cpu_us:6.0f} (a second)", style="dim")
     if measurement.rate is not None:
         return Text(f"{measurement.cpu_us:6.1f} (paced)", style="dim")
     eighths = round(measurement.cpu_us / longest * BAR_WIDTH * 8) if longest else 0
@@ -169,6 +196,14 @@ def cpu_cell(measurement: Measurement, longest: float) -> Text:
         bar = bar[:at] + "|" + bar[at + 1 :]
     style = "dim" if budget is None else "green" if measurement.cpu_us <= budget else "red"
     return Text.assemble(f"{measurement.cpu_us:6.1f} ", (bar, style))
+
+
+def latency_style(measurement: Measurement) -> str:
+    """Whether the times until receipt are within their budget, where there is one."""
+    latency, p50_ms, p99_ms = measurement.latency, measurement.p50_ms, measurement.p99_ms
+    if latency is None or p50_ms is None or p99_ms is None:
+        return ""
+    return "green" if latency.p50 <= p50_ms and latency.p99 <= p99_ms else "red"
 
 
 def spread_text(spread: Spread | None) -> str:

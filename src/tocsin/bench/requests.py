@@ -13,9 +13,6 @@ MARK: Final = b"BENCH#"
 MARK_TEMPLATE: Final = b"BENCH#%010d#%010d#%019d"
 """Number of the event, number of its subject, monotonic clock in ns: all of fixed width, so that lengths are constant."""
 EVENT_BYTES: Final = 1024
-SUBJECTS: Final = 10
-"""How many subjects each connection has. Only that connection sends their events, one request after the other, so
-that the order in which they were accepted is known."""
 JOB_STEPS: Final = (
     ("running", "Loading (step 1 of 3)"),
     ("running", "Matching (step 2 of 3)"),
@@ -25,6 +22,7 @@ JOB_STEPS: Final = (
 EVENT_TYPES: Final[dict[Load, tuple[str, ...]]] = {
     "cloudevents": ("bench.measured",),
     "job_reports": ("job.running", "job.progressed", "job.succeeded"),
+    "finished_jobs": ("job.succeeded",),
     "livez": (),
 }
 """What the endpoints ask for: each report of the load gives exactly one of these (`job.created` is left out)."""
@@ -43,10 +41,12 @@ def requests_for(run: Run, host: str) -> Requests:
         case "cloudevents":
             paths = [run.path] if run.path else [events_path(tenant, run.tenants) for tenant in range(run.tenants)]
             if run.batch == 1:
-                return SingleEvents(host, run.key, paths, run.event_type)
-            return EventBatches(host, run.key, paths, run.event_type, run.batch)
+                return SingleEvents(host, run, paths)
+            return EventBatches(host, run, paths)
         case "job_reports":
             return JobReports(host, run.key, run.path or "/v1/jobs/reports")
+        case "finished_jobs":
+            return FinishedJobs(host, run.key)
         case "livez":
             return LiveChecks(host)
 
@@ -78,32 +78,34 @@ def cloud_event(event_type: str = "bench.measured") -> bytes:
 class SingleEvents:
     """One CloudEvent per POST."""
 
-    def __init__(self, host: str, key: str, paths: Sequence[str], event_type: str) -> None:
-        event = cloud_event(event_type)
+    def __init__(self, host: str, run: Run, paths: Sequence[str]) -> None:
+        event = cloud_event(run.event_type)
+        self._subjects = run.subjects
         self._templates = tuple(
-            post_head(host, key, path, "application/cloudevents+json", EVENT_BYTES) + event for path in paths
+            post_head(host, run.key, path, "application/cloudevents+json", EVENT_BYTES) + event for path in paths
         )
 
     def make(self, first: int, connection: int, turn: int, sent_ns: int) -> bytes:
-        subject = connection * SUBJECTS + turn % SUBJECTS
+        subject = connection * self._subjects + turn % self._subjects
         return self._templates[first % len(self._templates)] % (first, subject, first, subject, sent_ns)
 
 
 class EventBatches:
     """Many CloudEvents per POST."""
 
-    def __init__(self, host: str, key: str, paths: Sequence[str], event_type: str, batch: int) -> None:
-        self._batch = batch
-        length = 2 + batch * EVENT_BYTES + batch - 1
+    def __init__(self, host: str, run: Run, paths: Sequence[str]) -> None:
+        self._batch = run.batch
+        self._subjects = run.subjects
+        length = 2 + run.batch * EVENT_BYTES + run.batch - 1
         content_type = "application/cloudevents-batch+json"
-        self._heads = tuple(post_head(host, key, path, content_type, length) for path in paths)
-        self._template = cloud_event(event_type)
+        self._heads = tuple(post_head(host, run.key, path, content_type, length) for path in paths)
+        self._template = cloud_event(run.event_type)
 
     def make(self, first: int, connection: int, turn: int, sent_ns: int) -> bytes:  # noqa: ARG002 (the same for all loads)
-        template, base = self._template, connection * SUBJECTS
+        template, base = self._template, connection * self._subjects
         events = []
         for number in range(first, first + self._batch):
-            subject = base + number % SUBJECTS
+            subject = base + number % self._subjects
             events.append(template % (number, subject, number, subject, sent_ns))
         return self._heads[first // self._batch % len(self._heads)] + b"[" + b",".join(events) + b"]"
 
@@ -121,6 +123,19 @@ class JobReports:
         job, step = divmod(turn, len(JOB_STEPS))
         job += connection * 10_000_000
         return self._templates[step] % (job, first, job, sent_ns)
+
+
+class FinishedJobs:
+    """One report per POST, each of a job of its own that has succeeded: what every format can express. The mark is the job's id
+    and its details; each format has one or the other."""
+
+    def __init__(self, host: str, key: str) -> None:
+        body = job_report("succeeded", "<mark>").replace(b"job-%010d", MARK_TEMPLATE).replace(b"<mark>", MARK_TEMPLATE)
+        head = post_head(host, key, "/v1/jobs/reports", "application/json", len(body % ((0,) * 9)))
+        self._template = head + body
+
+    def make(self, first: int, connection: int, turn: int, sent_ns: int) -> bytes:  # noqa: ARG002 (the same for all loads)
+        return self._template % ((first, connection, sent_ns) * 3)
 
 
 def job_report(state: str, details: str) -> bytes:

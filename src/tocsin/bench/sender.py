@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from tocsin.bench.control import Command, Generated, Run, obey, run_until_closed, spread_of
+from tocsin.bench.control import Command, Generated, Ready, Run, obey, run_until_closed, spread_of
 from tocsin.bench.requests import cloud_event
 from tocsin.config import load_settings
 from tocsin.model.exchange import OutboundRequest, Target
@@ -99,7 +99,7 @@ class _Course:
 async def main() -> None:
     """Obey, then close every connection."""
     sender = make_sender(load_settings(SETTINGS, environment={}))
-    await obey(0, BareSender(sender).answer)
+    await obey(Ready(), BareSender(sender).answer)
     await sender.close()
 
 

@@ -2,23 +2,27 @@
 
 Started as `python -m tocsin.bench.sink`. The healthy endpoint with number n has the path `/n`. Other paths begin with a word:
 `/crowd/n` for the many that get one event; `/hanging/n` is never answered, `/failing/n` with 500 at once, `/slow/n` after
-1.5 s.
+1.5 s. The same is served over HTTPS, on a port of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import datetime
 import time
 from typing import Final, cast
 
 import httptools
 import msgspec
 
+from tocsin.bench.certificate import Certificate, self_signed
 from tocsin.bench.control import (
     Arrived,
+    Away,
     Command,
     Count,
     Mark,
+    Ready,
     Received,
     Spread,
     Tell,
@@ -30,6 +34,7 @@ from tocsin.bench.requests import MARK
 
 ANSWER: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 FAILURE: Final = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n"
+AWAY: Final = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: %d\r\ncontent-length: 0\r\n\r\n"
 SLOW_SECONDS: Final = 1.5
 NUMBER: Final = slice(len(MARK), len(MARK) + 10)
 SUBJECT: Final = slice(NUMBER.stop + 1, NUMBER.stop + 11)
@@ -59,7 +64,9 @@ class Sink:
         self.total = 0
         self.unmarked = 0
         self.connections = 0
+        self.first_ns = 0
         self.last_ns = 0
+        self.away = b""
         self.latencies: list[int] = []
         self.sent: list[int] = []
         self.crowd: dict[bytes, int] = {}
@@ -70,14 +77,21 @@ class Sink:
         return self.tallies.setdefault(path, Tally())
 
     def count(self, tally: Tally, body: bytes) -> None:
-        """An event arrived. The mark is looked for from the end: a job's history may hold older ones."""
+        """A request arrived: an array of events, or one event. Its mark is looked for from the end: a job's history may hold
+        older ones."""
         now = time.monotonic_ns()
-        at = body.rfind(MARK)
+        at = body.find(MARK) if body.startswith(b"[") else body.rfind(MARK)
         if at < 0:
             self.unmarked += 1
             return
-        mark = body[at : at + SENT.stop]
+        self.first_ns = self.first_ns or now
         self.last_ns = now
+        self._note(tally, body[at : at + SENT.stop], now)
+        if body.startswith(b"["):
+            while (at := body.find(MARK, at + SENT.stop)) >= 0:
+                self._note(tally, body[at : at + SENT.stop], now)
+
+    def _note(self, tally: Tally, mark: bytes, now: int) -> None:
         sent = int(mark[SENT])
         self.sent.append(sent)
         self.latencies.append(now - sent)
@@ -96,7 +110,11 @@ class Sink:
         """Do what the measuring process asks."""
         match command:
             case Mark():
-                self.latencies, self.sent = [], []
+                self._mark()
+                return self._arrived()
+            case Away():
+                self._mark()
+                self.away = AWAY % command.seconds if command.seconds else b""
                 return self._arrived()
             case Count():
                 return self._arrived()
@@ -105,12 +123,15 @@ class Sink:
             case _:
                 return None
 
+    def _mark(self) -> None:
+        self.latencies, self.sent, self.first_ns = [], [], 0
+
     def _in_phase(self, began: int, ended: int) -> Spread | None:
         pairs = zip(self.sent, self.latencies, strict=True)
         return spread_of([latency for sent, latency in pairs if began <= sent < ended])
 
     def _arrived(self) -> Arrived:
-        return Arrived(total=self.total, last_ns=self.last_ns, crowd=sum(self.crowd.values()))
+        return Arrived(total=self.total, first_ns=self.first_ns, last_ns=self.last_ns, crowd=sum(self.crowd.values()))
 
     def _account(self, asked: Tell) -> Received:
         lost = duplicated = 0
@@ -172,6 +193,10 @@ class SinkConnection(asyncio.Protocol):
         if self._url[1] > NINE:
             self._answer_apart()
             return
+        if self._sink.away:
+            self._transport.write(self._sink.away)
+            self._first = b""
+            return
         self._sink.count(self._tally, self._body)
         self._transport.write(ANSWER)
         if self._first is not None:
@@ -193,13 +218,28 @@ class SinkConnection(asyncio.Protocol):
 
 
 async def main() -> None:
-    """Listen on a free port of the loopback and obey."""
-    sink = Sink()
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SinkConnection(sink), "127.0.0.1", 0, backlog=4096)
+    """Listen on two free ports of the loopback and obey."""
+    now = datetime.datetime.fromtimestamp(time.time(), datetime.UTC)
+    sink, certificate = Sink(), self_signed("127.0.0.1", now)
+    plain, secure = await listening(sink, None), await listening(sink, certificate)
+    await obey(
+        Ready(port=port_of(plain), https_port=port_of(secure), certificate_pem=certificate.certificate_pem.decode()),
+        sink.answer,
+    )
+    plain.close()
+    secure.close()
+
+
+async def listening(sink: Sink, certificate: Certificate | None) -> asyncio.Server:
+    """A server of the sink, over TLS where it has a certificate."""
+    loop, context = asyncio.get_running_loop(), certificate.server_context() if certificate else None
+    return await loop.create_server(lambda: SinkConnection(sink), "127.0.0.1", 0, backlog=4096, ssl=context)
+
+
+def port_of(server: asyncio.Server) -> int:
+    """The port that it was given."""
     port: int = server.sockets[0].getsockname()[1]
-    await obey(port, sink.answer)
-    server.close()
+    return port
 
 
 if __name__ == "__main__":

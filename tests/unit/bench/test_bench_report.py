@@ -15,7 +15,7 @@ from tocsin.bench.comparing import compared, judged, typical
 from tocsin.bench.control import Spread
 from tocsin.bench.endpoints import SIGNING_KEY, TOKEN
 from tocsin.bench.figures import Effort, Measurement, is_signed, with_over_without
-from tocsin.bench.report import Report, table_of, this_machine
+from tocsin.bench.report import Report, bound_style, latency_style, table_of, this_machine
 from tocsin.bench.scenarios import BY_NAME, SCENARIOS, with_references
 
 GOOD = Measurement(
@@ -140,9 +140,46 @@ def test_trouble_is_judged_by_the_medians_of_its_phases() -> None:
 
 
 def test_the_scenario_that_one_is_compared_with_is_measured_too_and_before_it() -> None:
-    names = [scenario.name for scenario in with_references([BY_NAME["filters-10000"], BY_NAME["filters-1"]])]
+    asked = [BY_NAME["filters-10000"], BY_NAME["filters-1"]]
+    names = [scenario.name for scenario in with_references(asked, floors=False)]
     assert names == ["filters-1", "filters-10000"]
+    names = [scenario.name for scenario in with_references(asked)]
+    assert names == ["accept-jobs", "sender", "filters-1", "filters-10000"]
     assert with_references(SCENARIOS) == list(SCENARIOS)
+    assert all(BY_NAME[floor].is_floor for scenario in SCENARIOS for floor in scenario.floors)
+
+
+def test_a_delivery_stands_on_a_share_of_an_accept_and_on_one_exchange() -> None:
+    round_of = {
+        name: msgspec.structs.replace(GOOD, name=name, cpu_us=cpu_us)
+        for name, cpu_us in (("accept-64", 60.0), ("sender", 20.0), ("fanout-3", 80.0), ("single-64", 160.0))
+    }
+    fanout, single = (compared(BY_NAME[name], round_of) for name in ("fanout-3", "single-64"))
+    assert (fanout.floor_us, fanout.over_floor, single.floor_us, single.over_floor) == (40.0, 2.0, 80.0, 2.0)
+    assert compared(BY_NAME["accept-64"], round_of).over_floor is None
+    less = msgspec.structs.replace(fanout, over_floor=1.5)
+    assert typical([fanout, less, less]).over_floor == 1.5
+
+
+def test_a_backlog_is_judged_by_its_rate_and_by_its_memory() -> None:
+    small = msgspec.structs.replace(GOOD, name="backlog-1000", resident_peak_mb=100.0)
+    large = msgspec.structs.replace(GOOD, name="backlog", resident_peak_mb=140.0, deliveries_per_second=1900.0)
+    measured = compared(BY_NAME["backlog"], {"backlog-1000": small, "backlog": large})
+    assert measured.beside is not None
+    assert (measured.beside.rate, measured.beside.memory) == (0.95, 1.4)
+    assert bound_style(0.95, None, 0.9) == bound_style(1.3, 1.3, None) == "bold green"
+    assert bound_style(0.85, None, 0.9) == bound_style(1.4, 1.3, None) == "bold red"
+    assert "memory <= 1.3" in text_of(report(measured))
+
+
+def test_an_idle_server_a_late_first_delivery_and_a_half_load_are_told() -> None:
+    idle = msgspec.structs.replace(GOOD, name="idle", cpu_us=2345.0, is_idle=True)
+    assert "idle: 2.3 ms of CPU per second" in text_of(report(idle))
+    late = msgspec.structs.replace(GOOD, name="restart", first_delivery_seconds=3.14)
+    assert "restart: the first delivery came 3.14 s after" in text_of(report(late))
+    half = msgspec.structs.replace(GOOD, p50_ms=4.0, p99_ms=30.0)
+    assert latency_style(half) == "green"
+    assert latency_style(msgspec.structs.replace(half, p99_ms=4.9)) == "red"
 
 
 def test_endpoints_divide_evenly_among_tenants() -> None:

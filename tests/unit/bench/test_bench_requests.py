@@ -7,8 +7,10 @@ import json
 import pytest
 
 from tocsin.bench.control import Run
-from tocsin.bench.requests import EVENT_BYTES, MARK_TEMPLATE, SUBJECTS, Requests, requests_for
+from tocsin.bench.requests import EVENT_BYTES, MARK_TEMPLATE, Requests, requests_for
 from tocsin.bench.scenarios import Load
+
+SUBJECTS = 7
 
 
 def requests_of(
@@ -16,7 +18,7 @@ def requests_of(
 ) -> Requests:
     run = Run(
         port=1, load=load, connections=1, batch=batch, key="secret-key", first=0, seconds=1, path=path, tenants=tenants,
-        event_type=event_type,
+        event_type=event_type, subjects=SUBJECTS,
     )  # fmt: skip
     return requests_for(run, "127.0.0.1:1")
 
@@ -63,6 +65,14 @@ def test_a_connection_reports_one_job_after_the_other() -> None:
     assert [report["labels"]["mark"][6:16] for report in reports] == [f"{number:010d}" for number in range(40, 48)]
 
 
+def test_each_finished_job_is_one_of_its_own_and_bears_the_mark_wherever_a_format_may_show_it() -> None:
+    report = json.loads(body_of(requests_of("finished_jobs"), 41, 3, 0))
+    mark = (MARK_TEMPLATE % (41, 3, 123)).decode()
+    assert (report["job_id"], report["details"], report["labels"]["mark"], report["state"]) == (
+        mark, mark, mark, "succeeded",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("load", "batch", "path", "line"),
     [
@@ -70,6 +80,7 @@ def test_a_connection_reports_one_job_after_the_other() -> None:
         ("cloudevents", 2, None, "POST /v1/events HTTP/1.1"),
         ("cloudevents", 1, "/0", "POST /0 HTTP/1.1"),
         ("job_reports", 1, None, "POST /v1/jobs/reports HTTP/1.1"),
+        ("finished_jobs", 1, None, "POST /v1/jobs/reports HTTP/1.1"),
         ("livez", 1, None, "GET /livez HTTP/1.1"),
     ],
 )

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tocsin.bench.control import Arrived, Count, Mark, Received, Tell, spread_of
+from tocsin.bench.control import Arrived, Away, Count, Mark, Received, Tell, spread_of
 from tocsin.bench.requests import MARK_TEMPLATE
 from tocsin.bench.sink import STEP, Sink
 
@@ -28,7 +28,7 @@ async def test_everything_once_at_every_endpoint_is_no_fault() -> None:
             sink.count(sink.tally(path), body(number, number % 3))
     received = await account(sink, 2, 10, 2)
     assert (received.lost, received.duplicated, received.out_of_order, received.unmarked) == (0, 0, 0, 0)
-    assert await sink.answer(Count()) == Arrived(total=20, last_ns=sink.last_ns)
+    assert await sink.answer(Count()) == Arrived(total=20, first_ns=sink.first_ns, last_ns=sink.last_ns)
 
 
 async def test_an_event_that_one_endpoint_misses_is_lost() -> None:
@@ -70,6 +70,27 @@ async def test_the_newest_mark_counts_and_a_body_without_one_is_told() -> None:
     sink.count(sink.tally(b"/0"), b"{}")
     received = await account(sink, 2, 3)
     assert (received.lost, received.unmarked) == (0, 1)
+
+
+async def test_each_event_of_an_array_counts() -> None:
+    sink = Sink()
+    sink.count(sink.tally(b"/0"), b"[" + b",".join(body(number) for number in (1, 2, 3, 2)) + b"]")
+    received = await account(sink, 1, 5)
+    assert (received.lost, received.duplicated, received.out_of_order, sink.total) == (1, 1, 0, 4)
+
+
+async def test_the_first_arrival_counts_from_when_the_sink_is_back() -> None:
+    sink = Sink()
+    sink.count(sink.tally(b"/0"), body(1))
+    began = sink.first_ns
+    await sink.answer(Away(seconds=7))
+    assert b"retry-after: 7\r\n" in sink.away
+    arrived = await sink.answer(Away(seconds=0))
+    assert isinstance(arrived, Arrived)
+    assert (sink.away, arrived.first_ns, arrived.total) == (b"", 0, 1)
+    sink.count(sink.tally(b"/0"), body(2))
+    sink.count(sink.tally(b"/0"), body(3))
+    assert began < sink.first_ns < sink.last_ns
 
 
 async def test_latency_is_measured_from_the_last_mark_on() -> None:
