@@ -27,6 +27,8 @@ _COUNTER_MASK = (1 << _COUNTER_BITS) - 1
 _SEED_BITS = 73
 _RAND_B_MASK = (1 << 62) - 1
 _STEP_MASK = (1 << 20) - 1
+_VARIANT = 0b10 << 62
+_NODE_MASK = (1 << 48) - 1
 
 
 class IdMint:
@@ -36,38 +38,41 @@ class IdMint:
     is drawn in advance: a system call gives up the interpreter lock, and waiting for it would cost more than the id.
     """
 
-    __slots__ = ("_counter", "_drawn", "_entropy", "_last", "_now_ms", "_used")
+    __slots__ = ("_counter", "_drawn", "_entropy", "_last", "_now_ms", "_start")
 
     def __init__(self, now_ms: Callable[[], Millis], entropy: Callable[[int], bytes]) -> None:
         self._now_ms = now_ms
         self._entropy = entropy
         self._last = 0
+        self._start = ""
         self._counter = 0
-        self._drawn = b""
-        self._used = 0
+        self._drawn: list[int] = []
 
     def uuid(self) -> str:
         """The next UUID, canonical text."""
         now = self._now_ms()
         if now > self._last:
-            self._last = now
-            self._counter = int.from_bytes(self._draw(10), "big") >> (80 - _SEED_BITS)
+            self._begin(now)
+            self._counter = (self._draw() << 64 | self._draw() << 32 | self._draw()) >> (96 - _SEED_BITS)
         else:
-            self._counter += 1 + (int.from_bytes(self._draw(3), "big") & _STEP_MASK)
+            self._counter += 1 + (self._draw() & _STEP_MASK)
             if self._counter > _COUNTER_MASK:
-                self._last += 1
+                self._begin(self._last + 1)
                 self._counter = 0
         counter = self._counter
-        value = (self._last << 80) | (0x7 << 76) | ((counter >> 62) << 64) | (0b10 << 62) | (counter & _RAND_B_MASK)
-        text = f"{value:032x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        low = counter & _RAND_B_MASK | _VARIANT
+        return f"{self._start}{counter >> 62:03x}-{low >> 48:04x}-{low & _NODE_MASK:012x}"
 
-    def _draw(self, count: int) -> bytes:
-        if self._used + count > len(self._drawn):
-            self._drawn = self._entropy(_DRAWN_BYTES)
-            self._used = 0
-        self._used += count
-        return self._drawn[self._used - count : self._used]
+    def _begin(self, millis: Millis) -> None:
+        """What all UUIDs of a millisecond have in common, up to the version."""
+        self._last = millis
+        self._start = f"{millis >> 16:08x}-{millis & 0xFFFF:04x}-7"
+
+    def _draw(self) -> int:
+        """32 random bits."""
+        if not self._drawn:
+            self._drawn = memoryview(self._entropy(_DRAWN_BYTES)).cast("I").tolist()
+        return self._drawn.pop()
 
     def event(self) -> EventId:
         return EventId("evt_" + self.uuid())
