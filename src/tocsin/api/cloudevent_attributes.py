@@ -6,6 +6,9 @@ import re
 from functools import lru_cache
 from typing import Final, cast
 
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
 from tocsin.api.decoding import millis
 from tocsin.errors import FieldError, InvalidRequest
 from tocsin.model.event import OWN_SUBJECT_TYPES, CloudContext
@@ -67,6 +70,67 @@ def checked_context(attributes: Attributes, prefix: str, data: bytes, *, has_dat
         time=millis(time, f"{prefix}time"),
         data=data,
     )
+
+
+class Usual(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The members of most events: attributes that are texts, data as JSON, no extensions."""
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str | None = None
+    time: str | None = None
+    datacontenttype: str | None = None
+    dataschema: str | None = None
+    data: Raw | UnsetType = UNSET
+
+
+def usual_event(members: Usual) -> CloudEvent | None:
+    """The event, or None when anything about it is to be objected to."""
+    kind, time, subject, data = members.type, members.time, members.subject, members.data
+    repeated = (members.source, members.specversion, kind, members.datacontenttype, members.dataschema)
+    if _is_faulty(*repeated) or _attribute_fault("id", members.id):
+        return None
+    if subject is not None and _attribute_fault("subject", subject):
+        return None
+    if time is not None and _attribute_fault("time", time):
+        return None
+    subject_type, verb = _split(kind)
+    try:
+        at = millis(time)
+    except InvalidRequest:
+        return None
+    return CloudEvent(
+        context=CloudContext(
+            id=members.id,
+            source=members.source,
+            time=time,
+            subject=subject,
+            datacontenttype=members.datacontenttype,
+            dataschema=members.dataschema,
+            has_data=data is not UNSET,
+        ),
+        type=kind,
+        subject_type=subject_type,
+        verb=verb,
+        time=at,
+        data=b"" if data is UNSET else bytes(data),
+    )
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _is_faulty(source: str, specversion: str, kind: str, datacontenttype: str | None, dataschema: str | None) -> bool:
+    """Whether anything is wrong with the attributes that have few values."""
+    given = {
+        "source": source,
+        "specversion": specversion,
+        "type": kind,
+        "datacontenttype": datacontenttype,
+        "dataschema": dataschema,
+    }
+    faults = [_attribute_fault(name, value) for name, value in given.items() if value is not None]
+    return any(faults) or _split(kind)[0] in OWN_SUBJECT_TYPES
 
 
 @lru_cache(maxsize=REMEMBERED)

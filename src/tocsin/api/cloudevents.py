@@ -15,9 +15,9 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from tocsin.api.cloudevent_attributes import REMEMBERED, Attributes, Value, checked_context
+from tocsin.api.cloudevent_attributes import REMEMBERED, Attributes, Usual, Value, checked_context, usual_event
 from tocsin.api.decoding import MAX_ITEMS, decoded, is_array
-from tocsin.api.text_checks import check_json_bytes, check_text
+from tocsin.api.text_checks import check_json_bytes, check_text, has_bad_text, may_be_too_deep
 from tocsin.errors import FieldError, InvalidRequest, MalformedJson, TocsinError, TooLarge, UnsupportedMediaType
 from tocsin.model.submission import CloudEvent, CloudEvents
 from tocsin.operations.pointers import escaped
@@ -28,6 +28,10 @@ _JSON_TYPE: Final = re.compile(r"[^/;]+/(?:[^;]+\+)?json", re.IGNORECASE)
 _HEX: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
+_AROUND_DATA: Final = 2
+"""A batch and an event."""
+_decode_usual: Final = msgspec.json.Decoder(Usual).decode
+_decode_usual_batch: Final = msgspec.json.Decoder(list[Usual]).decode
 _decode_members: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_batch: Final = msgspec.json.Decoder(list[dict[str, Raw]]).decode
 _decode_any: Final = msgspec.json.Decoder().decode
@@ -48,6 +52,9 @@ def decode_cloudevents(body: bytes, content_type: str, ce_headers: Mapping[str, 
         is_batch = is_array(body)
     else:
         raise UnsupportedMediaType("Send a CloudEvent: structured, batched, or binary with its ce- headers.")
+    items = usual_events(body, is_batch=is_batch)
+    if items is not None:
+        return CloudEvents(items=items)
     check_json_bytes(body)
     check_text(body)
     if is_batch:
@@ -59,6 +66,25 @@ def decode_cloudevents(body: bytes, content_type: str, ce_headers: Mapping[str, 
 def is_json_type(datacontenttype: str | None) -> bool:
     """Whether data of this type is JSON (`*/json`, `*/*+json`); data without a type is (JSON format, section 3.1)."""
     return datacontenttype is None or _JSON_TYPE.fullmatch(datacontenttype.partition(";")[0].strip()) is not None
+
+
+def usual_events(body: bytes, *, is_batch: bool) -> tuple[CloudEvent, ...] | None:
+    """Most events, in half the time. None when one of them is of another form, or wrong: then they are read the long way, which
+    says what is wrong."""
+    try:
+        body.decode()
+        members = _decode_usual_batch(body) if is_batch else [_decode_usual(body)]
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+        return None
+    if len(members) > MAX_ITEMS or has_bad_text(body):
+        return None
+    events: list[CloudEvent] = []
+    for each in members:
+        event = usual_event(each) if is_json_type(each.datacontenttype) else None
+        if event is None or may_be_too_deep(event.data, _AROUND_DATA):
+            return None
+        events.append(event)
+    return tuple(events)
 
 
 def _batch(items: list[dict[str, Raw]]) -> tuple[CloudEvent, ...]:

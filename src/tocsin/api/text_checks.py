@@ -29,8 +29,13 @@ def check_json_bytes(body: bytes) -> None:
         body.decode()
     except UnicodeDecodeError as error:
         raise MalformedJson(f"The body is not UTF-8 (byte {error.start}).") from error
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_too_deep(body):
+    if may_be_too_deep(body) and _is_too_deep(body):
         raise InvalidRequest.at("", f"The body is nested deeper than {MAX_DEPTH} levels.")
+
+
+def may_be_too_deep(content: bytes, levels: int = 0) -> bool:
+    """Whether there are enough brackets for that; so many `levels` are around the content."""
+    return content.count(b"[") + content.count(b"{") + levels > MAX_DEPTH
 
 
 def _is_too_deep(body: bytes) -> bool:

@@ -4,13 +4,14 @@ import base64
 import json
 from urllib.parse import quote
 
+import msgspec
 import pytest
 from cloudevents.core.bindings.http import to_binary_event, to_structured_event
 from cloudevents.core.v1.event import CloudEvent as SdkEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.api.cloudevents import decode_cloudevents, is_json_type
+from tocsin.api.cloudevents import decode_cloudevents, is_json_type, usual_events
 from tocsin.errors import InvalidRequest, MalformedJson, TooLarge, UnsupportedMediaType
 from tocsin.model.event import OWN_SUBJECT_TYPES, CloudContext
 from tocsin.model.submission import CloudEvent
@@ -170,6 +171,44 @@ def test_every_bad_attribute_is_told() -> None:
         "/specversion",
         "/subject",
     ]
+
+
+@given(
+    st.text(),
+    st.text(max_size=20) | st.none(),
+    st.sampled_from(["2026-11-22T10:00:00Z", "2026-11-22 10:00:00Z", "soon", "", None]),
+    st.sampled_from(["application/json", "text/plain", "x", None]),
+    st.recursive(
+        st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    ),
+)
+def test_the_quick_way_reads_the_same_or_leaves_it(
+    event_id: str, subject: str | None, time: str | None, kind: str | None, data: object
+) -> None:
+    document = GOOD | {"id": event_id, "subject": subject, "time": time, "datacontenttype": kind, "data": data}
+    quick = usual_events(json.dumps(document).encode(), is_batch=False)
+    try:
+        by_the_long_way = structured(document | {"extension": True})
+    except (InvalidRequest, MalformedJson):
+        assert quick is None
+        return
+    if kind == "text/plain":
+        assert quick is None
+    else:
+        context = msgspec.structs.replace(by_the_long_way.context, extensions={})
+        assert quick == (msgspec.structs.replace(by_the_long_way, context=context),)
+
+
+@pytest.mark.parametrize(("around", "content_type"), [(b"%b", STRUCTURED), (b"[%b]", BATCH)])
+def test_deep_data_are_refused_in_every_mode(around: bytes, content_type: str) -> None:
+    deepest = 63 if content_type == STRUCTURED else 62
+    for depth, is_read in ((deepest, True), (deepest + 1, False), (100_000, False)):
+        event = json.dumps(GOOD).encode()[:-1] + b',"data":' + b"[" * depth + b"]" * depth + b"}"
+        if is_read:
+            assert len(decode_cloudevents(around % event, content_type, {}).items) == 1
+        else:
+            with pytest.raises(InvalidRequest):
+                decode_cloudevents(around % event, content_type, {})
 
 
 def test_batches() -> None:
