@@ -71,7 +71,10 @@ class CloudEventsRenderer:
                 return Rendered(content_type=content_type, headers=attribute_headers(attributes), body=event.data)
         if event.cloud is None:
             return Rendered(content_type=STRUCTURED, body=encode(self._own(event, msgspec.Raw(event.data))))
-        return Rendered(content_type=STRUCTURED, body=encode(_accepted(event, event.cloud) | _data_member(event)))
+        body = view.envelope
+        if body is None:
+            body = view.envelope = encode(_accepted(event, event.cloud) | _data_member(event))
+        return Rendered(content_type=STRUCTURED, body=body)
 
     def _own(self, event: Event, data: msgspec.Raw | None) -> OwnEnvelope:
         subject = event.subject_id or None
@@ -100,14 +103,17 @@ class CloudEventsRenderer:
 def _accepted(event: Event, cloud: CloudContext) -> dict[str, object]:
     """The attributes as they came; only `tenant` is ours."""
     attributes: dict[str, object] = {"specversion": "1.0", "id": cloud.id, "source": cloud.source, "type": event.type}
-    optional = {
-        "subject": cloud.subject,
-        "time": cloud.time,
-        "datacontenttype": cloud.datacontenttype,
-        "dataschema": cloud.dataschema,
-    }
-    attributes |= {name: value for name, value in optional.items() if value is not None}
-    return attributes | cloud.extensions | {"tenant": event.tenant}
+    if cloud.subject is not None:
+        attributes["subject"] = cloud.subject
+    if cloud.time is not None:
+        attributes["time"] = cloud.time
+    if cloud.datacontenttype is not None:
+        attributes["datacontenttype"] = cloud.datacontenttype
+    if cloud.dataschema is not None:
+        attributes["dataschema"] = cloud.dataschema
+    attributes |= cloud.extensions
+    attributes["tenant"] = event.tenant
+    return attributes
 
 
 def _data_member(event: Event) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from time import monotonic
 from typing import Final, TypeVar
 
 import msgspec
@@ -59,7 +60,7 @@ class Settle:
     def is_stalled(self) -> bool:
         if self._began is None:
             return False
-        return self._is_failing or asyncio.get_running_loop().time() - self._began > _STALLED_SECONDS
+        return self._is_failing or monotonic() - self._began > _STALLED_SECONDS
 
     def add(self, settlement: Settlement) -> None:
         self._group.add(settlement)
@@ -73,7 +74,7 @@ class Settle:
         await self._group.written()
 
     async def _write(self, settlements: list[Settlement]) -> None:
-        self._began = asyncio.get_running_loop().time()
+        self._began = monotonic()
         wait = _WAIT_SECONDS
         while True:
             try:

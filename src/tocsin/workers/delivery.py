@@ -229,12 +229,12 @@ class DeliveryWorker:
     async def _run_slot(self) -> None:
         """Send one delivery after another while there are some; each time it is the next endpoint's turn."""
         while self._ready.rotation and self._has_credit() and self._burst.begin():
-            outlet = self._ready.rotation.next()
-            lane = outlet.next_lane(self._now_ms()) if outlet.has_room else None
+            outlet, now = self._ready.rotation.next(), self._now_ms()
+            lane = outlet.next_lane(now) if outlet.has_room else None
             if lane is None:
                 continue
             preparation = self._endpoints.prepared.get(outlet.endpoint)
-            if preparation is None or not self._ready.may_send(lane, self._now_ms()):
+            if preparation is None or not self._ready.may_send(lane, now):
                 continue
             is_slow = outlet.allowance.is_slow
             if is_slow and self._slow_out >= SLOW_SLOTS:
