@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email
 import email.policy
 import ssl
@@ -78,7 +79,9 @@ class MailServer:
         await self._end.wait()
         server.close()
         for session in tuple(self.open):
-            session.transport.abort()
+            # CPython 3.11: the transport of a TLS connection that just went has nothing left to abort
+            with contextlib.suppress(AttributeError):
+                session.transport.abort()
         for _ in range(1000):
             if not self.open and len(asyncio.all_tasks()) == 1:
                 break
@@ -104,7 +107,9 @@ class MailServer:
     async def said(self, session: SMTP, stage: Stage, address: str) -> str | None:
         reply = await asyncio.to_thread(self._reply, stage, address)
         if reply == DROP:
-            session.transport.abort()
+            # CPython 3.11: the transport of a TLS connection that just went has nothing left to abort
+            with contextlib.suppress(AttributeError):
+                session.transport.abort()
             return "421 gone"
         if reply == HANG:
             await self._end.wait()

@@ -6,6 +6,7 @@ Nothing here repeats a mail. Source: RFC 5321 (section 4.2.1: 4yz may be tried a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from time import perf_counter_ns
 from typing import Final, cast
@@ -92,7 +93,9 @@ class SmtpSender:
                 client.protocol.write(b"QUIT\r\n")
         except BaseException:
             if client.transport is not None:
-                cast("asyncio.WriteTransport", client.transport).abort()
+                # CPython 3.11: the transport of a TLS connection that just went has nothing left to abort
+                with contextlib.suppress(AttributeError):
+                    cast("asyncio.WriteTransport", client.transport).abort()
             raise
         finally:
             client.close()
