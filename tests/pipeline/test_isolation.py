@@ -75,7 +75,7 @@ async def test_slow_endpoints_have_at_most_their_share_of_the_slots(
     monkeypatch: pytest.MonkeyPatch, start_server: Callable[..., Server]
 ) -> None:
     monkeypatch.setattr("tocsin.workers.delivery.SLOTS", 16)
-    monkeypatch.setattr("tocsin.workers.delivery.SLOW_SLOTS", 8)
+    monkeypatch.setattr("tocsin.workers.rotation.SLOW_SLOTS", 8)
     server = start_server()
     known_to_be_slow = 12  # two requests to each of six endpoints, before there is an answer
     out: list[int] = []

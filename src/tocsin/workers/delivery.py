@@ -6,7 +6,6 @@ There is no task for an idle delivery: tasks exist for requests that are out, on
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -30,10 +29,10 @@ from tocsin.ports import Batches, Fanned, Holder, Queue
 from tocsin.telemetry import Metrics, log
 from tocsin.workers.batches import BatchSending
 from tocsin.workers.endpoints import Endpoints
-from tocsin.workers.lanes import LIVE, Lane, Outlet
+from tocsin.workers.lanes import LIVE, Lane
 from tocsin.workers.ready import RETRY_MS, Ready
 from tocsin.workers.rendering import Rendering
-from tocsin.workers.rotation import CREDITS, SLOTS, SLOW_SLOTS, Burst
+from tocsin.workers.rotation import CREDITS, SLOTS, Burst, SlowShare
 from tocsin.workers.standings import Standings
 from tocsin.workers.withdrawing import Withdrawing, Write
 
@@ -87,8 +86,7 @@ class DeliveryWorker:
         self._slots: set[asyncio.Task[None]] = set()
         self.withdrawing = Withdrawing(self._ready, self._settle)
         self._keys: dict[int, tuple[str, ...]] = {}
-        self._slow_out = 0
-        self._slow_waiting: deque[Outlet] = deque()
+        self._slow = SlowShare(self._ready.list_all)
         self._is_stopping = False
         endpoints.followers.append(self.endpoint_changed)
 
@@ -110,6 +108,7 @@ class DeliveryWorker:
             self._ready.news.clear()
             now = self._now_ms()
             next_at = self._ready.wake_due(now)
+            self._slow.offer()
             self._open_slot()
             self._metrics.in_flight.set(len(self._flight.out))
             wait = _TICK_SECONDS if next_at is None else min((next_at - now) / 1000, _TICK_SECONDS)
@@ -237,10 +236,8 @@ class DeliveryWorker:
             if preparation is None or not self._ready.may_send(lane, now):
                 continue
             is_slow = outlet.allowance.is_slow
-            if is_slow and self._slow_out >= SLOW_SLOTS:
-                self._slow_waiting.append(outlet)
+            if is_slow and not self._slow.take(outlet):
                 continue
-            self._slow_out += is_slow
             if lane.batches or lane.batching is not None:
                 await self._deliver_batch(lane, preparation)
             elif (taken := lane.take()) is not None:
@@ -252,7 +249,7 @@ class DeliveryWorker:
                 self._ready.list_all(outlet)
                 await self._deliver(lane, preparation, *taken)
             if is_slow:
-                self._slow_ended()
+                self._slow.leave()
 
     async def _deliver_batch(self, lane: Lane, preparation: Preparation) -> None:
         """A batch that is due again, else a new one of what has gathered."""
@@ -272,12 +269,6 @@ class DeliveryWorker:
         finally:
             outlet.in_flight -= 1
             self._ready.list_all(outlet)
-
-    def _slow_ended(self) -> None:
-        """A place for slow endpoints is free."""
-        self._slow_out -= 1
-        if self._slow_waiting:
-            self._ready.list_all(self._slow_waiting.popleft())
 
     async def _deliver(self, lane: Lane, preparation: Preparation, claim: Claim, view: EventView) -> None:
         delivery = claim.delivery

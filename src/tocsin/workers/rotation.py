@@ -57,6 +57,39 @@ class Rotation:
         return outlet
 
 
+class SlowShare:
+    """The places of slow endpoints, over all of them. Who finds none waits, and has a turn when one is free; `list_all` puts an
+    endpoint into the rotation if it can send."""
+
+    __slots__ = ("_list_all", "_out", "_waiting")
+
+    def __init__(self, list_all: Callable[[Outlet], None]) -> None:
+        self._list_all = list_all
+        self._out = 0
+        self._waiting: dict[int, Outlet] = {}
+
+    def take(self, outlet: Outlet) -> bool:
+        """Whether there was a place."""
+        if self._out >= SLOW_SLOTS:
+            self._waiting[outlet.endpoint] = outlet
+            return False
+        self._out += 1
+        return True
+
+    def leave(self) -> None:
+        """A place is free again."""
+        self._out -= 1
+        self.offer()
+
+    def offer(self) -> None:
+        """As many of those that wait as there are places have a turn; one that cannot send now has none."""
+        free = SLOW_SLOTS - self._out
+        while self._waiting and free > 0:
+            outlet = self._waiting.pop(next(iter(self._waiting)))
+            self._list_all(outlet)
+            free -= outlet.is_listed
+
+
 class Burst:
     """Counts what begins in one turn of the event loop. When that was all that may, `again` is called as often in the next one."""
 
