@@ -14,7 +14,7 @@ from tests.kit.server import SETTINGS, Server
 
 from tocsin.config import load_settings
 from tocsin.errors import Misconfigured
-from tocsin.wiring import make_sender
+from tocsin.wiring.sending import make_sender
 
 OPERATORS = "planted-operators-secret"
 OWN = "planted-own-secret"

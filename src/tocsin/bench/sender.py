@@ -16,7 +16,7 @@ from tocsin.bench.requests import cloud_event
 from tocsin.config import load_settings
 from tocsin.model.exchange import OutboundRequest, Target
 from tocsin.ports import Sender
-from tocsin.wiring import make_sender
+from tocsin.wiring.sending import make_sender
 
 SETTINGS: Final = {"allow_http": "true", "allow_networks": "127.0.0.0/8"}
 HEADERS: Final = (

@@ -1,0 +1,125 @@
+"""The composition root: settings become running parts. Nothing else names a concrete adapter."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Final
+
+import uvloop
+
+from tocsin.adapters.crypto.master_keys import master_keys_of
+from tocsin.adapters.crypto.secret_box import AesSecretBox
+from tocsin.adapters.http.sender import HttpSender
+from tocsin.adapters.sqlite.store import SqliteStore, prepare_file
+from tocsin.api.app import make_app
+from tocsin.api.serving import answer_requests, default_limits, listen
+from tocsin.config import Settings
+from tocsin.model.ids import IdMint, Millis
+from tocsin.model.noun import Noun
+from tocsin.operations.api_keys import ApiKeys
+from tocsin.operations.master_key import MasterKey
+from tocsin.telemetry import log, set_up_logs
+from tocsin.wiring.loops import make_background, make_loops
+from tocsin.wiring.parts import make_parts
+from tocsin.wiring.sending import make_sender
+from tocsin.wiring.services import make_consents, make_services
+from tocsin.workers.consent import ConsentWorker
+from tocsin.workers.supervisor import Supervisor
+
+SWITCH_SECONDS: Final = 0.0005
+"""The interpreter's switch interval: with the default a busy loop starves the writer's thread."""
+COLLECT_AFTER: Final = (50_000, 20, 100)
+"""When the garbage collector runs: what an event needs is freed by counting, so that most of its runs find nothing."""
+
+
+class Running(Noun, frozen=True, kw_only=True):
+    """A server that answers. `generated_key` is the operator key that was made at first start, shown once."""
+
+    url: str
+    generated_key: str | None
+
+
+def now_ms() -> Millis:
+    """The wall clock."""
+    return time.time_ns() // 1_000_000
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the database up to date and let go of it. Raises Misconfigured, also while a server has it open."""
+    prepare_file(settings.database).release()
+
+
+def run(settings: Settings, ready: Callable[[Running], None]) -> None:
+    """Serve until SIGTERM or SIGINT. Raises Misconfigured."""
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await serve(settings, ready, stop)
+
+    sys.setswitchinterval(SWITCH_SECONDS)
+    uvloop.run(main())
+
+
+async def serve(settings: Settings, ready: Callable[[Running], None], stop: asyncio.Event) -> None:
+    """Serve until `stop` is set. Raises Misconfigured, or what ended a loop of the server."""
+    set_up_logs(settings.log_level)
+    sender = make_sender(settings)
+    store = SqliteStore(settings.database, now_ms, time.monotonic)
+    try:
+        await _serve(settings, store, sender, ready, stop)
+    finally:
+        await sender.close()
+        await asyncio.to_thread(store.close)
+
+
+async def _serve(
+    settings: Settings, store: SqliteStore, sender: HttpSender, ready: Callable[[Running], None], stop: asyncio.Event
+) -> None:
+    mint = IdMint(now_ms, os.urandom)
+    box = AesSecretBox()
+    master_key = MasterKey(store.data_keys, master_keys_of(settings), box, mint=mint, now_ms=now_ms, entropy=os.urandom)
+    await master_key.open()
+    keys = ApiKeys(store.directory, mint=mint, now_ms=now_ms, entropy=os.urandom)
+    await keys.load()
+    generated = await keys.bootstrap(settings.bootstrap_key.reveal() if settings.bootstrap_key else None)
+    await store.directory.finish_removals(now_ms())
+    parts = await make_parts(settings, store, sender, mint, box, now_ms)
+    loops = await make_loops(parts)
+    background = await make_background(parts, loops)
+    consents = make_consents(parts, loops)
+    supervisor = Supervisor(
+        accept=loops.accept,
+        fanout=loops.fanout,
+        delivery=loops.delivery,
+        consent=ConsentWorker(consents, parts.endpoints, now_ms),
+        replay=loops.replay,
+        notices=loops.notices,
+        background=background.all,
+        keys=keys,
+        stop=stop,
+    )
+    services = make_services(
+        parts, loops, background, consents, keys=keys, master_key=master_key, ready=supervisor.problems
+    )
+    await supervisor.start()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
+    try:
+        listener, url = listen(settings.host, settings.port)
+        log.info("serving", url=url)
+        ready(Running(url=url, generated_key=generated))
+        await answer_requests(make_app(services), listener, default_limits(), stop)
+    finally:
+        await supervisor.stop()
+        await loops.exchanges.tokens.close()
+        await parts.templates.close()

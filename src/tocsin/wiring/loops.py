@@ -1,0 +1,134 @@
+"""The loops of one process, put together: accept, fan-out and delivery one behind the other, and those that nothing waits for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from tocsin.authorizing.tokens import Tokens
+from tocsin.errors import NotFound
+from tocsin.model.audit import SERVER
+from tocsin.model.noun import Noun
+from tocsin.model.submission import Accepted, Submission
+from tocsin.operations.retention import limits_of, reserve_of
+from tocsin.pipeline.accept import Accept
+from tocsin.pipeline.exchanges import Exchanges, Judge
+from tocsin.rules.accepting import Deciding
+from tocsin.rules.needs import needs_of
+from tocsin.telemetry import Metrics
+from tocsin.wiring.parts import Parts
+from tocsin.workers.delivery import DeliveryWorker
+from tocsin.workers.disk_watch import DiskWatch
+from tocsin.workers.erasing import ErasingWorker
+from tocsin.workers.fanout import FanoutWorker
+from tocsin.workers.job_watch import JobWatch, job_limits_of
+from tocsin.workers.notices import NoticeWorker
+from tocsin.workers.replay import ReplayWorker
+from tocsin.workers.retention import RetentionWorker
+from tocsin.workers.standings import Standings
+from tocsin.workers.supervisor import Background
+
+PARTITION: Final = 0
+"""The embedded store has one partition, and this process holds it."""
+
+
+class Loops(Noun, frozen=True, kw_only=True):
+    """What a submission sets going, and what the loops share."""
+
+    accept: Accept
+    fanout: FanoutWorker
+    delivery: DeliveryWorker
+    exchanges: Exchanges
+    notices: NoticeWorker
+    replay: ReplayWorker
+    metrics: Metrics
+
+
+class BackgroundLoops(Noun, frozen=True, kw_only=True):
+    """Loops that nothing waits for; `all` has them by name, these two among them."""
+
+    retention: RetentionWorker
+    erasing: ErasingWorker
+    all: Mapping[str, Background]
+
+
+async def make_loops(parts: Parts) -> Loops:
+    """Accept, fan-out and delivery, one behind the other, and the replays that deliver by them."""
+    settings, store, endpoints, mint, now_ms = parts.settings, parts.store, parts.endpoints, parts.mint, parts.now_ms
+    metrics, tokens = Metrics(), Tokens(parts.ways, now_ms, os.urandom)
+    holder, cursor = await store.queue.acquire(PARTITION)
+
+    async def disable(number: int) -> None:
+        gone = endpoints.prepared.get(number)
+        if gone is not None:
+            with contextlib.suppress(NotFound):
+                await parts.operations.switch(gone.endpoint.id, None, enabled=False, by=SERVER)
+
+    async def tell(submission: Submission) -> Accepted:
+        return await accept(submission)
+
+    notices = NoticeWorker(store.notices, tell, now_ms, endpoints.name_of)
+    exchanges = Exchanges(parts.ways, tokens, parts.templates, now_ms)
+    delivery = DeliveryWorker(
+        queue=store.queue,
+        batches=store.batches,
+        holder=holder,
+        exchanges=exchanges,
+        endpoints=endpoints,
+        mint=mint,
+        now_ms=now_ms,
+        judge=Judge(mint, now_ms, random.random, settings.longest_pause_ms),
+        metrics=metrics,
+        standings=Standings(endpoints, now_ms, disable, notices),
+    )
+    fanout = FanoutWorker(
+        reader=store.log,
+        queue=store.queue,
+        holder=holder,
+        cursor=cursor,
+        head=await store.log.head(),
+        endpoints=endpoints,
+        mint=mint,
+        now_ms=now_ms,
+        metrics=metrics,
+        pushed=delivery.pushed,
+    )
+    accept = Accept(store.log, needs_of, Deciding(mint, job_limits_of(settings)), fanout.committed)
+    return Loops(
+        accept=accept,
+        fanout=fanout,
+        delivery=delivery,
+        exchanges=exchanges,
+        notices=notices,
+        replay=ReplayWorker(
+            store=store.replays, endpoints=endpoints, delivery=delivery, notices=notices, mint=mint, now_ms=now_ms
+        ),
+        metrics=metrics,
+    )
+
+
+async def make_background(parts: Parts, loops: Loops) -> BackgroundLoops:
+    """The watch over jobs and over the disk, retention and erasures, with what they know at the start."""
+    settings, store, now_ms = parts.settings, parts.store, parts.now_ms
+    retention = RetentionWorker(
+        store=store.retention,
+        limits=limits_of(settings),
+        delivery=loops.delivery,
+        metrics=loops.metrics,
+        now_ms=now_ms,
+        monotonic=time.monotonic,
+    )
+    await retention.start()
+    disk = DiskWatch(store.free_bytes, reserve_of(settings), loops.accept, loops.metrics)
+    await disk.look()
+    erasing = ErasingWorker(
+        store, parts.box, parts.endpoints, loops.fanout, loops.delivery.withdrawing, loops.replay, now_ms
+    )
+    watches: dict[str, Background] = {"job watch": JobWatch(store.log, loops.accept, now_ms), "disk watch": disk}
+    return BackgroundLoops(
+        retention=retention, erasing=erasing, all={**watches, "retention": retention, "erasing": erasing}
+    )

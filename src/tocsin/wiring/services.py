@@ -1,0 +1,77 @@
+"""What the faces ask: one struct of operations, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tocsin.api.services import Services
+from tocsin.config import origin_of
+from tocsin.operations.answers import IdempotentAnswers
+from tocsin.operations.api_keys import ApiKeys
+from tocsin.operations.consent import Consents
+from tocsin.operations.deliveries import Deliveries
+from tocsin.operations.erasures import Erasures
+from tocsin.operations.master_key import MasterKey
+from tocsin.operations.preview import Previews
+from tocsin.operations.replays import Replays
+from tocsin.operations.retention import Retention
+from tocsin.operations.statistics import Statistics
+from tocsin.operations.test_event import TestEvents
+from tocsin.wiring.loops import BackgroundLoops, Loops
+from tocsin.wiring.parts import Parts
+
+
+def make_consents(parts: Parts, loops: Loops) -> Consents:
+    """Asking receivers whether they want to be sent to; the delivery loop hears of the answers."""
+    return Consents(
+        endpoints=parts.endpoints,
+        sender=parts.sender,
+        box=parts.box,
+        origin=origin_of(parts.settings),
+        public_url=parts.settings.public_url,
+        now_ms=parts.now_ms,
+        on_change=loops.delivery.consent_changed,
+    )
+
+
+def make_services(
+    parts: Parts,
+    loops: Loops,
+    background: BackgroundLoops,
+    consents: Consents,
+    *,
+    keys: ApiKeys,
+    master_key: MasterKey,
+    ready: Callable[[], Sequence[str]],
+) -> Services:
+    """All that people and programs can ask of this process; `ready` says what keeps it from being ready."""
+    settings, store, mint, now_ms = parts.settings, parts.store, parts.mint, parts.now_ms
+    return Services(
+        accept=loops.accept,
+        answers=IdempotentAnswers(store.answers, parts.box, now_ms),
+        keys=keys,
+        master_key=master_key,
+        endpoints=parts.operations,
+        consents=consents,
+        codec=parts.codec,
+        deliveries=Deliveries(
+            queue=store.queue,
+            views=store.views,
+            directory=store.directory,
+            codec=parts.codec,
+            dispatch=loops.delivery,
+            mint=mint,
+            now_ms=now_ms,
+        ),
+        test_sending=TestEvents(loops.exchanges, mint, now_ms, origin=origin_of(settings), mail_from=parts.mail_from),
+        previews=Previews(store.views, parts.codec, parts.templates, allow_http=settings.allow_http),
+        replays=Replays(store.replays, endpoints=parts.operations, follower=loops.replay, mint=mint, now_ms=now_ms),
+        retention=Retention(store.retention, background.retention, mint, now_ms),
+        erasures=Erasures(store.erasures, eraser=background.erasing, mint=mint, now_ms=now_ms),
+        views=store.views,
+        in_flight=loops.delivery.in_flight,
+        standing=parts.endpoints.standing,
+        ready=ready,
+        statistics=Statistics(store.views, parts.codec, loops.delivery.requests_out, loops.metrics, now_ms),
+        now_ms=now_ms,
+    )
