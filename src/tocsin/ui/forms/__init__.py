@@ -1,0 +1,1 @@
+"""Between the fields of an HTML form and the JSON documents of the API. Pure."""
