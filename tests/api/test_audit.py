@@ -22,6 +22,7 @@ TOLD = {
     "POST /v1/endpoints/{endpoint_id}/enable": {"endpoint.enabled"},
     "POST /v1/endpoints/{endpoint_id}/disable": {"endpoint.disabled"},
     "POST /v1/endpoints/{endpoint_id}/cancel-pending": {"endpoint.pending_cancelled"},
+    "POST /v1/endpoints/test": {"endpoint.draft_tested"},
     "POST /v1/deliveries/{delivery_id}/resend": {"delivery.resent"},
     "POST /v1/deliveries/{delivery_id}/cancel": {"delivery.cancelled"},
     "POST /v1/replays": {"replay.created"},
@@ -37,6 +38,7 @@ TOLD = {
 NOT_TOLD = {
     "POST /v1/endpoints/{endpoint_id}/test": "keeps nothing",
     "POST /v1/endpoints/{endpoint_id}/preview": "keeps nothing",
+    "POST /v1/endpoints/preview": "keeps nothing, sends nothing",
     "POST /v1/endpoints/{endpoint_id}/validate": "asks the receiver; what it says is the receiver's",
     "POST /v1/consent/{token}": "what a receiver says, without a key",
 }

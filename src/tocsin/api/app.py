@@ -11,6 +11,8 @@ from tocsin.api.asgi import Disconnected, Headers, Receive, Scope, Send, send_by
 from tocsin.api.audit_routes import AUDIT_ROUTES
 from tocsin.api.consent_routes import CONSENT_ROUTES
 from tocsin.api.delivery_routes import DELIVERY_ROUTES
+from tocsin.api.draft_routes import DRAFT_ROUTES
+from tocsin.api.endpoint_list_routes import ENDPOINT_LIST_ROUTES
 from tocsin.api.endpoint_routes import ENDPOINT_ROUTES
 from tocsin.api.erasure_routes import ERASURE_ROUTES
 from tocsin.api.event_routes import EVENT_ROUTES
@@ -32,6 +34,8 @@ from tocsin.telemetry import log
 
 API_ROUTES: Final = (
     *ENDPOINT_ROUTES,
+    *ENDPOINT_LIST_ROUTES,
+    *DRAFT_ROUTES,
     *CONSENT_ROUTES,
     *PREVIEW_ROUTES,
     *DELIVERY_ROUTES,

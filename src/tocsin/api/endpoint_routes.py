@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from tocsin.api.auth import ADMINS, READERS, TenantName
-from tocsin.api.paging import LIST, TENANT, page_fields, page_reply
+from tocsin.api.paging import TENANT
 from tocsin.api.routing import Reply, Request, Route
 from tocsin.api.services import Services
 from tocsin.api.shapes import AttemptShown, attempt_shown
@@ -21,7 +21,6 @@ from tocsin.operations.documents import CircuitShown
 from tocsin.operations.endpoint_codec import MAX_SECRET_LENGTH
 from tocsin.operations.endpoints import Changed, without_read_only
 from tocsin.operations.pointers import invalid_field
-from tocsin.ports import EndpointQuery
 from tocsin.rules.consent import must_wait_for
 from tocsin.signing import secret_of
 
@@ -101,12 +100,6 @@ async def _create(request: Request) -> Reply:
         raise InvalidRequest.at("/tenant", "A tenant's name is a text.")
     tenant = request.tenant_written(named)
     return _reply(request.services, await request.services.endpoints.create(tenant, document, by=request.actor()), 201)
-
-
-async def _list(request: Request) -> Reply:
-    services, page = request.services, page_fields(request.query)
-    rows = await services.views.endpoints(EndpointQuery(tenant=request.tenant_read(), **page))
-    return page_reply(rows, page, lambda row: row.number, lambda row: shown(services, services.codec.endpoint_of(row)))
 
 
 async def _get(request: Request) -> Reply:
@@ -204,16 +197,6 @@ ENDPOINT_ROUTES: Final = (
         takes=NewEndpoint,
         gives=EndpointShown,
         status=201,
-    ),
-    Route(
-        method="GET",
-        path="/v1/endpoints",
-        name="list_endpoints",
-        summary="Endpoints, newest first.",
-        answer=_list,
-        roles=READERS,
-        parameters=LIST,
-        gives=list[EndpointShown],
     ),
     Route(
         method="GET",

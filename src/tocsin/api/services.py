@@ -12,7 +12,9 @@ from tocsin.operations.answers import IdempotentAnswers
 from tocsin.operations.api_keys import ApiKeys
 from tocsin.operations.consent import Consents
 from tocsin.operations.deliveries import Deliveries
+from tocsin.operations.drafts import Drafts
 from tocsin.operations.endpoint_codec import EndpointCodec
+from tocsin.operations.endpoint_lists import EndpointLists
 from tocsin.operations.endpoints import Endpoints
 from tocsin.operations.erasures import Erasures
 from tocsin.operations.master_key import MasterKey
@@ -38,6 +40,8 @@ class Services(Noun, frozen=True, kw_only=True):
     deliveries: Deliveries
     test_sending: TestEvents
     previews: Previews
+    lists: EndpointLists
+    drafts: Drafts
     replays: Replays
     retention: Retention
     erasures: Erasures

@@ -16,6 +16,7 @@ from tocsin.model.noun import Noun
 from tocsin.model.times import to_text
 from tocsin.operations.documents import DeliveryShown, KeyShown, time_or_none
 from tocsin.ports import JobView
+from tocsin.rules.outcome import REQUEST_BODY_KEPT
 
 BodyEncoding = Literal["utf-8", "base64"]
 
@@ -129,6 +130,12 @@ class NewKeyShown(KeyShown, frozen=True, kw_only=True):
     """A key just made; `value` is shown this once."""
 
     value: str
+
+
+def request_shown(url: str, headers: HeaderPairs, body: bytes) -> RequestShown:
+    """A request that was not sent, cut like those that were."""
+    text, encoding = text_of(body[:REQUEST_BODY_KEPT])
+    return RequestShown(url=url, headers=_joined(headers), body=text, body_encoding=encoding, body_bytes=len(body))
 
 
 def attempt_shown(attempt: Attempt) -> AttemptShown:

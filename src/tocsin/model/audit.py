@@ -16,6 +16,7 @@ Action = Literal[
     "endpoint.secret_rotated",
     "endpoint.pending_cancelled",
     "endpoint.deleted",
+    "endpoint.draft_tested",
     "api_key.created",
     "api_key.revoked",
     "delivery.resent",

@@ -99,6 +99,22 @@ class Endpoints:
         entry = self._entry(by, "endpoint.created", None, self._codec.endpoint_of(new))
         return await self._told(await self._directory.add_endpoint(new, entry), generated)
 
+    async def draft(self, tenant: str, document: Mapping[str, object], present: Endpoint | None) -> Endpoint:
+        """One from its wire form that is checked and not stored; `present` is the endpoint whose place it would take, with the
+        secrets that it may keep. Raises InvalidRequest."""
+        config, _ = self._complete(self._codec.from_wire(document, None if present is None else present.config))
+        self._check(config)
+        await check_programs(config, self._templates)
+        return Endpoint(
+            number=0,
+            id=self._mint.endpoint(),
+            tenant=tenant,
+            revision=0,
+            active_from=0,
+            created_at=self._now_ms(),
+            config=config,
+        )
+
     async def get(self, endpoint_id: EndpointId, tenant: str | None) -> Endpoint:
         """One, seen by a tenant (None: the operator). Raises NotFound."""
         return self._codec.endpoint_of(await self._stored(endpoint_id, tenant))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -16,12 +16,14 @@ from tocsin.model.times import to_text
 from tocsin.operations.documents import time_or_none
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.metrics import Exposition
-from tocsin.ports import FailingEndpoint, StatsQuery, StatsView, Views
+from tocsin.ports import FailingEndpoint, StatsQuery, StatsView, StoredEndpoint, Strip, StripCell, StripQuery, Views
 from tocsin.rules.ranges import MINUTE_MS, NAMED, Range, range_of
 from tocsin.telemetry import Metrics
 
 FAILING: Final = 10
 DEFAULT_RANGE: Final = "1h"
+_HOUR_MINUTES: Final = 60
+_HOUR_MS: Final = _HOUR_MINUTES * MINUTE_MS
 InFlight = Callable[[str | None, int | None], int]
 """How many requests are out, for a tenant (None: all) and an endpoint of it (None: all)."""
 
@@ -95,9 +97,31 @@ class Numbers(Noun, frozen=True, kw_only=True):
 
 
 class EndpointStatsShown(Numbers, frozen=True, kw_only=True):
-    """The numbers of one endpoint. Events are not of an endpoint: `events` is 0 in its points."""
+    """The numbers of one endpoint. Events are not of an endpoint: `events` is 0 in its points. `limit_in_force` is how many requests
+    may be out at once as things are; null: nothing was sent since the server started."""
 
     endpoint_id: str
+    limit_in_force: int | None
+
+
+class HourShown(Noun, frozen=True, kw_only=True):
+    """Attempts in the hour that begins at `at`; the last one is not over yet."""
+
+    at: str
+    delivered: int
+    failed: int
+
+
+class EndpointStripShown(Noun, frozen=True, kw_only=True):
+    """An endpoint over the last 24 hours, by the hour; what is pending and dead is of now. `success_rate` is the share of attempts
+    that were delivered, `attempt_p99_ms` how long 99 of 100 attempts took at most; null: there were none."""
+
+    endpoint_id: str
+    hours: tuple[HourShown, ...]
+    success_rate: float | None
+    attempt_p99_ms: float | None
+    pending_deliveries: int
+    dead_deliveries: int
 
 
 class StatsShown(Numbers, frozen=True, kw_only=True):
@@ -113,11 +137,18 @@ class Statistics:
     """Numbers of tenants and endpoints."""
 
     def __init__(
-        self, views: Views, codec: EndpointCodec, in_flight: InFlight, metrics: Metrics, now_ms: Callable[[], Millis]
+        self,
+        views: Views,
+        codec: EndpointCodec,
+        in_flight: InFlight,
+        limit_in_force: Callable[[int], int | None],
+        metrics: Metrics,
+        now_ms: Callable[[], Millis],
     ) -> None:
         self._views = views
         self._codec = codec
         self._in_flight = in_flight
+        self._limit_in_force = limit_in_force
         self._now_ms = now_ms
         self._exposition = Exposition(views, metrics)
 
@@ -149,7 +180,24 @@ class Statistics:
         query = StatsQuery(tenant=tenant, endpoint=number, minutes=asked.minutes, step=asked.step)
         view = await self._views.stats(query)
         numbers = _numbers(view, asked, now, self._in_flight(tenant, number))
-        return EndpointStatsShown(**msgspec.structs.asdict(numbers), endpoint_id=endpoint_id)
+        return EndpointStatsShown(
+            **msgspec.structs.asdict(numbers), endpoint_id=endpoint_id, limit_in_force=self._limit_in_force(number)
+        )
+
+    async def of_page(self, tenant: str | None, endpoints: Sequence[StoredEndpoint]) -> list[EndpointStripShown]:
+        """Of these endpoints, in their order."""
+        last = -(-(self._now_ms() + 1) // _HOUR_MS) * _HOUR_MINUTES
+        minutes = range(last - 24 * _HOUR_MINUTES, last + 1, _HOUR_MINUTES)
+        numbers = tuple(endpoint.number for endpoint in endpoints)
+        query = StripQuery(tenant=tenant, endpoints=numbers, minutes=minutes, step=_HOUR_MINUTES)
+        found = await self._views.strips(query) if numbers else {}
+        nothing = Strip(
+            cells=tuple(StripCell(minute=minute, delivered=0, failed=0) for minute in minutes[:-1]),
+            attempt_p99_ms=None,
+            pending=0,
+            dead=0,
+        )
+        return [_strip_shown(endpoint, found.get(endpoint.number, nothing)) for endpoint in endpoints]
 
     def _range(self, name: str | None, since: Millis | None, until: Millis | None) -> tuple[Range, Millis]:
         now = self._now_ms()
@@ -173,6 +221,21 @@ class Statistics:
             pending_deliveries=failing.pending,
             dead_deliveries=failing.dead,
         )
+
+
+def _strip_shown(endpoint: StoredEndpoint, strip: Strip) -> EndpointStripShown:
+    delivered = sum(cell.delivered for cell in strip.cells)
+    return EndpointStripShown(
+        endpoint_id=endpoint.id,
+        hours=tuple(
+            HourShown(at=to_text(cell.minute * MINUTE_MS), delivered=cell.delivered, failed=cell.failed)
+            for cell in strip.cells
+        ),
+        success_rate=_share(delivered, delivered + sum(cell.failed for cell in strip.cells)),
+        attempt_p99_ms=strip.attempt_p99_ms,
+        pending_deliveries=strip.pending,
+        dead_deliveries=strip.dead,
+    )
 
 
 def _numbers(view: StatsView, asked: Range, now: Millis, in_flight: int) -> Numbers:

@@ -10,6 +10,7 @@ from tocsin.ports.batching import Batches, BatchPage, Following, Formed
 from tocsin.ports.erasing import ErasureQuery, Erasures
 from tocsin.ports.reading import (
     PENDING_BEGIN,
+    AttemptsQuery,
     AuditQuery,
     DeliveryQuery,
     DeliveryView,
@@ -27,6 +28,9 @@ from tocsin.ports.reading import (
     Rows,
     StatsQuery,
     StatsView,
+    Strip,
+    StripCell,
+    StripQuery,
     Views,
 )
 from tocsin.ports.replaying import Candidates, Note, Replays
@@ -71,6 +75,7 @@ __all__ = [
     "AgedPage",
     "Ages",
     "Answers",
+    "AttemptsQuery",
     "AuditQuery",
     "BatchPage",
     "Batches",
@@ -124,6 +129,9 @@ __all__ = [
     "StatsQuery",
     "StatsView",
     "StoredEndpoint",
+    "Strip",
+    "StripCell",
+    "StripQuery",
     "Templates",
     "Views",
     "Waiting",

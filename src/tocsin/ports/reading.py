@@ -179,6 +179,40 @@ class StatsView(Noun, frozen=True, kw_only=True):
     failing: tuple[FailingEndpoint, ...] = ()
 
 
+class StripQuery(Noun, frozen=True, kw_only=True):
+    """Endpoints by number, of a tenant (None: of any), and marks as in `StatsQuery`."""
+
+    tenant: str | None
+    endpoints: tuple[int, ...]
+    minutes: range
+    step: int
+
+
+class StripCell(Noun, frozen=True, kw_only=True):
+    """Attempts in the period that begins in `minute`."""
+
+    minute: int
+    delivered: int
+    failed: int
+
+
+class Strip(Noun, frozen=True, kw_only=True):
+    """An endpoint lately: attempts by period, how long 99 of 100 took at most, and what is pending and dead now."""
+
+    cells: tuple[StripCell, ...]
+    attempt_p99_ms: float | None
+    pending: int
+    dead: int
+
+
+class AttemptsQuery(Noun, frozen=True, kw_only=True):
+    """The last attempts of an endpoint, by its number."""
+
+    tenant: str | None
+    endpoint: int
+    limit: int
+
+
 class Views(Protocol):
     """The read side: pages, newest first, fetched whole, limited in time. Every statement binds the tenant."""
 
@@ -211,6 +245,13 @@ class Views(Protocol):
 
     async def stats(self, query: StatsQuery) -> StatsView:
         """From tallies: costs the same however much there is."""
+
+    async def strips(self, query: StripQuery) -> dict[int, Strip]:
+        """By endpoint number, from tallies; an endpoint that nothing was ever made for may be left out."""
+
+    async def last_attempts(self, query: AttemptsQuery) -> list[tuple[DeliveryId, Attempt]]:
+        """Newest first, without request bodies: of the newest deliveries, of each the newest few. An attempt of a batch is there
+        once, with the id of one member."""
 
     async def backlogs(self, limit: int) -> list[tuple[str, EndpointId, Tally]]:
         """The endpoints with the most pending deliveries, over all tenants."""

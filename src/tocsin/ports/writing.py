@@ -200,6 +200,9 @@ class Directory(Protocol):
         """Delete it at the time of the entry, if it still has the revision that is given: its secrets are erased, what is
         pending for it is cancelled. False when somebody was quicker."""
 
+    async def note(self, entry: AuditEntry) -> None:
+        """Write an entry of its own: of what changes nothing here."""
+
     async def add_key(self, key: ApiKey, entry: AuditEntry) -> bool:
         """Store a key; False when there is or was one with this value."""
 

@@ -10,6 +10,8 @@ from tocsin.operations.answers import IdempotentAnswers
 from tocsin.operations.api_keys import ApiKeys
 from tocsin.operations.consent import Consents
 from tocsin.operations.deliveries import Deliveries
+from tocsin.operations.drafts import Drafts
+from tocsin.operations.endpoint_lists import EndpointLists
 from tocsin.operations.erasures import Erasures
 from tocsin.operations.master_key import MasterKey
 from tocsin.operations.preview import Previews
@@ -46,6 +48,8 @@ def make_services(
 ) -> Services:
     """All that people and programs can ask of this process; `ready` says what keeps it from being ready."""
     settings, store, mint, now_ms = parts.settings, parts.store, parts.mint, parts.now_ms
+    test_sending = TestEvents(loops.exchanges, mint, now_ms, origin=origin_of(settings), mail_from=parts.mail_from)
+    previews = Previews(store.views, parts.codec, parts.templates, allow_http=settings.allow_http)
     return Services(
         accept=loops.accept,
         answers=IdempotentAnswers(store.answers, parts.box, now_ms),
@@ -63,8 +67,23 @@ def make_services(
             mint=mint,
             now_ms=now_ms,
         ),
-        test_sending=TestEvents(loops.exchanges, mint, now_ms, origin=origin_of(settings), mail_from=parts.mail_from),
-        previews=Previews(store.views, parts.codec, parts.templates, allow_http=settings.allow_http),
+        test_sending=test_sending,
+        previews=previews,
+        lists=EndpointLists(store.views, parts.endpoints.standing, now_ms),
+        drafts=Drafts(
+            parts.operations,
+            previews,
+            test_sending,
+            views=store.views,
+            directory=store.directory,
+            templates=parts.templates,
+            standing=parts.endpoints.standing,
+            mint=mint,
+            now_ms=now_ms,
+            origin=origin_of(settings),
+            mail_from=parts.mail_from,
+            forget=parts.sender.close_pool,
+        ),
         replays=Replays(store.replays, endpoints=parts.operations, follower=loops.replay, mint=mint, now_ms=now_ms),
         retention=Retention(store.retention, background.retention, mint, now_ms),
         erasures=Erasures(store.erasures, eraser=background.erasing, mint=mint, now_ms=now_ms),
@@ -72,6 +91,13 @@ def make_services(
         in_flight=loops.delivery.in_flight,
         standing=parts.endpoints.standing,
         ready=ready,
-        statistics=Statistics(store.views, parts.codec, loops.delivery.requests_out, loops.metrics, now_ms),
+        statistics=Statistics(
+            store.views,
+            parts.codec,
+            loops.delivery.requests_out,
+            loops.delivery.limit_in_force,
+            loops.metrics,
+            now_ms,
+        ),
         now_ms=now_ms,
     )

@@ -163,6 +163,10 @@ class DeliveryWorker:
         """Whether a request for this delivery is out."""
         return delivery in self._flight.out
 
+    def limit_in_force(self, endpoint: int) -> int | None:
+        """How many requests to this endpoint may be out at once now; None: it has not been sent to yet."""
+        return self._ready.limit_in_force(endpoint)
+
     async def cancel(self, endpoint: int, numbers: Sequence[int], reason: str, entry: AuditEntry | None = None) -> int:
         """Give up what is pending of these; gives how many that were."""
         now, cancelled = self._now_ms() if entry is None else entry.at, [0]

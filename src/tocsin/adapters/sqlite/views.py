@@ -15,6 +15,7 @@ from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.rows import attempt_of, delivery_view_of, endpoint_of, event_of, job_view_of, key_of
 from tocsin.adapters.sqlite.statements import Values, read_one, read_page, statement_with, write
 from tocsin.adapters.sqlite.stats import read_backlogs, read_stats
+from tocsin.adapters.sqlite.strips import read_attempts, read_strips
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.model.access import ApiKey
 from tocsin.model.attempt import Attempt
@@ -25,6 +26,7 @@ from tocsin.model.submission import StoredAnswer
 from tocsin.model.tally import Tally
 from tocsin.ports import (
     PENDING_BEGIN,
+    AttemptsQuery,
     AuditQuery,
     DeliveryQuery,
     DeliveryView,
@@ -40,6 +42,8 @@ from tocsin.ports import (
     StatsQuery,
     StatsView,
     StoredEndpoint,
+    Strip,
+    StripQuery,
 )
 
 _PENDING_PAGE: Final = 2000
@@ -133,6 +137,12 @@ class SqliteViews:
 
     async def stats(self, query: StatsQuery) -> StatsView:
         return await self._readers.run(lambda connection: read_stats(connection, query))
+
+    async def strips(self, query: StripQuery) -> dict[int, Strip]:
+        return await self._readers.run(lambda connection: read_strips(connection, query))
+
+    async def last_attempts(self, query: AttemptsQuery) -> list[tuple[DeliveryId, Attempt]]:
+        return await self._readers.run(lambda connection: read_attempts(connection, query))
 
     async def backlogs(self, limit: int) -> list[tuple[str, EndpointId, Tally]]:
         return await self._readers.run(lambda connection: read_backlogs(connection, limit))

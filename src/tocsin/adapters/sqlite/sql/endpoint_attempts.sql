@@ -1,0 +1,9 @@
+SELECT d.id, a.detail
+FROM (
+    SELECT number, id, attempts FROM delivery
+    WHERE endpoint = :endpoint
+        AND +tenant = :tenant --? tenant
+    ORDER BY number DESC
+    LIMIT :deliveries
+) AS d CROSS JOIN attempt AS a
+    ON a.place > (d.number << 20 | max(d.attempts - :each, 0)) AND a.place < (d.number + 1) << 20

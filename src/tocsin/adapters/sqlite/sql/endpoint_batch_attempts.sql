@@ -1,0 +1,16 @@
+SELECT m.id, a.detail
+FROM (
+    SELECT batch, max(id) AS id
+    FROM (
+        SELECT batch, id FROM delivery
+        WHERE endpoint = :endpoint
+            AND +tenant = :tenant --? tenant
+        ORDER BY number DESC
+        LIMIT :deliveries
+    )
+    WHERE batch IS NOT NULL
+    GROUP BY batch
+    ORDER BY batch DESC
+    LIMIT :batches
+) AS m CROSS JOIN batch AS b ON b.number = m.batch CROSS JOIN batch_attempt AS a
+    ON a.place > (b.number << 20 | max(b.attempts - :each, 0)) AND a.place < (b.number + 1) << 20

@@ -1,0 +1,68 @@
+"""What happened to endpoints lately: attempts by the hour for a page of endpoints, and the last attempts of one."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Final, cast
+
+import apsw
+
+from tocsin.adapters.sqlite.rows import attempt_of
+from tocsin.adapters.sqlite.statements import listed, read_page, statement_with
+from tocsin.model.attempt import Attempt
+from tocsin.model.ids import DeliveryId
+from tocsin.ports import AttemptsQuery, Strip, StripCell, StripQuery
+from tocsin.rules import histograms
+
+_EACH: Final = 5
+"""Attempts of one delivery that are looked at: the newest."""
+_MEMBERS: Final = 2000
+"""Deliveries that are looked at for the batches that they are in."""
+_Mark = tuple[int, int, int, int]
+"""Attempts that were delivered, to be made again and rejected so far, and the histogram of how long they took."""
+_EMPTY: Final[_Mark] = (0, 0, 0, 0)
+
+
+def read_strips(connection: apsw.Connection, query: StripQuery) -> dict[int, Strip]:
+    """By endpoint number; one without any tally is left out."""
+    given = frozenset({"tenant"} if query.tenant is not None else ())
+    values = {"endpoints": listed(query.endpoints), "tenant": query.tenant, "step": query.step}
+    now_rows = connection.execute(statement_with("strips_now", given), values).fetchall()
+    first = query.minutes[0]
+    values |= {"endpoints": listed(query.endpoints), "minutes": listed(query.minutes)}
+    marks: dict[int, dict[int, _Mark]] = {}
+    for number, at, delivered, retry, rejected, packed in connection.execute(statement_with("strips", given), values):
+        took = int.from_bytes(zlib.decompress(cast("bytes", packed)), "little") if at == first else 0
+        marks.setdefault(cast("int", number), {})[cast("int", at)] = cast("_Mark", (delivered, retry, rejected, took))
+    strips: dict[int, Strip] = {}
+    for number, minute, delivered, retry, rejected, packed, pending, dead in now_rows:
+        took = int.from_bytes(cast("bytes", packed), "little")
+        now = cast("_Mark", (delivered, retry, rejected, took))
+        past = marks.get(cast("int", number), {})
+        strips[cast("int", number)] = _strip(
+            query, now, cast("int", minute), past, cast("int", pending), cast("int", dead)
+        )
+    return strips
+
+
+def _strip(query: StripQuery, now: _Mark, minute: int, past: Mapping[int, _Mark], pending: int, dead: int) -> Strip:
+    """As for `stats`: what changed last before a mark is in the history, or is the current row."""
+    at = [past.get(mark, _EMPTY) if mark <= minute else now for mark in query.minutes]
+    cells = tuple(
+        StripCell(minute=mark, delivered=after[0] - before[0], failed=sum(after[1:3]) - sum(before[1:3]))
+        for mark, (before, after) in zip(query.minutes, pairwise(at), strict=False)
+    )
+    (p99,) = histograms.percentiles(at[-1][3] - at[0][3], (0.99,))
+    return Strip(cells=cells, attempt_p99_ms=p99, pending=pending, dead=dead)
+
+
+def read_attempts(connection: apsw.Connection, query: AttemptsQuery) -> list[tuple[DeliveryId, Attempt]]:
+    """The last attempts, newest first, without their request bodies. Of a batch the id is one of its members'."""
+    values = {"endpoint": query.endpoint, "tenant": query.tenant, "each": _EACH}
+    rows = read_page(connection, "endpoint_attempts", values | {"deliveries": query.limit})
+    batched = values | {"deliveries": _MEMBERS, "batches": query.limit}
+    rows += read_page(connection, "endpoint_batch_attempts", batched)
+    found = [(DeliveryId(cast("str", id_)), attempt_of(cast("bytes", detail), b"")) for id_, detail in rows]
+    return sorted(found, key=lambda one: one[1].started_at, reverse=True)[: query.limit]
