@@ -9,7 +9,7 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 from msgspec import Meta
 
-from tocsin.api.auth import ADMINS, TenantName
+from tocsin.api.auth import ADMINS
 from tocsin.api.paging import TENANT
 from tocsin.api.routing import Reply, Request, Route
 from tocsin.api.shapes import AttemptShown, RequestShown, attempt_shown, request_shown
@@ -31,7 +31,6 @@ class _Draft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """`instead_of` is the endpoint whose settings these would replace: secrets of it may be sent as they were read."""
 
     instead_of: str | None = None
-    tenant: TenantName | None = None
 
 
 class _TestAsked(_Draft, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -111,12 +110,10 @@ async def _draft(request: Request, asked: _TestAsked) -> tuple[Endpoint, Endpoin
     """The draft, and the endpoint whose settings it would replace."""
     endpoints, present = request.services.endpoints, None
     if asked.instead_of is None:
-        tenant = request.tenant_written(asked.tenant)
+        tenant = request.tenant_written(None)
     else:
         present = await endpoints.get(EndpointId(asked.instead_of), request.tenant_read())
         tenant = present.tenant
-        if asked.tenant not in {None, tenant}:
-            raise InvalidRequest.at("/tenant", "The endpoint is of another tenant.")
     try:
         return await endpoints.draft(tenant, asked.endpoint, present), present
     except InvalidRequest as problem:

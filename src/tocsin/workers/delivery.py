@@ -165,7 +165,8 @@ class DeliveryWorker:
 
     def limit_in_force(self, endpoint: int) -> int | None:
         """How many requests to this endpoint may be out at once now; None: it has not been sent to yet."""
-        return self._ready.limit_in_force(endpoint)
+        lane = self._ready.known_lane(endpoint)
+        return None if lane is None else lane.outlet.allowance.limit
 
     async def cancel(self, endpoint: int, numbers: Sequence[int], reason: str, entry: AuditEntry | None = None) -> int:
         """Give up what is pending of these; gives how many that were."""

@@ -102,11 +102,6 @@ class Ready:
         elif outlet.pace is None or outlet.pace.limits != limits:
             outlet.pace = Pace(limits, self._now_ms())
 
-    def limit_in_force(self, number: int) -> int | None:
-        """The adaptive limit of an endpoint that has lanes."""
-        outlet = self._outlets.get(number)
-        return None if outlet is None else outlet.allowance.limit
-
     def known_lane(self, number: int, lane: int = LIVE) -> Lane | None:
         """A lane of an endpoint, if it has it already."""
         outlet = self._outlets.get(number)
