@@ -39,11 +39,10 @@ class InProcess:
         try:
             reply = await self._answer(caller, method, target, body)
         except TocsinError as problem:
-            return CalledReply(status=problem.status, body=msgspec.json.encode(problem.problem()))
+            return _reply_of(problem)
         except Exception as fault:  # noqa: BLE001 (the outermost place, as `answer_request` is for HTTP)
             log.error("request.fault", path=target.partition("?")[0], exc_info=fault)
-            problem = TocsinError()
-            return CalledReply(status=problem.status, body=msgspec.json.encode(problem.problem()))
+            return _reply_of(TocsinError())
         return CalledReply(status=reply.status, body=reply.body)
 
     async def _answer(self, caller: Caller, method: str, target: str, body: bytes) -> Reply:
@@ -63,3 +62,7 @@ class InProcess:
             body=body,
         )
         return await answer(route, self._services, asked)
+
+
+def _reply_of(problem: TocsinError) -> CalledReply:
+    return CalledReply(status=problem.status, body=msgspec.json.encode(problem.problem()))

@@ -15,7 +15,6 @@ from tocsin.ui.answers import NO_STORE, SECURITY_HEADERS, Answer, Header, Reply,
 from tocsin.ui.asking import Form, UiRequest
 from tocsin.ui.assets import FOR_GOOD, PREFIX, assets
 from tocsin.ui.browser import (
-    App,
     BrowserRequest,
     Gone,
     Receive,
@@ -65,23 +64,28 @@ class WebInterface:
     async def _answer(self, request: BrowserRequest, receive: Receive) -> Answer:
         if request.path in {"/", "/ui"}:
             return redirect(HOME)
-        try:
-            form = await form_of(request, receive) if request.method == "POST" else Form()
-        except Unreadable as unreadable:
-            return Reply(status=unreadable.status, body=str(unreadable).encode(), content_type="text/plain")
-        if request.method == "POST" and not request.is_own(self._public_url):
-            return self._door.ask(request, _NOT_OURS.title, 403)
+        form = Form()
+        if request.method == "POST":
+            try:
+                form = await form_of(request, receive)
+            except Unreadable as unreadable:
+                return Reply(status=unreadable.status, body=str(unreadable).encode(), content_type="text/plain")
+            if not request.is_own(self._public_url):
+                return self._door.ask(request, _NOT_OURS.title, 403)
         if request.path == SIGN_IN:
             return await self._door.enter(request, form) if request.method == "POST" else self._door.ask(request)
         session = self._door.session_of(request)
         if session is None:
             return self._door.ask_first(request)
         asked = self._asked(request, session, form)
-        if request.method == "POST" and not hmac.compare_digest(session.csrf.encode(), form.get("csrf").encode()):
+        return await (self._posted(asked, request) if asked.method == "POST" else self._page(asked, request.raw_path))
+
+    async def _posted(self, asked: UiRequest, request: BrowserRequest) -> Answer:
+        if not hmac.compare_digest(asked.session.csrf.encode(), asked.form.get("csrf").encode()):
             return problem_page(asked, _NOT_OURS)
-        if request.path == SIGN_OUT and request.method == "POST":
+        if asked.path == SIGN_OUT:
             return self._door.leave(request)
-        if request.path == THEME and request.method == "POST":
+        if asked.path == THEME:
             return self._theme(asked)
         return await self._page(asked, request.raw_path)
 
@@ -117,9 +121,7 @@ class WebInterface:
 
     def _theme(self, asked: UiRequest) -> Reply:
         theme = asked.form.get("theme")
-        kept = cookie(
-            "tocsin_theme", theme if theme in THEMES else "", is_secure=self._door.is_secure, seconds=_A_YEAR
-        )
+        kept = cookie("tocsin_theme", theme if theme in THEMES else "", is_secure=self._door.is_secure, seconds=_A_YEAR)
         back = asked.back(HOME)
         return Reply(status=back.status, headers=(*back.headers, kept))
 

@@ -99,7 +99,7 @@ class UiRequest(Noun, frozen=True, kw_only=True):
         return target_of(path, {**self._tenant_in_url(), **(query or {})})
 
     def here(self, **changes: str | int | None) -> str:
-        """This address with other query parameters; None takes one out."""
+        """The present address with other query parameters; None takes one out."""
         return target_of(self.path, {**self.query, **changes})
 
     def redirect(self, path: str, toast: str = "", query: Query | None = None) -> Reply:

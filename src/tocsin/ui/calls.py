@@ -118,7 +118,6 @@ class Api:
         return target_of(path, given)
 
 
-
 def target_of(path: str, query: Query) -> str:
     """A path with its query. Names within the path have been escaped by `segment`."""
     kept = {name: str(value) for name, value in query.items() if value not in {None, ""}}

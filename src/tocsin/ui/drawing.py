@@ -91,5 +91,5 @@ def timing(phases: Sequence[tuple[str, float | None]], width: int = 480, height:
     return Bars(bars=tuple(bars), width=width, height=height, top=whole)
 
 
-def _bar(x: float, y: float, width: float, height: float, kind: str, title: str) -> Bar:  # noqa: PLR0917 (a rectangle)
+def _bar(x: float, y: float, width: float, height: float, kind: str, title: str) -> Bar:
     return Bar(x=round(x, 1), y=round(y, 1), width=round(width, 1), height=round(height, 1), kind=kind, title=title)

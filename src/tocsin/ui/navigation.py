@@ -58,7 +58,9 @@ _HELD: Final = Look(kind="held", shape="‖")
 _ENDED: Final = Look(kind="held", shape="■")
 _IDLE: Final = Look(kind="idle", shape="○")
 LOOKS: Final = {
-    **dict.fromkeys(("delivered", "healthy", "succeeded", "granted", "finished", "done", "valid", "ready", "live"), _GOOD),
+    **dict.fromkeys(
+        ("delivered", "healthy", "succeeded", "granted", "finished", "done", "valid", "ready", "live"), _GOOD
+    ),
     **dict.fromkeys(("retrying", "retry", "running", "preparing", "stopping", "in flight", "asked"), _BUSY),
     **dict.fromkeys(("dead", "failed", "rejected", "failing", "refused", "expired", "lost", "overdue"), _BAD),
     **dict.fromkeys(("paused", "waiting", "held"), _HELD),

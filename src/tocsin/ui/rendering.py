@@ -100,7 +100,6 @@ def page(
         "now": request.now,
         "ago": partial(texts.ago, now=request.now),
         "csrf": request.session.csrf,
-        "caller": request.caller,
         "sections": [section for section in SECTIONS if section.path in request.paths],
         "key_sections": [section for section in KEY_SECTIONS if section.path in request.paths],
         "toasts": () if request.is_fragment else request.session.take_toasts(),

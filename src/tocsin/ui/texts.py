@@ -8,6 +8,8 @@ from tocsin.model.ids import Millis
 from tocsin.model.times import from_text, to_text
 
 _UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s"))
+NOTHING: Final = "\u2013"
+"""What stands where there is no value."""
 
 
 def millis_of(time: str | Millis) -> Millis:
@@ -35,7 +37,7 @@ def ago(time: str | Millis, now: Millis) -> str:
 def duration(millis: float | None) -> str:
     """In the largest useful unit: `212 ms`, `4.2 s`, `3 min`, `5 h`, `12 d`."""
     if millis is None:
-        return "–"
+        return NOTHING
     if millis < 1000:
         return f"{millis:.0f} ms" if millis >= 10 or millis == int(millis) else f"{millis:.1f} ms"
     for size, unit in _UNITS:
@@ -49,7 +51,7 @@ def duration(millis: float | None) -> str:
 def size(count: int | None) -> str:
     """Bytes: `120 B`, `1.2 KiB`, `10 MiB`."""
     if count is None:
-        return "–"
+        return NOTHING
     if count < 1024:
         return f"{count} B"
     amount, unit = count / 1024, "KiB"
@@ -61,14 +63,14 @@ def size(count: int | None) -> str:
 def number(value: float | None, digits: int = 0) -> str:
     """With a thin space between thousands: `1 284`."""
     if value is None:
-        return "–"
+        return NOTHING
     return f"{value:,.{digits}f}".replace(",", "\u202f")
 
 
 def percent(share: float | None) -> str:
     """Of a share from 0 to 1: `99.9 %`; never rounded up to all of it."""
     if share is None:
-        return "–"
+        return NOTHING
     if share in {0, 1}:
         return f"{share * 100:.0f} %"
     return f"{min(max(share * 100, 0.1), 99.9):.1f} %"

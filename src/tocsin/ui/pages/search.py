@@ -63,7 +63,9 @@ async def _search(request: UiRequest) -> Answer:
         return request.redirect("/ui/api-keys")
     if not text:
         return request.redirect(HOME)
-    endpoints, job, events = await asyncio.gather(_endpoints(request, text), _job(request, text), _events(request, text))
+    endpoints, job, events = await asyncio.gather(
+        _endpoints(request, text), _job(request, text), _events(request, text)
+    )
     if job is not None and not endpoints:
         return request.redirect(f"/ui/jobs/{segment(text)}")
     if job is None and len(endpoints) == 1 and not events:
