@@ -14,7 +14,7 @@ from tocsin.ui import code, texts
 from tocsin.ui.answers import Reply
 from tocsin.ui.asking import UiRequest
 from tocsin.ui.assets import STYLESHEET, assets
-from tocsin.ui.calls import FieldProblem, ProblemShown
+from tocsin.ui.calls import FieldProblem, ProblemShown, segment
 from tocsin.ui.navigation import KEY_SECTIONS, SECTIONS, look_of
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -74,6 +74,7 @@ def environment() -> jinja2.Environment:
         "pretty": code.pretty,
         "tokens": code.tokens,
         "look": look_of,
+        "segment": segment,
     }
     made.globals |= {"asset": assets().url, "stylesheet": STYLESHEET, "version": __version__}
     return made
