@@ -1,1 +1,1 @@
-"""The pages for people: a client of the API in the same process."""
+"""The web interface: pages made on the server, as a client of the API in the same process."""
