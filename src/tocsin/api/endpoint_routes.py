@@ -32,7 +32,8 @@ class HmacShown(HmacSigning, frozen=True, kw_only=True, tag_field="kind", tag="h
 
 
 class EndpointShown(EndpointConfig, frozen=True, kw_only=True):
-    """An endpoint as read: its settings, with secrets as fingerprints, and what is read-only."""
+    """An endpoint as read: its settings, with secrets as fingerprints, and what is read-only. `failing_since` is the first failure since
+    the last success."""
 
     signing: NoSigning | StandardWebhooksSigning | HmacShown | HttpMessageSigning
     id: str
@@ -41,6 +42,7 @@ class EndpointShown(EndpointConfig, frozen=True, kw_only=True):
     state: Literal["healthy", "failing", "paused", "disabled"]
     state_reason: str | None
     paused_until: str | None
+    failing_since: str | None
     circuit_state: CircuitShown
     consent: ConsentShown | None
 

@@ -143,6 +143,7 @@ def endpoint_shown(
         "state": state,
         "state_reason": reason,
         "paused_until": time_or_none(until),
+        "failing_since": time_or_none(standing.failing_since),
         "circuit_state": msgspec.to_builtins(circuit_shown(standing, now)),
         "consent": msgspec.to_builtins(consent_shown(standing.consent)),
         **codec.to_wire(endpoint.config),

@@ -230,7 +230,17 @@ def _action(before: EndpointConfig, after: EndpointConfig) -> Action:
     return "endpoint.enabled" if after.enabled else "endpoint.disabled"
 
 
-READ_ONLY = ("id", "tenant", "created_at", "state", "state_reason", "paused_until", "circuit_state", "consent")
+READ_ONLY = (
+    "id",
+    "tenant",
+    "created_at",
+    "state",
+    "state_reason",
+    "paused_until",
+    "failing_since",
+    "circuit_state",
+    "consent",
+)
 
 
 def without_read_only(patch: Mapping[str, object], shown: Mapping[str, object]) -> dict[str, object]:

@@ -36,6 +36,15 @@ class Bars(Noun, frozen=True, kw_only=True):
     top: float = 0
 
 
+class Bands(Noun, frozen=True, kw_only=True):
+    """Lines over one another on one scale, as (kind, path); `top` is the value at the upper edge."""
+
+    lines: tuple[tuple[str, str], ...]
+    width: int
+    height: int
+    top: float
+
+
 def sparkline(values: Sequence[float | None], width: int = 120, height: int = 24) -> Sparkline:
     """One point for each value, from 0 at the bottom to the greatest at the top; None leaves a gap."""
     top = max((value for value in values if value is not None), default=0) or 1
@@ -54,6 +63,21 @@ def sparkline(values: Sequence[float | None], width: int = 120, height: int = 24
         width=width,
         height=height,
     )
+
+
+def bands(series: Sequence[tuple[str, Sequence[float | None]]], width: int = 720, height: int = 120) -> Bands:
+    """A line for each series, from 0 at the bottom; None leaves a gap, and a value between gaps is a dot."""
+    top = max((value for _, values in series for value in values if value is not None), default=0)
+    lines: list[tuple[str, str]] = []
+    for kind, values in series:
+        step, path, is_down = width / max(len(values) - 1, 1), "", False
+        for index, value in enumerate(values):
+            if value is not None:
+                x, y = index * step, height - 1 - value / (top or 1) * (height - 2)
+                path += f"L{x:.1f} {y:.1f}" if is_down else f"M{max(x - 3, 0):.1f} {y:.1f}H{max(x, 3):.1f}"
+            is_down = value is not None
+        lines.append((kind, path))
+    return Bands(lines=tuple(lines), width=width, height=height, top=top)
 
 
 def stacked(

@@ -6,12 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from msgspec.json import encode
 from tests.kit.any_endpoint import any_endpoint, as_config
 
 from tocsin.model.endpoint import EndpointConfig
 from tocsin.operations.merge_patch import merge_patched
+from tocsin.ui.calls import FieldProblem
 from tocsin.ui.forms.composed import Group, Optional, Pairs, Rows, Tagged, UrlOrObject
 from tocsin.ui.forms.endpoint import (
     ENDPOINT,
@@ -23,6 +24,8 @@ from tocsin.ui.forms.endpoint import (
 )
 from tocsin.ui.forms.leaves import Leaf, as_posted, duration_of, duration_text
 
+WIDE = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A document has some hundred values."""
 LEAST: dict[str, Any] = json.loads(encode(EndpointConfig(name="CRM", url="https://crm.example.com/hooks")))
 
 
@@ -56,14 +59,14 @@ def through_a_browser(fields: dict[str, tuple[str, ...]]) -> dict[str, tuple[str
     return sent
 
 
-@settings(max_examples=80)
+@WIDE
 @given(any_endpoint)
 def test_what_is_shown_and_sent_back_is_the_same(document: dict[str, Any]) -> None:
     as_config(document)
     assert document_of(through_a_browser(fields_of(document)), document) == document
 
 
-@settings(max_examples=50)
+@WIDE
 @given(any_endpoint, any_endpoint)
 def test_a_change_makes_one_document_of_the_other(before: dict[str, Any], after: dict[str, Any]) -> None:
     assert change_between(before, before) == {}
@@ -164,7 +167,8 @@ def test_rows_keep_their_numbers_when_one_is_taken_out() -> None:
     document: Any = document_of(form, FULL)
     assert [row["name"] for row in document["headers"]] == ["X-Key", "X-New"]
     assert document["filters"] == [FULL["filters"][0], {}]
-    errors = [{"pointer": "/headers/1/name", "detail": "d"}, {"pointer": "/filters/1/event_types/0", "detail": "e"}]
+    assert document_of(form | {"headers.1.out": ("on",)}, FULL)["headers"] == document["headers"][1:]
+    errors = [FieldProblem("/headers/1/name", "d"), FieldProblem("/filters/1/event_types/0", "e")]
     assert problems_by_field(errors, form) == {"headers.5.name": "d", "filters.2.event_types": "e"}
 
 
@@ -187,7 +191,7 @@ def test_rows_keep_their_numbers_when_one_is_taken_out() -> None:
     ],
 )
 def test_a_pointer_leads_to_its_field(pointer: str, name: str) -> None:
-    errors = [{"pointer": f"/endpoint{pointer}", "detail": "No."}]
+    errors = [FieldProblem(f"/endpoint{pointer}", "No.")]
     assert problems_by_field(errors, fields_of(FULL), "/endpoint") == {name: "No."}
 
 

@@ -198,14 +198,14 @@ def is_filled(form: Form, name: str) -> bool:
 
 
 def row_numbers(form: Form, name: str) -> list[int]:
-    """The numbers of the rows that have something in them, in order."""
-    pattern = re.compile(re.escape(name) + r"\.([0-9]{1,4})\.")
-    found = {
-        int(match[1])
-        for key, values in form.items()
-        if any(values) and (match := pattern.match(key)) and not key.endswith(".sensitive")
-    }
-    return sorted(found)
+    """The numbers of the rows that have something in them, in order; without those that are to be taken out (`.out`)."""
+    pattern = re.compile(re.escape(name) + r"\.([0-9]{1,4})\.(.+)")
+    found: set[int] = set()
+    for key, values in form.items():
+        match = pattern.match(key)
+        if match is not None and any(values) and match[2] != "sensitive":
+            found.add(int(match[1]))
+    return sorted(number for number in found if not one(form, f"{name}.{number}.out"))
 
 
 def _below(name: str, member: str) -> str:

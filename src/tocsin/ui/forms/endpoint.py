@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, cast
 
 from tocsin.model.job import JobState
 from tocsin.model.record import Action
+from tocsin.ui.calls import FieldProblem
 from tocsin.ui.forms.composed import Group, Optional, Pairs, Rows, Tagged, UrlOrObject
 from tocsin.ui.forms.leaves import (
     ABSENT,
@@ -161,14 +162,13 @@ def typed_secrets(form: Form) -> Iterator[str]:
     return ENDPOINT.secrets("", form)
 
 
-def problems_by_field(errors: list[dict[str, str]], form: Form, prefix: str = "") -> dict[str, str]:
+def problems_by_field(errors: Iterable[FieldProblem], form: Form, prefix: str = "") -> dict[str, str]:
     """What the API says is wrong, by the name of the field that it is about; of no field: by the empty name."""
     found: dict[str, str] = {}
     for error in errors:
-        pointer = error["pointer"].removeprefix(prefix)
-        steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+        steps = [s.replace("~1", "/").replace("~0", "~") for s in error.pointer.removeprefix(prefix).split("/")[1:]]
         name = ENDPOINT.place("", form, steps) if steps and steps[0] in ENDPOINT.members else ""
-        found[name] = f"{found[name]} {error['detail']}" if name in found else error["detail"]
+        found[name] = f"{found[name]} {error.detail}" if name in found else error.detail
     return found
 
 

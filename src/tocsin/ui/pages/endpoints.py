@@ -1,9 +1,139 @@
-"""Endpoints: the list, one of them, a new one."""
+"""Endpoints: all of them, how each stands and how it did in the last day."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from tocsin.formats import KINDS
+from tocsin.model.noun import Noun
+from tocsin.ui.answers import Answer
+from tocsin.ui.asking import UiRequest
+from tocsin.ui.drawing import Bars, strip
+from tocsin.ui.pages import endpoint, endpoint_actions, endpoint_form
+from tocsin.ui.rendering import page
 from tocsin.ui.routing import UiRoute
+from tocsin.ui.texts import clock, number
 
-ROUTES: Final[tuple[UiRoute, ...]] = ()
+PATH: Final = "/ui/endpoints"
+STATES: Final = ("healthy", "failing", "paused", "disabled")
+FORMATS: Final = (*KINDS, "template")
+
+
+class Format(Noun, frozen=True, kw_only=True):
+    """The kind of a format."""
+
+    kind: str
+
+
+class Listed(Noun, frozen=True, kw_only=True):
+    """An endpoint in the list."""
+
+    id: str
+    name: str
+    url: str
+    tenant: str
+    format: Format
+    state: str
+    state_reason: str | None
+    paused_until: str | None
+
+
+class ListedPage(Noun, frozen=True, kw_only=True):
+    """A page of them."""
+
+    items: tuple[Listed, ...]
+    next_cursor: str | None
+
+
+class Hour(Noun, frozen=True, kw_only=True):
+    """Attempts in one hour."""
+
+    at: str
+    delivered: int
+    failed: int
+
+
+class LastDay(Noun, frozen=True, kw_only=True):
+    """How an endpoint did in the last 24 hours."""
+
+    endpoint_id: str
+    hours: tuple[Hour, ...]
+    success_rate: float | None
+    attempt_p99_ms: float | None
+    pending_deliveries: int
+    dead_deliveries: int
+
+
+class LastDays(Noun, frozen=True, kw_only=True):
+    """Of the endpoints of a page."""
+
+    items: tuple[LastDay, ...]
+
+
+class Row(Noun, frozen=True, kw_only=True):
+    """A row: `day` None: the endpoint was made a moment ago."""
+
+    endpoint: Listed
+    day: LastDay | None
+    cells: Bars | None
+
+
+ORDERS: Final[Mapping[str, Callable[[Row], tuple[float, str]]]] = {
+    "name": lambda row: (0, row.endpoint.name.casefold()),
+    "state": lambda row: (-STATES.index(row.endpoint.state), ""),
+    "success": lambda row: (2 if row.day is None or row.day.success_rate is None else row.day.success_rate, ""),
+    "p99": lambda row: (-((row.day and row.day.attempt_p99_ms) or 0), ""),
+    "backlog": lambda row: (-(row.day.pending_deliveries if row.day else 0), ""),
+}
+"""The list by something else than age: where one page shows all that was found."""
+
+
+async def _list(request: UiRequest) -> Answer:
+    asked = {name: request.query.get(name) for name in ("state", "format", "search", "cursor")}
+    found, days = await asyncio.gather(
+        request.api.read("/v1/endpoints", ListedPage, asked), request.api.read("/v1/endpoints/stats", LastDays, asked)
+    )
+    by_id = {day.endpoint_id: day for day in days.items}
+    rows = [_row(one, by_id.get(one.id)) for one in found.items]
+    is_whole = found.next_cursor is None and not asked["cursor"]
+    order = ORDERS.get(request.query.get("sort", ""))
+    if is_whole and order is not None:
+        rows.sort(key=order)
+    return page(
+        request,
+        "endpoints.html",
+        title="Endpoints",
+        command="tocsin endpoints list",
+        rows=rows,
+        next_cursor=found.next_cursor,
+        is_whole=is_whole,
+        is_filtered=any(asked.values()),
+        states=STATES,
+        formats=FORMATS,
+        orders=tuple(ORDERS),
+    )
+
+
+def _row(one: Listed, day: LastDay | None) -> Row:
+    cells = None if day is None else strip([(_kind(hour), _told(hour)) for hour in day.hours], cell=5)
+    return Row(endpoint=one, day=day, cells=cells)
+
+
+def _kind(hour: Hour) -> str:
+    if not hour.failed:
+        return "good" if hour.delivered else "none"
+    return "warn" if hour.delivered else "bad"
+
+
+def _told(hour: Hour) -> str:
+    return f"{clock(hour.at)[:5]}: {number(hour.delivered)} delivered, {number(hour.failed)} failed"
+
+
+ROUTES: Final[tuple[UiRoute, ...]] = (
+    UiRoute(method="GET", path=PATH, page=_list),
+    *endpoint_form.ROUTES,
+    *endpoint.ROUTES,
+    *endpoint_actions.ROUTES,
+)

@@ -1,0 +1,110 @@
+"""One endpoint: its newest deliveries, its health, and its settings as code. The form of its settings is in `endpoint_form`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from typing import Final, cast
+
+from tocsin.model.noun import Noun
+from tocsin.ui.answers import Answer
+from tocsin.ui.asking import UiRequest
+from tocsin.ui.drawing import Bands, bands
+from tocsin.ui.forms.endpoint import ENDPOINT, Document
+from tocsin.ui.pages.endpoint_head import PATH, RANGES, head_of
+from tocsin.ui.rendering import page
+from tocsin.ui.routing import UiRoute
+
+SHOWN: Final = 20
+
+
+class DeliveryRow(Noun, frozen=True, kw_only=True):
+    """A delivery in the list."""
+
+    id: str
+    event_id: str
+    event_type: str
+    subject_type: str
+    subject_id: str
+    state: str
+    in_flight: bool
+    reason: str | None
+    attempt_count: int
+    created_at: str
+    next_attempt_at: str | None
+
+
+class DeliveryRows(Noun, frozen=True, kw_only=True):
+    """A page of deliveries."""
+
+    items: tuple[DeliveryRow, ...]
+    next_cursor: str | None
+
+
+async def _deliveries(request: UiRequest) -> Answer:
+    asked: dict[str, str | int | None] = {"endpoint": request.parts["endpoint_id"], "limit": SHOWN}
+    head, found = await asyncio.gather(head_of(request), request.api.read("/v1/deliveries", DeliveryRows, asked))
+    return page(
+        request,
+        "endpoint_deliveries.html",
+        title=head.name,
+        command=f"tocsin endpoints show {head.id}",
+        head=head,
+        tab="deliveries",
+        rows=found.items,
+        has_more=found.next_cursor is not None,
+    )
+
+
+async def _health(request: UiRequest) -> Answer:
+    head = await head_of(request)
+    points = cast("Sequence[Mapping[str, object]]", head.stats["series"])
+    return page(
+        request,
+        "endpoint_health.html",
+        title=head.name,
+        command=f"tocsin endpoints stats {head.id}",
+        head=head,
+        tab="health",
+        ranges=RANGES,
+        range=request.query.get("range") or "24h",
+        latency=latency_of(points),
+        points=[point for point in reversed(points) if _total(point)][:24],
+    )
+
+
+async def _code(request: UiRequest) -> Answer:
+    head = await head_of(request)
+    settings = {name: head.document[name] for name in ENDPOINT.members if name in head.document}
+    return page(
+        request,
+        "endpoint_code.html",
+        title=head.name,
+        command=f"tocsin endpoints show {head.id} --output json",
+        head=head,
+        tab="code",
+        document=as_code(settings),
+    )
+
+
+def as_code(settings: Document) -> str:
+    """The settings as the API takes them back by PATCH."""
+    return json.dumps(settings, indent=2, ensure_ascii=False)
+
+
+def latency_of(points: Sequence[Mapping[str, object]]) -> Bands:
+    """How long attempts took: half of them, 95 and 99 of 100."""
+    taken = [cast("Mapping[str, float | None]", point["attempt_ms"]) for point in points]
+    return bands([(name, [one[name] for one in taken]) for name in ("p99", "p95", "p50")])
+
+
+def _total(point: Mapping[str, object]) -> int:
+    return cast("Mapping[str, int]", point["attempts"])["total"]
+
+
+ROUTES: Final[tuple[UiRoute, ...]] = (
+    UiRoute(method="GET", path=f"{PATH}/{{endpoint_id}}", page=_deliveries),
+    UiRoute(method="GET", path=f"{PATH}/{{endpoint_id}}/health", page=_health),
+    UiRoute(method="GET", path=f"{PATH}/{{endpoint_id}}/code", page=_code),
+)
