@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
-
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from tests.kit.browser import Visitor
 from tests.kit.pages import Pages
 from tests.kit.ui_world import HARM, World
 
-from tocsin.ui.assets import stylesheet
+from tocsin.ui.assets import assets, stylesheet
 from tocsin.ui.routes import ROUTES
 
 Visit = Callable[..., AbstractAsyncContextManager[Visitor]]
@@ -38,14 +36,9 @@ async def assert_nothing_serious(visitor: Visitor, *, where: str) -> None:
 async def test_a_page_is_whole(world: World, visit: Visit, path: str) -> None:
     address = world.path(path)
     async with visit(world.server, color_scheme="light", viewport={"width": 1280, "height": 800}) as visitor:
-        sizes: dict[str, int] = {}
-
-        async def weigh(response: Any) -> None:
-            if "/ui/assets/" in response.url:
-                sizes[response.url] = len(await response.body())
-
         await visitor.sign_in()
-        visitor.page.on("response", weigh)
+        asked: set[str] = set()
+        visitor.page.on("request", lambda request: asked.add(request.url))
         response = await visitor.page.goto(world.server.url + address)
         assert response is not None
         assert response.status == 200, await response.text()
@@ -58,7 +51,13 @@ async def test_a_page_is_whole(world: World, visit: Visit, path: str) -> None:
         await visitor.page.set_viewport_size({"width": 400, "height": 800})
         wide = await visitor.page.evaluate("document.documentElement.scrollWidth")
         assert wide <= 400, f"{address} is {wide} px wide on a screen of 400"
-        assert 0 < sum(sizes.values()) <= MAX_ASSETS, sizes
+        sizes = {
+            name: len(asset.body)
+            for name, asset in assets().by_name.items()
+            if f"{world.server.url}{assets().url(name)}" in asked
+        }
+        assert {"app.js", "times.js"} <= set(sizes)
+        assert sum(sizes.values()) <= MAX_ASSETS, sizes
 
 
 @pytest.mark.parametrize("path", PAGES)
