@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from tests.kit.browser import Visitor
