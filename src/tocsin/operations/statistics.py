@@ -16,6 +16,7 @@ from tocsin.model.times import to_text
 from tocsin.operations.documents import time_or_none
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.metrics import Exposition
+from tocsin.operations.troubled import Standings, Troubled, troubled
 from tocsin.ports import FailingEndpoint, StatsQuery, StatsView, StoredEndpoint, Strip, StripCell, StripQuery, Views
 from tocsin.rules.ranges import MINUTE_MS, NAMED, Range, range_of
 from tocsin.telemetry import Metrics
@@ -126,11 +127,12 @@ class EndpointStripShown(Noun, frozen=True, kw_only=True):
 
 class StatsShown(Numbers, frozen=True, kw_only=True):
     """Numbers over everything the caller may see. `events` were accepted in the range; `failing` are the ten endpoints with most
-    failed attempts in it."""
+    failed attempts in it, `troubled` at most ten that need somebody now."""
 
     last_position: int
     events: int
     failing: tuple[Failing, ...]
+    troubled: tuple[Troubled, ...]
 
 
 class Statistics:
@@ -144,12 +146,14 @@ class Statistics:
         limit_in_force: Callable[[int], int | None],
         metrics: Metrics,
         now_ms: Callable[[], Millis],
+        standings: Standings,
     ) -> None:
         self._views = views
         self._codec = codec
         self._in_flight = in_flight
         self._limit_in_force = limit_in_force
         self._now_ms = now_ms
+        self._standings = standings
         self._exposition = Exposition(views, metrics)
 
     async def for_prometheus(self) -> bytes:
@@ -170,6 +174,7 @@ class Statistics:
             last_position=view.head,
             events=view.whole.events,
             failing=tuple(self._failing(one) for one in view.failing),
+            troubled=troubled(await self._standings(tenant), now),
         )
 
     async def of_endpoint(

@@ -68,8 +68,9 @@ class Sessions:
             self._by_hash.popitem(last=False)
         return token
 
-    def find(self, token: str) -> Session | None:
-        """The session of this token; None when there is none, it is over, or its API key lets nobody in any more."""
+    def find(self, token: str, *, by_itself: bool = False) -> Session | None:
+        """The session of this token; None when there is none, it is over, or its API key lets nobody in any more. A page that
+        asks `by_itself` does not keep it from being idle."""
         hashed = hash_of(token)
         session = self._by_hash.get(hashed)
         if session is None:
@@ -80,8 +81,9 @@ class Sessions:
             del self._by_hash[hashed]
             return None
         session.caller = caller
-        session.last_seen = now
-        self._by_hash.move_to_end(hashed)
+        if not by_itself:
+            session.last_seen = now
+            self._by_hash.move_to_end(hashed)
         return session
 
     def end(self, token: str) -> None:

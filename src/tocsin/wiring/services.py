@@ -98,6 +98,7 @@ def make_services(
             loops.delivery.limit_in_force,
             loops.metrics,
             now_ms,
+            parts.endpoints.standings_of,
         ),
         now_ms=now_ms,
     )
