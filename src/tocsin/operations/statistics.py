@@ -143,10 +143,11 @@ class Statistics:
         views: Views,
         codec: EndpointCodec,
         in_flight: InFlight,
-        limit_in_force: Callable[[int], int | None],
         metrics: Metrics,
         now_ms: Callable[[], Millis],
         standings: Standings,
+        *,
+        limit_in_force: Callable[[int], int | None],
     ) -> None:
         self._views = views
         self._codec = codec

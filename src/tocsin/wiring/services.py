@@ -95,10 +95,10 @@ def make_services(
             store.views,
             parts.codec,
             loops.delivery.requests_out,
-            loops.delivery.limit_in_force,
             loops.metrics,
             now_ms,
             parts.endpoints.standings_of,
+            limit_in_force=loops.delivery.limit_in_force,
         ),
         now_ms=now_ms,
     )

@@ -10,7 +10,7 @@ from tocsin.ui.answers import Answer
 from tocsin.ui.asking import UiRequest
 from tocsin.ui.calls import Refused, segment
 from tocsin.ui.forms.leaves import duration_of
-from tocsin.ui.pages.endpoint_head import PATH, head_of
+from tocsin.ui.pages.endpoint_head import PATH, head_of, only_changers
 from tocsin.ui.pages.problem import confirmation
 from tocsin.ui.rendering import NO_PROBLEMS, Problems, page, problems_of
 from tocsin.ui.routing import Page, UiRoute
@@ -83,6 +83,7 @@ async def _test(request: UiRequest) -> Answer:
 
 
 async def _rotation(request: UiRequest) -> Answer:
+    only_changers(request)
     return await _rotation_page(request, NO_PROBLEMS)
 
 

@@ -27,7 +27,7 @@ from tocsin.ui.forms.endpoint import (
 )
 from tocsin.ui.forms.leaves import Form, as_posted, one
 from tocsin.ui.forms.typed import reopened, sealed
-from tocsin.ui.pages.endpoint_head import Head, head_of
+from tocsin.ui.pages.endpoint_head import Head, head_of, only_changers
 from tocsin.ui.rendering import page
 from tocsin.ui.routing import UiRoute
 
@@ -144,9 +144,7 @@ def _refused(answer: ApiAnswer, form: Form, prefix: str = "") -> Tried:
 
 
 async def _form_page(request: UiRequest, form: Form, tried: Tried, head: Head | None, *, status: int = 200) -> Reply:
-    if not request.may_change:
-        answer = await request.api.send("POST", "/v1/endpoints/preview", {})
-        raise Refused(answer.problem)
+    only_changers(request)
     document = document_of(form, head.document if head else None)
     if status == 200 and not (tried.preview or tried.attempt or tried.problem):
         tried = await _tried(request, form, document, head.id if head else None)

@@ -9,7 +9,7 @@ from typing import Final, cast
 from tocsin.model.noun import Noun
 from tocsin.model.times import from_text
 from tocsin.ui.asking import UiRequest
-from tocsin.ui.calls import segment
+from tocsin.ui.calls import ProblemShown, Refused, segment
 from tocsin.ui.forms.endpoint import Document
 from tocsin.ui.texts import clock, duration
 
@@ -73,6 +73,12 @@ class Head(Noun, frozen=True, kw_only=True):
     @property
     def is_signed(self) -> bool:
         return _member(self.document, "signing").get("kind") != "none"
+
+
+def only_changers(request: UiRequest) -> None:
+    """A page that is nothing but a form is for those who may send it. Raises Refused."""
+    if not request.may_change:
+        raise Refused(ProblemShown(status=403, title="This API key may not do that."))
 
 
 async def head_of(request: UiRequest) -> Head:
