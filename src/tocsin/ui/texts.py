@@ -43,8 +43,9 @@ def duration(millis: float | None) -> str:
     for size, unit in _UNITS:
         if millis >= size:
             count = millis / size
-            is_exact = count == int(count) or count >= 10 or unit == "min"
-            return f"{int(count)} {unit}" if is_exact else f"{count:.1f} {unit}"
+            if count >= 10 or unit == "min":
+                return f"{int(count)} {unit}"
+            return f"{int(count * 10) / 10:g} {unit}"
     raise AssertionError(millis)
 
 
@@ -57,7 +58,7 @@ def size(count: int | None) -> str:
     amount, unit = count / 1024, "KiB"
     if amount >= 1024:
         amount, unit = amount / 1024, "MiB"
-    return f"{amount:.1f} {unit}" if amount < 10 and amount != int(amount) else f"{amount:.0f} {unit}"
+    return f"{amount:.1f}".removesuffix(".0") + f" {unit}" if amount < 10 else f"{amount:.0f} {unit}"
 
 
 def number(value: float | None, digits: int = 0) -> str:
