@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from typing import Final
 
 from tocsin.model.ids import Millis
@@ -83,6 +85,12 @@ def short(name: str) -> str:
     if len(prefix) != 3 or len(rest) != 36:
         return name
     return f"{prefix}_{rest[:4]}…{rest[-4:]}"
+
+
+def command(base: str, options: Mapping[str, str | None]) -> str:
+    """A command line with those options that have a value, to be pasted into a shell."""
+    given = [f"{name} {shlex.quote(value)}" for name, value in options.items() if value]
+    return " ".join([base, *given])
 
 
 def cut(text: str, length: int = 60) -> str:
