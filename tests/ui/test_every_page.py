@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+import shlex
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -10,8 +12,9 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from tests.kit.browser import Visitor
 from tests.kit.pages import Pages
-from tests.kit.ui_world import HARM, World
+from tests.kit.ui_world import HARM, TENANT, World
 
+from tocsin.cli.main import make_app
 from tocsin.ui.assets import assets, stylesheet
 from tocsin.ui.routes import ROUTES
 
@@ -92,3 +95,21 @@ def test_pages_of_a_role_show_or_refuse(world: World, role: str) -> None:
 
 def test_the_stylesheet_is_small() -> None:
     assert len(stylesheet()) <= 20 * 1024
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_the_footer_gives_calls_and_commands_that_work(world: World, path: str) -> None:
+    """The API call answers what the page shows, and the command line is one that there is."""
+    somebody = Pages(world.server)
+    page = somebody.get(f"{world.path(path)}{'&' if '?' in world.path(path) else '?'}tenant={TENANT}")
+    footer = page.text.partition("<footer>")[2]
+    given = [html.unescape(text) for text in re.findall(r'<code data-copy="([^"]+)"', footer)]
+    assert given
+    for text in given:
+        method, _, rest = text.partition(" ")
+        if method == "GET":
+            assert world.server.get(rest).status in {200, 404}, text
+        else:
+            command, bound, _ = make_app(is_whole=True).parse_args(shlex.split(text)[1:], exit_on_error=False)
+            assert command.__module__.startswith("tocsin.cli"), text
+            assert bound is not None

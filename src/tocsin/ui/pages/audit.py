@@ -15,6 +15,7 @@ from tocsin.ui.differences import Difference, differences
 from tocsin.ui.navigation import PLACES
 from tocsin.ui.rendering import page
 from tocsin.ui.routing import UiRoute
+from tocsin.ui.texts import command
 
 PATH: Final = "/ui/audit"
 FILTERS: Final = ("action", "target", "actor", "since", "until", "cursor")
@@ -67,7 +68,7 @@ async def _list(request: UiRequest) -> Answer:
         request,
         "audit.html",
         title="Audit log",
-        command="tocsin audit",
+        command=command("tocsin audit", {f"--{name}": query[name] for name in FILTERS if name != "cursor"}),
         changes=[change_of(entry) for entry in entries.items],
         next_cursor=entries.next_cursor,
         actions=get_args(Action),
