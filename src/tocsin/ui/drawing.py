@@ -37,7 +37,7 @@ class Bars(Noun, frozen=True, kw_only=True):
 
 
 class Bands(Noun, frozen=True, kw_only=True):
-    """Lines over one another on one scale, as (kind, path); `top` is the value at the upper edge."""
+    """Lines or shapes in one box, as (kind, path); `top` is the value at the upper edge, where there is a scale."""
 
     lines: tuple[tuple[str, str], ...]
     width: int
@@ -101,6 +101,15 @@ def strip(cells: Sequence[tuple[str, str]], cell: int = 6, height: int = 16) -> 
     """Cells side by side: of each its kind (a state, or `none`) and its title."""
     bars = tuple(_bar(i * cell, 0, cell - 1, height, kind, title) for i, (kind, title) in enumerate(cells))
     return Bars(bars=bars, width=cell * len(cells), height=height)
+
+
+def cells(kinds: Sequence[str], cell: int = 5, height: int = 16) -> Bands:
+    """Cells side by side as one shape for each kind: much lighter than `strip` where a page has many, and without titles."""
+    shapes: dict[str, list[str]] = {}
+    for index, kind in enumerate(kinds):
+        shapes.setdefault(kind, []).append(f"M{index * cell} 0h{cell - 1}v{height}h-{cell - 1}z")
+    lines = tuple((kind, "".join(parts)) for kind, parts in shapes.items())
+    return Bands(lines=lines, width=cell * len(kinds), height=height, top=0)
 
 
 def timing(phases: Sequence[tuple[str, float | None]], width: int = 480, height: int = 12) -> Bars:

@@ -21,9 +21,10 @@ from tocsin.adapters.sqlite.database import migrate, migrations, open_connection
 from tocsin.adapters.sqlite.lists import BUDGET, list_deliveries, list_events, list_jobs
 from tocsin.adapters.sqlite.statements import read_one, read_page, statement
 from tocsin.adapters.sqlite.stats import read_backlogs, read_stats
+from tocsin.adapters.sqlite.strips import read_attempts, read_strips
 from tocsin.model.delivery import DeliveryState
 from tocsin.model.ids import EndpointId, EventId
-from tocsin.ports import DeliveryQuery, EventQuery, JobQuery, StatsQuery
+from tocsin.ports import AttemptsQuery, DeliveryQuery, EventQuery, JobQuery, StatsQuery, StripQuery
 from tocsin.rules.ranges import MINUTE_MS, NAMED, range_of
 
 ROWS = int(os.environ.get("TOCSIN_TEST_ROWS", "200000"))
@@ -265,3 +266,18 @@ def test_progress_of_replays_is_read_from_their_rows(connection: apsw.Connection
         assert steps < 10_000
     for name in ("replays", "end_replay", "replay_pending"):
         assert "count(" not in statement(name)
+
+
+@pytest.mark.parametrize("tenant", WHOSE)
+def test_what_happened_to_endpoints_lately_costs_little(connection: apsw.Connection, tenant: str | None) -> None:
+    asked = range_of(NOW - NAMED["24h"] * MINUTE_MS, NOW, NOW)
+    minutes = range(asked.last // 60 * 60 - 1440, asked.last // 60 * 60 + 1, 60)
+    strips = StripQuery(tenant=tenant, endpoints=tuple(range(1, 501)), minutes=minutes, step=60)
+    found, steps = costing(connection, lambda c: read_strips(c, strips))
+    assert steps < 300_000
+    assert set(found) == (set() if tenant in {"none", "globex"} else set(range(1, 501)))
+    for endpoint in (1, 2, 1000):
+        query = AttemptsQuery(tenant=tenant, endpoint=endpoint, limit=100)
+        attempts, steps = costing(connection, lambda c, q=query: read_attempts(c, q))
+        assert attempts == []
+        assert steps < STEPS

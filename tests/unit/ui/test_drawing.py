@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.ui.drawing import sparkline, stacked, strip, timing
+from tocsin.ui.drawing import bands, cells, sparkline, stacked, strip, timing
 
 COUNTS = st.dictionaries(st.sampled_from(["good", "bad"]), st.integers(0, 1000))
 
@@ -44,3 +44,16 @@ def test_a_strip_and_a_timing_bar() -> None:
     bar = timing([("dns", 1.0), ("connect", None), ("wait", 3.0)], width=400)
     assert [(one.kind, one.x, one.width) for one in bar.bars] == [("dns", 0, 99), ("wait", 100, 299)]
     assert bar.bars[1].title == "wait: 3 ms"
+
+
+def test_bands_share_a_scale_and_show_single_values() -> None:
+    chart = bands([("p99", [10, 5, None]), ("p50", [None, None, 5])], width=100, height=12)
+    assert chart.top == 10
+    assert dict(chart.lines) == {"p99": "M0.0 1.0H3.0L50.0 6.0", "p50": "M97.0 6.0H100.0"}
+    assert bands([("p50", [])]).lines == (("p50", ""),)
+
+
+def test_cells_are_one_shape_for_each_kind() -> None:
+    chart = cells(["good", "bad", "good"], cell=5, height=16)
+    assert dict(chart.lines) == {"good": "M0 0h4v16h-4zM10 0h4v16h-4z", "bad": "M5 0h4v16h-4z"}
+    assert (chart.width, chart.height) == (15, 16)

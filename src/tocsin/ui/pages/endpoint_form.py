@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Final, cast
@@ -152,7 +153,8 @@ async def _form_page(request: UiRequest, form: Form, tried: Tried, head: Head | 
     secrets = tuple(typed_secrets(form))
     typed = sealed(form, secrets, request.session.csrf, request.now)
     shown = {name: values for name, values in form.items() if name not in secrets}
-    return page(
+    return await asyncio.to_thread(  # its hundreds of fields take a while
+        page,
         request,
         "endpoint_settings.html" if head else "endpoint_new.html",
         title=head.name if head else "New endpoint",

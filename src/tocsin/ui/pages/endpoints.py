@@ -10,11 +10,10 @@ from tocsin.formats import KINDS
 from tocsin.model.noun import Noun
 from tocsin.ui.answers import Answer
 from tocsin.ui.asking import UiRequest
-from tocsin.ui.drawing import Bars, strip
+from tocsin.ui.drawing import Bands, cells
 from tocsin.ui.pages import endpoint, endpoint_actions, endpoint_form
 from tocsin.ui.rendering import page
 from tocsin.ui.routing import UiRoute
-from tocsin.ui.texts import clock, number
 
 PATH: Final = "/ui/endpoints"
 STATES: Final = ("healthy", "failing", "paused", "disabled")
@@ -77,7 +76,7 @@ class Row(Noun, frozen=True, kw_only=True):
 
     endpoint: Listed
     day: LastDay | None
-    cells: Bars | None
+    cells: Bands | None
 
 
 ORDERS: Final[Mapping[str, Callable[[Row], tuple[float, str]]]] = {
@@ -101,7 +100,8 @@ async def _list(request: UiRequest) -> Answer:
     order = ORDERS.get(request.query.get("sort", ""))
     if is_whole and order is not None:
         rows.sort(key=order)
-    return page(
+    return await asyncio.to_thread(
+        page,
         request,
         "endpoints.html",
         title="Endpoints",
@@ -117,18 +117,13 @@ async def _list(request: UiRequest) -> Answer:
 
 
 def _row(one: Listed, day: LastDay | None) -> Row:
-    cells = None if day is None else strip([(_kind(hour), _told(hour)) for hour in day.hours], cell=5)
-    return Row(endpoint=one, day=day, cells=cells)
+    return Row(endpoint=one, day=day, cells=None if day is None else cells([_kind(hour) for hour in day.hours]))
 
 
 def _kind(hour: Hour) -> str:
     if not hour.failed:
         return "good" if hour.delivered else "none"
     return "warn" if hour.delivered else "bad"
-
-
-def _told(hour: Hour) -> str:
-    return f"{clock(hour.at)[:5]}: {number(hour.delivered)} delivered, {number(hour.failed)} failed"
 
 
 ROUTES: Final[tuple[UiRoute, ...]] = (
