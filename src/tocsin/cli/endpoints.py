@@ -26,17 +26,19 @@ _NO_FLAGS = EndpointFlags()
 def list_(
     *,
     state: Literal["healthy", "failing", "paused", "disabled"] | None = None,
+    format_: Annotated[str | None, Parameter(name="--format")] = None,
+    search: str | None = None,
     limit: int = 50,
     connection: Connection = HERE,
 ) -> int:
     """List endpoints, newest first.
 
     :param state: Only those that are in this state.
+    :param format_: Only those with this payload format.
+    :param search: Only those with this text in their name or URL.
     :param limit: How many at most.
     """
-    found = items(connection, "/v1/endpoints", {}, limit)
-    if state is not None:
-        found = [endpoint for endpoint in found if endpoint.get("state") == state]
+    found = items(connection, "/v1/endpoints", {"state": state, "format": format_, "search": search}, limit)
     if connection.is_json:
         print_json({"items": found})
         return 0
@@ -65,6 +67,7 @@ def add(
     /,
     *,
     disabled: Flag = False,
+    dry_run: Flag = False,
     flags: EndpointFlags = _NO_FLAGS,
     connection: Connection = HERE,
 ) -> int:
@@ -75,8 +78,11 @@ def add(
     :param name: A name for people.
     :param url: Where requests go.
     :param disabled: Add it without delivering to it yet.
+    :param dry_run: Add nothing: show the request that it would send, and how many of the newest events it wants.
     """
     body = flags.document() | {"name": name, "url": url} | ({"enabled": False} if disabled else {})
+    if dry_run:
+        return _preview(connection, body)
     return _show(connection, one(connection.request("POST", "/v1/endpoints", body)))
 
 
@@ -230,6 +236,25 @@ def stats(
     return show_numbers(connection, f"/v1/endpoints/{endpoint_id}/stats", range_, since, until)
 
 
+def _preview(connection: Connection, settings: Document) -> int:
+    body = {"endpoint": settings, "count": _COUNTED}
+    preview = one(connection.request("POST", "/v1/endpoints/preview", body))
+    if connection.is_json:
+        print_json(preview)
+        return 0
+    counted, request = part(preview, "counted"), part(preview, "request")
+    out = console()
+    out.print(f"Matched {text(counted, 'matching')} of the last {text(counted, 'looked_at')} events.")
+    if preview.get("why_not") is not None:
+        out.print(f"{visible(text(part(preview, 'event'), 'type'))} is not sent: {visible(text(preview, 'why_not'))}.")
+    if request:
+        out.print(f"\nPOST {visible(text(request, 'url'))}")
+        print_listing(part(request, "headers").items())
+        out.print(f"\n{visible(text(request, 'body'))}")
+    return 0
+
+
+_COUNTED = 1000
 _LONG_SECONDS = 120.0
 _SHOWN_ONCE = "The signing secret is shown this once. Give it to the receiver now."
 _MERGE_PATCH = "application/merge-patch+json"

@@ -1,8 +1,8 @@
 SELECT d.id, a.detail
 FROM (
     SELECT number, id, attempts FROM delivery
-    WHERE endpoint = :endpoint
-        AND +tenant = :tenant --? tenant
+    WHERE endpoint = :endpoint --? !tenant
+    WHERE endpoint = (SELECT number FROM endpoint WHERE number = :endpoint AND tenant = :tenant) --? tenant
     ORDER BY number DESC
     LIMIT :deliveries
 ) AS d CROSS JOIN attempt AS a

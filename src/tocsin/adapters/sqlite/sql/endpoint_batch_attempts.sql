@@ -3,8 +3,8 @@ FROM (
     SELECT batch, max(id) AS id
     FROM (
         SELECT batch, id FROM delivery
-        WHERE endpoint = :endpoint
-            AND +tenant = :tenant --? tenant
+        WHERE endpoint = :endpoint --? !tenant
+        WHERE endpoint = (SELECT number FROM endpoint WHERE number = :endpoint AND tenant = :tenant) --? tenant
         ORDER BY number DESC
         LIMIT :deliveries
     )
