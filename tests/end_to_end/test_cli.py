@@ -208,6 +208,26 @@ def test_a_signing_secret_is_replaced(shared_server):
     told("endpoints", "remove", identifier, server=shared_server)
 
 
+def test_an_endpoint_is_looked_at_before_it_is_added(shared_server):
+    asked = ("endpoints", "add", "draft <b>", "http://127.0.0.1:9/hooks", "--job-type", "never", "--format", "tamr")
+    before = told("endpoints", "list", server=shared_server)["items"]
+    preview = told(*asked, "--dry-run", server=shared_server)
+    assert preview["request"]["url"] == "http://127.0.0.1:9/hooks"
+    assert preview["counted"]["matching"] == 0
+    done = tocsin(*asked, "--dry-run", server=shared_server)
+    assert done.returncode == 0
+    assert done.stdout.startswith("Matched 0 of the last ")
+    assert "POST http://127.0.0.1:9/hooks" in done.stdout
+    assert "webhook-signature" in done.stdout
+    assert told("endpoints", "list", server=shared_server)["items"] == before
+    added = told(*asked, server=shared_server)
+    for search in (("--search", "DRAFT <"), ("--format", "tamr", "--state", "healthy", "--search", "hooks")):
+        found = told("endpoints", "list", *search, server=shared_server)["items"]
+        assert [one["id"] for one in found] == [added["id"]]
+    assert told("endpoints", "list", "--search", "draft", "--state", "paused", server=shared_server)["items"] == []
+    told("endpoints", "remove", added["id"], server=shared_server)
+
+
 async def test_endpoints_and_deliveries(shared_server):
     async with Receiver() as receiver:
 
