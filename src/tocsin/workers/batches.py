@@ -43,7 +43,7 @@ class BatchSending:
         judge: Judge,
         exchanges: Exchanges,
         rendering: Rendering,
-        give_up: Callable[[Lane, Preparation, Claim, Unrendered], Awaitable[None]],
+        give_up: Callable[[Lane, Claim, Unrendered], Awaitable[None]],
     ) -> None:
         self._store = store
         self._holder = holder
@@ -84,7 +84,7 @@ class BatchSending:
                 else:
                     unfit.append((member, made))
             if unfit:
-                await self._dissolve(hold, lane, preparation, claim, unfit)
+                await self._dissolve(hold, lane, claim, unfit)
             else:
                 await self._send(hold, lane, preparation, claim, bodies)
         finally:
@@ -103,7 +103,7 @@ class BatchSending:
         for position, (claim, view) in enumerate(waiting):
             body = await self._body(lane, preparation, claim, view)
             if isinstance(body, Unrendered) and body.cause != "busy":
-                await self._give_up(lane, preparation, claim, body)
+                await self._give_up(lane, claim, body)
                 hold.let_go((claim.delivery.number,))
                 continue
             if isinstance(body, Unrendered) or (claims and size + len(body) + 1 > limit):
@@ -191,7 +191,7 @@ class BatchSending:
             self._ready.turn(lane.outlet),
         )
         if isinstance(sent, Unrendered):
-            await self._dissolve(hold, lane, preparation, claim, [(member, sent) for member in claim.members])
+            await self._dissolve(hold, lane, claim, [(member, sent) for member in claim.members])
             return
         settled = self._judge.judged(batch.as_delivery(), preparation.endpoint.config, sent, started_at)
         is_ordered = lane.outlet.is_ordered
@@ -227,7 +227,6 @@ class BatchSending:
         self,
         hold: Hold,
         lane: Lane,
-        preparation: Preparation,
         claim: BatchClaim,
         unfit: Sequence[tuple[Claim, Unrendered]],
     ) -> None:
@@ -236,7 +235,7 @@ class BatchSending:
         ready = await written(lambda: self._store.dissolve(self._holder, (number,), self._now_ms()))
         lane.release_batch(number)
         for member, why in unfit:
-            await self._give_up(lane, preparation, member, why)
+            await self._give_up(lane, member, why)
         hold.let_go()
         lane.spill()
         self._ready.take(ready)
