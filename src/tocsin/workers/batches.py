@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 import msgspec
 
@@ -22,7 +22,8 @@ from tocsin.rules.splitting import batch_settlement_of
 from tocsin.telemetry import log
 from tocsin.workers.flight import Hold
 from tocsin.workers.lanes import Lane, Taken
-from tocsin.workers.ready import RETRY_MS, Ready
+from tocsin.workers.ready import Ready
+from tocsin.workers.refills import RETRY_MS
 from tocsin.workers.rendering import Rendering
 from tocsin.workers.standings import Standings
 
@@ -56,39 +57,36 @@ class BatchSending:
         self._rendering = rendering
         self._give_up = give_up
 
-    async def send_new(self, lane: Lane, preparation: Preparation, taken: Sequence[Taken]) -> None:
+    def send_new(self, lane: Lane, preparation: Preparation, taken: Sequence[Taken]) -> Coroutine[None, None, None]:
         """Fix a batch of these deliveries and of those that wait for them only, and send it. What does not fit into it waits for the
-        next one."""
+        next one. They are held from the call on."""
         hold = Hold(self._ready.flight, lane)
         hold.take(claim for claim, _ in taken)
-        try:
-            await self._send_new(hold, lane, preparation, taken)
-        finally:
-            hold.let_go()
+        return _held(hold, self._send_new(hold, lane, preparation, taken))
 
-    async def send_again(self, lane: Lane, preparation: Preparation, claim: BatchClaim) -> None:
-        """Send a batch whose members are fixed."""
+    def send_again(self, lane: Lane, preparation: Preparation, claim: BatchClaim) -> Coroutine[None, None, None]:
+        """Send a batch whose members are fixed; they are held from the call on."""
         hold = Hold(self._ready.flight, lane)
         hold.take(claim.members)
-        try:
-            bodies: list[bytes] = []
-            unfit: list[tuple[Claim, Unrendered]] = []
-            for member in claim.members:
-                made = await self._body(lane, preparation, member, EventView(member.event))
-                if isinstance(made, bytes):
-                    bodies.append(made)
-                elif made.cause == "busy":
-                    lane.release_batch(claim.batch.number)
-                    self._ready.wake_at(lane, self._now_ms() + RETRY_MS)
-                    return
-                else:
-                    unfit.append((member, made))
-            if unfit:
-                await self._dissolve(hold, lane, claim, unfit)
+        return _held(hold, self._send_again(hold, lane, preparation, claim))
+
+    async def _send_again(self, hold: Hold, lane: Lane, preparation: Preparation, claim: BatchClaim) -> None:
+        bodies: list[bytes] = []
+        unfit: list[tuple[Claim, Unrendered]] = []
+        for member in claim.members:
+            made = await self._body(lane, preparation, member, EventView(member.event))
+            if isinstance(made, bytes):
+                bodies.append(made)
+            elif made.cause == "busy":
+                lane.release_batch(claim.batch.number)
+                self._ready.wake_at(lane, self._now_ms() + RETRY_MS)
+                return
             else:
-                await self._send(hold, lane, preparation, claim, bodies)
-        finally:
-            hold.let_go()
+                unfit.append((member, made))
+        if unfit:
+            await self._dissolve(hold, lane, claim, unfit)
+        else:
+            await self._send(hold, lane, preparation, claim, bodies)
 
     async def _send_new(self, hold: Hold, lane: Lane, preparation: Preparation, taken: Sequence[Taken]) -> None:
         setting = preparation.endpoint.config.delivery
@@ -239,3 +237,10 @@ class BatchSending:
         hold.let_go()
         lane.spill()
         self._ready.take(ready)
+
+
+async def _held(hold: Hold, work: Coroutine[None, None, None]) -> None:
+    try:
+        await work
+    finally:
+        hold.let_go()

@@ -26,7 +26,8 @@ from tocsin.telemetry import log
 from tocsin.workers.batches import BatchSending
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.lanes import Lane
-from tocsin.workers.ready import RETRY_MS, Ready
+from tocsin.workers.ready import Ready
+from tocsin.workers.refills import RETRY_MS
 from tocsin.workers.rendering import Rendering
 from tocsin.workers.rotation import CREDITS, SLOTS, Burst, SlowShare
 from tocsin.workers.standings import Standings
@@ -138,7 +139,7 @@ class Sending:
         if is_slow and not self.slow.take(outlet):
             return
         if lane.batches or lane.batching is not None:
-            self._in_task(self._deliver_batch(lane, preparation, is_slow=is_slow))
+            self._begin_batch(lane, preparation, is_slow=is_slow)
         elif (taken := lane.take()) is not None:
             claim, view = taken
             number = claim.delivery.number
@@ -192,8 +193,6 @@ class Sending:
         self._standings.follow(outlet, preparation.endpoint, (claim,), settled)
         self.settle.add(settled.settlement)
         self.ready.list_all(outlet)
-        if self.ready.rotation:
-            self.begin()
 
     def _left(self, out: _Out) -> None:
         """Its request is not out any more."""
@@ -218,26 +217,31 @@ class Sending:
         lane.settled(number, self._keys.pop(number, ()))
         self.ready.list_all(lane.outlet)
 
-    async def _deliver_batch(self, lane: Lane, preparation: Preparation, *, is_slow: bool) -> None:
+    def _begin_batch(self, lane: Lane, preparation: Preparation, *, is_slow: bool) -> None:
         """A batch that is due again, else a new one of what has gathered."""
-        outlet = lane.outlet
         again = lane.take_batch_again()
         taken = lane.take_batch(lane.batching) if again is None and lane.batching is not None else []
-        if again is not None or taken:
-            if outlet.pace is not None:
-                outlet.pace.sent()
-            self.ready.list_all(outlet)
-        try:
-            if again is not None:
-                await self._batch_sending.send_again(lane, preparation, again)
-            elif taken:
-                await self._batch_sending.send_new(lane, preparation, taken)
-        finally:
+        if again is not None:
+            work = self._batch_sending.send_again(lane, preparation, again)
+        elif taken:
+            work = self._batch_sending.send_new(lane, preparation, taken)
+        else:
             if is_slow:
                 self.slow.leave()
-            if again is not None or taken:
-                outlet.in_flight -= 1
-                self.ready.list_all(outlet)
+            return
+        if lane.outlet.pace is not None:
+            lane.outlet.pace.sent()
+        self.ready.list_all(lane.outlet)
+        self._in_task(self._deliver_batch(lane, work, is_slow=is_slow))
+
+    async def _deliver_batch(self, lane: Lane, work: Coroutine[None, None, None], *, is_slow: bool) -> None:
+        try:
+            await work
+        finally:
+            lane.outlet.in_flight -= 1
+            if is_slow:
+                self.slow.leave()
+            self.ready.list_all(lane.outlet)
 
     async def _sent(self, out: _Out, view: EventView) -> Sent | Unrendered:
         lane, preparation, delivery = out.lane, out.preparation, out.claim.delivery

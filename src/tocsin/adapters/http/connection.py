@@ -146,7 +146,9 @@ class Connection(asyncio.Protocol):
         self._done = None
         assert done is not None
         exchange = self._exchange(None)
-        reusable = reader.is_reusable and not self._transport.is_closing() and self._is_written()
+        reusable = (
+            reader.is_reusable and not self._transport.is_closing() and (self._unsent is None or self._is_written())
+        )
         self._unsent = None
         reader.reset()
         if reusable:
@@ -159,7 +161,7 @@ class Connection(asyncio.Protocol):
     def _is_written(self) -> bool:
         """Whether nothing of a large body is left here: an answer may come before that, and then the receiver still waits
         for the rest."""
-        return self._unsent is None or (not self._unsent and not self._transport.get_write_buffer_size())
+        return not self._unsent and not self._transport.get_write_buffer_size()
 
     def _fail(self, failure: TransportFailure) -> None:
         done, self._done = self._done, None
