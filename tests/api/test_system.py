@@ -207,6 +207,17 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
     call("GET", "/v1/stats")
     call("GET", "/v1/stats", query="?range=24h")
     call("GET", "/v1/endpoints/{endpoint_id}/stats", **one)
+    call("GET", "/v1/endpoints/stats")
+    call("GET", "/v1/endpoints/stats", query="?format=xml")
+    call("GET", "/v1/endpoints/{endpoint_id}/attempts", **one)
+    call("GET", "/v1/endpoints/{endpoint_id}/attempts", endpoint_id="end_x")
+    draft = {"name": "e", "url": "http://127.0.0.1:9/"}
+    for path in ("/v1/endpoints/preview", "/v1/endpoints/test"):
+        call("POST", path, {"endpoint": draft})
+        call("POST", path, {"endpoint": draft, "instead_of": "end_x"})
+        call("POST", path, {"endpoint": draft | {"url": "x"}})
+    call("POST", "/v1/endpoints/preview", {"endpoint": draft, "count": 10, "event_id": events[0]["id"]})
+    call("POST", "/v1/endpoints/test", {"endpoint": draft | {"validation": "required"}})
     call("POST", "/v1/master-key/rewrap")
     call("PUT", "/v1/retention", {"rules": [{"event_types": ["job.*"], "rows_seconds": 0}]}, query="?tenant=kept")
     call("PUT", "/v1/retention", {"rules": [{"event_types": []}]})
