@@ -83,7 +83,7 @@ async def visiting(browser: Browser, server: Server, **options: Any) -> AsyncIte
     """A visitor who is not signed in. `options` are those of a browser context: `color_scheme`, `viewport`,
     `java_script_enabled`, ... At the end nothing may have gone wrong in the page (scripts, policy)."""
     context = await browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(30_000)
     visitor = Visitor(server, context, await context.new_page())
     try:
         yield visitor
