@@ -84,7 +84,7 @@ class WebInterface:
         if not hmac.compare_digest(asked.session.csrf.encode(), asked.form.get("csrf").encode()):
             return problem_page(asked, _NOT_OURS)
         if asked.path == SIGN_OUT:
-            return self._door.leave(request)
+            return await self._door.leave(request, asked.caller)
         if asked.path == THEME:
             return self._theme(asked)
         return await self._page(asked, request.raw_path)

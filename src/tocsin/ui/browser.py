@@ -56,7 +56,7 @@ class BrowserRequest(Noun, frozen=True, kw_only=True):
         if origin is None:
             return True
         ours = {self.headers.get("host", "").lower(), urlsplit(public_url or "").netloc.lower()} - {""}
-        return urlsplit(origin).netloc.lower() in ours
+        return origin.lower().partition("://")[2] in ours
 
 
 def browser_request(scope: Scope) -> BrowserRequest:

@@ -40,6 +40,8 @@ def request_of(*headers: tuple[bytes, bytes], path: str = "/ui/", query: bytes =
         ([(b"origin", b"https://hooks.example.com.evil.example")], False),
         ([(b"origin", b"null")], False),
         ([(b"origin", b"")], False),
+        ([(b"origin", b"http://[")], False),
+        ([(b"origin", b"http://127.0.0.1:8080@evil.example")], False),
         ([(b"sec-fetch-site", b"cross-site")], False),
         ([(b"sec-fetch-site", b"same-site"), (b"origin", b"http://127.0.0.1:8080")], False),
         ([(b"sec-fetch-site", b"none")], True),
