@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 from tests.kit.browser import Visitor
+from tests.kit.pages import Pages
 from tests.kit.server import Server
 from tests.kit.token_servers import AUDIENCE, AuthlibServer, RegisteredClient, key_pair
 from tests.kit.waiting import until
@@ -30,18 +31,27 @@ def web() -> Iterator[WebServer]:
         yield server
 
 
+async def enter(visitor: Visitor) -> None:
+    """Signed in already: the form for that has tests of its own."""
+    cookies = Pages(visitor.server).cookies
+    await visitor.context.add_cookies(
+        [{"name": name, "value": value, "url": visitor.server.url} for name, value in cookies.items()]
+    )
+
+
 def field(name: str) -> str:
     return f'[name="{name}"]'
 
 
 async def fill(page: Page, fields: Fields) -> None:
     """Choices first: they show the parts that the rest is in."""
-    for name, value in fields.items():
-        if await page.locator(field(name)).evaluate("e => e.tagName") == "SELECT":
-            await page.select_option(field(name), value)
-    for name, value in fields.items():
-        if await page.locator(field(name)).evaluate("e => e.tagName") != "SELECT":
-            await page.fill(field(name), value)
+    names = list(fields)
+    tags = await page.evaluate("names => names.map((n) => document.querySelector(`[name='${n}']`).tagName)", names)
+    for name, tag in sorted(zip(names, tags, strict=True), key=lambda one: one[1] != "SELECT"):
+        if tag == "SELECT":
+            await page.select_option(field(name), fields[name])
+        else:
+            await page.fill(field(name), fields[name])
 
 
 def given_job(server: Server, tenant: str, state: str = "failed") -> None:
@@ -107,7 +117,7 @@ async def test_an_endpoint_is_made_and_delivers(
     tenant = f"form-{kind.replace(' ', '-')}"
     async with visit(shared_server) as visitor:
         page = visitor.page
-        await visitor.sign_in()
+        await enter(visitor)
         await visitor.go(f"/ui/endpoints/new?tenant={tenant}")
         assert not await page.locator(field("authorization.basic.username")).is_visible()
         where = {
@@ -142,7 +152,7 @@ async def test_an_endpoint_is_made_and_delivers(
 async def test_what_is_refused_keeps_what_was_typed(shared_server: Server, visit: Visit, web: WebServer) -> None:
     async with visit(shared_server) as visitor:
         page = visitor.page
-        await visitor.sign_in()
+        await enter(visitor)
         await visitor.go("/ui/endpoints/new?tenant=refused")
         fields = {
             "name": SECRET, "url": "ftp://x/", "headers.0.name": "X-Key", "headers.0.value": "header-hush",
@@ -180,7 +190,7 @@ async def test_it_is_shown_while_it_is_typed(shared_server: Server, visit: Visit
     (event,) = shared_server.get(f"/v1/events?tenant={tenant}&type=job.failed").json["items"]
     async with visit(shared_server) as visitor:
         page = visitor.page
-        await visitor.sign_in()
+        await enter(visitor)
         await visitor.go(f"/ui/endpoints/new?tenant={tenant}")
         panel = page.locator("#panel")
         await expect(panel).to_contain_text("Matched 6 of the last 6 events.")
@@ -213,7 +223,7 @@ async def test_it_is_shown_while_it_is_typed(shared_server: Server, visit: Visit
 async def test_a_draft_is_tried(shared_server: Server, visit: Visit, web: WebServer) -> None:
     async with visit(shared_server) as visitor:
         page = visitor.page
-        await visitor.sign_in()
+        await enter(visitor)
         await visitor.go("/ui/endpoints/new?tenant=tried")
         await fill(
             page,
@@ -235,7 +245,7 @@ async def test_it_works_without_scripts(
 ) -> None:
     async with visit(shared_server, java_script_enabled=False) as visitor:
         page = visitor.page
-        await visitor.sign_in()
+        await enter(visitor)
         await visitor.go("/ui/endpoints/new?tenant=plain")
         await fill(page, {"name": "Plain", "headers.0.name": "X-A", "headers.0.value": "1"})
         await page.click("text=Another header")
@@ -271,7 +281,7 @@ async def test_settings_are_changed_and_nothing_else(shared_server: Server, visi
     before = shared_server.get(path).json
     async with visit(shared_server) as visitor:
         page = visitor.page
-        await visitor.sign_in()
+        await enter(visitor)
         await visitor.go(f"/ui/endpoints/{made['id']}/settings")
         assert "hush" not in await page.content()
         await page.click("button.main >> text=Save")

@@ -11,8 +11,10 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from tests.kit.html_forms import HtmlForm
 from tests.kit.pages import PageAnswer, Pages
 from tests.kit.server import Server
+from tests.kit.token_servers import key_pair
 from tests.kit.waiting import until
 from tests.kit.web import Asked, Say, WebServer
 
@@ -242,3 +244,70 @@ def test_an_endpoint_of_another_tenant_is_not_there(shared_server: Server) -> No
     page = admin.post("/ui/endpoints/panel", form)
     assert 'class="problem"' in page.text
     assert "POST http" not in page.words
+
+
+HARMFUL = f"\"'>&lt;{HARM}{{{{7*7}}}}"
+ASSERTION = {"private_key": key_pair().pem, "audience": HARMFUL, "use": "grant", "issuer": HARMFUL, "key_id": HARMFUL}
+OAUTH2 = {
+    "kind": "oauth2", "token_url": "https://idp.example/?a=1&amp;", "client_id": HARMFUL, "client_secret": "hush", "scope": HARMFUL,
+    "parameters": {HARMFUL: HARMFUL, "b": ""}, "content_type": "application/json", "credentials_in": "body",
+    "basic_encoding": "raw", "assertion": ASSERTION,
+}  # fmt: skip
+EVERYTHING: tuple[dict[str, object], ...] = (
+    {"authorization": OAUTH2, "format": {"kind": "cloudevents", "mode": "binary", "type": HARMFUL, "source": HARMFUL},
+     "signing": {"kind": "none"}, "ordering": "subject", "rate_limit": {"requests": 3, "per_seconds": 90}},
+    {"authorization": {"kind": "basic", "username": "<b>", "password": "hush"}, "format": {"kind": "tamr", "type": HARMFUL},
+     "delivery": {"mode": "batch", "max_events": 7, "max_wait_seconds": 0.5, "max_bytes": 1000},
+     "signing": {"kind": "http_message_signature", "algorithm": "ed25519", "key_id": "<b>\"'", "label": "sig1"}},
+    {"authorization": {"kind": "api_key", "header": "X-K", "value": "hush"}, "format": {"kind": "lytics", "account_id": HARMFUL},
+     "signing": {"kind": "hmac", "header": "X-S", "prefix": "<b>=", "key": "hush", "key_name": HARMFUL, "encoding": "base64"}},
+    {"authorization": {"kind": "bearer", "token": "hush"}, "format": {"kind": "telmai", "tenant": HARMFUL}},
+    {"format": {"kind": "visier", "tenant_code": HARMFUL}, "proxy": {"url": "http://proxy:1", "username": "<b>", "password": "hush"}},
+    {"format": {"kind": "template", "program": f'\n{{a: "{HARM}",\n b: .id}}', "headers": {"X-A": '"<b>"\n'}},
+     "proxy": "socks5://proxy:1", "validation": "required"},
+    {"format": {"kind": "slack", "title": HARMFUL[:40], "link": "https://x/?a=1&{subject_id}"}, "filters": [{}]},
+    {"format": {"kind": "teams", "title": "<b>"}, "enabled": False, "timeout_seconds": 0.25, "max_in_flight": 1},
+)  # fmt: skip
+FILTERS = [
+    {"event_types": ["job.*", HARMFUL], "subject_types": [HARMFUL], "subject_ids": [HARMFUL, " b "], "verbs": ["x"]},
+    {
+        "job_types": [HARMFUL],
+        "modes": ["realtime"],
+        "states": ["stopped", "failed"],
+        "sources": [HARMFUL],
+        "labels": {HARMFUL: "="},
+    },
+    {"resources": [{"kind": "a b", "id": HARMFUL}], "after_failures": 3},
+    {"tables": [HARMFUL], "actions": ["merge", "create"], "where": f"type !=\n '{HARM}'"},
+]
+
+
+def settings_of(server: Server, endpoint_id: str) -> dict[str, object]:
+    """Without how it stands, which may change by itself."""
+    document: dict[str, object] = server.get(f"/v1/endpoints/{endpoint_id}").json
+    return {name: value for name, value in document.items() if name not in {"state", "state_reason", "consent"}}
+
+
+@pytest.mark.parametrize("settings", EVERYTHING, ids=lambda one: one["format"]["kind"])
+def test_the_form_gives_back_every_setting_as_it_was(
+    shared_server: Server, operator: Pages, settings: dict[str, object]
+) -> None:
+    headers = [{"name": "X-1", "value": "<b>\"'"}, {"name": "X-2", "value": "hush", "sensitive": True}]
+    common = {"name": HARMFUL, "url": "http://127.0.0.1:9/?q='&amp;", "headers": headers, "filters": FILTERS}
+    end = made(shared_server, "everything", **(common | settings))
+    before = settings_of(shared_server, end["id"])
+    path = f"/ui/endpoints/{end['id']}/settings"
+    page = operator.get(path)
+    assert page.status == 200
+    assert HARM not in page.text
+    assert "hush" not in page.text.replace("thrush", "")
+    form = HtmlForm.of(page.text, "endpoint")
+    saved = operator.follow(operator.post(path, [*form, ("do", "save")]))
+    assert "Nothing was changed." in saved.words
+    assert settings_of(shared_server, end["id"]) == before
+    renamed = [(name, "renamed" if name == "name" else value) for name, value in form]
+    assert "The settings are saved." in operator.follow(operator.post(path, [*renamed, ("do", "save")])).words
+    assert settings_of(shared_server, end["id"]) == before | {"name": "renamed"}
+    for other in ("", "/health", "/code", "/rotate"):
+        assert HARM not in operator.get(f"/ui/endpoints/{end['id']}{other}").text
+    assert HARM not in operator.get("/ui/endpoints?tenant=everything").text

@@ -92,4 +92,12 @@ form.addEventListener("click", (event) => {
   show(does.value).catch(() => form.requestSubmit(does));
 });
 
+// A second click must not make a second endpoint.
+let isSent = false;
+form.addEventListener("submit", (event) => {
+  if (isSent) event.preventDefault();
+  isSent = true;
+});
+addEventListener("pageshow", () => (isSent = false));
+
 fold();
