@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from msgspec import ValidationError
 from msgspec.json import encode
 from tests.kit.any_endpoint import any_endpoint, as_config
 
 from tocsin.model.endpoint import EndpointConfig
 from tocsin.operations.merge_patch import merge_patched
+from tocsin.operations.pointers import field_error
 from tocsin.ui.calls import FieldProblem
 from tocsin.ui.forms.composed import Group, Optional, Pairs, Rows, Tagged, UrlOrObject
 from tocsin.ui.forms.endpoint import (
@@ -193,6 +195,24 @@ def test_rows_keep_their_numbers_when_one_is_taken_out() -> None:
 def test_a_pointer_leads_to_its_field(pointer: str, name: str) -> None:
     errors = [FieldProblem(f"/endpoint{pointer}", "No.")]
     assert problems_by_field(errors, fields_of(FULL), "/endpoint") == {name: "No."}
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "words"),
+    [
+        ({"authorization.kind": ("bearer",)}, "authorization.bearer.token", "This is needed."),
+        ({"timeout_seconds": ("soon",)}, "timeout_seconds", "like 30s, 5m, 12h or 7d."),
+        ({"max_in_flight": ("many",)}, "max_in_flight", "This must be a number"),
+    ],
+)
+def test_what_the_types_say_is_said_in_words(change: dict[str, tuple[str, ...]], name: str, words: str) -> None:
+    form = fields_of(LEAST) | change
+    with pytest.raises(ValidationError) as caught:
+        as_config(document_of(form, LEAST))
+    error = field_error(str(caught.value))
+    found = problems_by_field([FieldProblem(error.pointer, error.detail)], form)
+    assert list(found) == [name]
+    assert words in found[name]
 
 
 def test_every_leaf_of_every_setting_is_reached_by_its_pointer() -> None:

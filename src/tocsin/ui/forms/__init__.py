@@ -1,1 +1,1 @@
-"""Between the fields of an HTML form and the JSON documents of the API. Pure."""
+"""Between the fields of an HTML form and the JSON documents of the API. Pure, save `typed`, which seals secrets."""

@@ -168,8 +168,18 @@ def problems_by_field(errors: Iterable[FieldProblem], form: Form, prefix: str = 
     for error in errors:
         steps = [s.replace("~1", "/").replace("~0", "~") for s in error.pointer.removeprefix(prefix).split("/")[1:]]
         name = ENDPOINT.place("", form, steps) if steps and steps[0] in ENDPOINT.members else ""
-        found[name] = f"{found[name]} {error.detail}" if name in found else error.detail
+        said = _in_words(error.detail)
+        found[name] = f"{found[name]} {said}" if name in found else said
     return found
+
+
+def _in_words(detail: str) -> str:
+    """What the API says of types, for people at a form."""
+    if detail.startswith("Object missing required field"):
+        return "This is needed."
+    if detail.startswith("Expected") and detail.endswith("got `str`") and ("`int" in detail or "`float" in detail):
+        return "This must be a number; a duration is written like 30s, 5m, 12h or 7d."
+    return detail
 
 
 def change_between(before: Document, after: Document) -> dict[str, object]:

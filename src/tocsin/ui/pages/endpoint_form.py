@@ -70,6 +70,10 @@ class Tried(Noun, frozen=True, kw_only=True):
     problem: str = ""
     problems: Mapping[str, str] = {}
 
+    def is_about(self, *beginnings: str) -> bool:
+        """Whether something is wrong with a field whose name begins with one of these."""
+        return any(name.startswith(beginnings) for name in self.problems)
+
 
 async def _new(request: UiRequest) -> Answer:
     form = fields_of(_as_document(_LEAST))
