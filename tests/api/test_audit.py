@@ -23,6 +23,7 @@ TOLD = {
     "POST /v1/endpoints/{endpoint_id}/disable": {"endpoint.disabled"},
     "POST /v1/endpoints/{endpoint_id}/cancel-pending": {"endpoint.pending_cancelled"},
     "POST /v1/endpoints/test": {"endpoint.draft_tested"},
+    "POST /v1/endpoints/{endpoint_id}/resume": {"endpoint.resumed"},
     "POST /v1/deliveries/{delivery_id}/resend": {"delivery.resent"},
     "POST /v1/deliveries/{delivery_id}/cancel": {"delivery.cancelled"},
     "POST /v1/replays": {"replay.created"},

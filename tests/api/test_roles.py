@@ -45,6 +45,7 @@ ALLOWED = {
     "POST /v1/endpoints/{endpoint_id}/rotate-secret": ADMINS,
     "POST /v1/endpoints/{endpoint_id}/enable": ADMINS,
     "POST /v1/endpoints/{endpoint_id}/disable": ADMINS,
+    "POST /v1/endpoints/{endpoint_id}/resume": ADMINS,
     "POST /v1/endpoints/{endpoint_id}/validate": ADMINS,
     "POST /v1/endpoints/{endpoint_id}/cancel-pending": ADMINS,
     "GET /v1/deliveries": READERS,

@@ -168,7 +168,10 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
     call("POST", "/v1/endpoints/{endpoint_id}/preview", {}, **one)
     call("POST", "/v1/endpoints/{endpoint_id}/rotate-secret", {}, **one)
     call("POST", "/v1/endpoints/{endpoint_id}/disable", **one)
+    call("POST", "/v1/endpoints/{endpoint_id}/resume", **one)
     call("POST", "/v1/endpoints/{endpoint_id}/enable", **one)
+    call("POST", "/v1/endpoints/{endpoint_id}/resume", **one)
+    call("POST", "/v1/endpoints/{endpoint_id}/resume", {"x": 1}, **one)
     call("POST", "/v1/jobs/reports", {"job_id": "k", "job_type": "t", "state": "running"})
     for _ in range(500):
         deliveries = call("GET", "/v1/deliveries")["items"]

@@ -234,6 +234,7 @@ DRIVERS: dict[str, Callable[[Hand], Ask]] = {
     "POST /v1/endpoints/{endpoint_id}/rotate-secret": on("/v1/endpoints/{endpoint_id}/rotate-secret"),
     "POST /v1/endpoints/{endpoint_id}/enable": on("/v1/endpoints/{endpoint_id}/enable"),
     "POST /v1/endpoints/{endpoint_id}/disable": on("/v1/endpoints/{endpoint_id}/disable"),
+    "POST /v1/endpoints/{endpoint_id}/resume": on("/v1/endpoints/{endpoint_id}/resume"),
     "POST /v1/endpoints/{endpoint_id}/validate": on("/v1/endpoints/{endpoint_id}/validate"),
     "POST /v1/endpoints/{endpoint_id}/cancel-pending": on("/v1/endpoints/{endpoint_id}/cancel-pending"),
     "GET /v1/deliveries": listing("/v1/deliveries", endpoint="end", event="evt", job="job"),

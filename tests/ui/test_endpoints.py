@@ -101,8 +101,12 @@ async def test_an_endpoint_says_how_it_stands(shared_server: Server, operator: P
     health = operator.get(f"{path}/health?range=1h").words
     for text in ("Circuit open", "2 failures since the last success", "status 2", "the limit in force; at most 32"):
         assert text in health
+    assert "Resume now" in page.words
+    resumed = operator.follow(operator.post(f"{path}/resume", {"back": path}))
+    assert "e is sent to again." in resumed.words
+    assert "Resume now" not in resumed.words
     row = operator.get("/ui/endpoints?tenant=stands").words
-    assert "paused" in row
+    assert "healthy" in row
     code = text_of(operator.get(f"{path}/code"))
     assert '"schedule_seconds": [' in code
     assert '"fingerprint"' in code
@@ -195,7 +199,7 @@ def test_a_receiver_is_asked_for_its_consent(shared_server: Server, operator: Pa
         assert "granted" in operator.follow(operator.post(f"{path}/validate")).words
 
 
-ACTIONS = ("enable", "disable", "test", "rotate", "cancel-pending", "delete", "validate", "settings")
+ACTIONS = ("enable", "disable", "resume", "test", "rotate", "cancel-pending", "delete", "validate", "settings")
 
 
 def test_a_viewer_sees_no_buttons_and_a_forged_form_changes_nothing(shared_server: Server) -> None:

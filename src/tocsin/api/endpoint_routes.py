@@ -131,6 +131,12 @@ async def _disable(request: Request) -> Reply:
     return await _switched(request, enabled=False)
 
 
+async def _resume(request: Request) -> Reply:
+    nothing_in(request)
+    resumed = await request.services.resuming.resume(_endpoint_id(request), request.tenant_read(), by=request.actor())
+    return Reply(body=msgspec.json.encode(shown(request.services, resumed)))
+
+
 async def _switched(request: Request, *, enabled: bool) -> Reply:
     nothing_in(request)
     services = request.services
@@ -275,6 +281,17 @@ ENDPOINT_ROUTES: Final = (
         name="disable_endpoint",
         summary="Disable an endpoint: no new deliveries, the pending ones are held.",
         answer=_disable,
+        roles=ADMINS,
+        parameters=(TENANT,),
+        gives=EndpointShown,
+        problems=(NotFound, Conflict),
+    ),
+    Route(
+        method="POST",
+        path=f"{_ONE}/resume",
+        name="resume_endpoint",
+        summary="End the pause of an endpoint now: one that its receiver asked for, or that of an open circuit. Failures so far count no more. A delivery that was answered with a time keeps it.",
+        answer=_resume,
         roles=ADMINS,
         parameters=(TENANT,),
         gives=EndpointShown,

@@ -20,6 +20,7 @@ from tocsin.operations.erasures import Erasures
 from tocsin.operations.master_key import MasterKey
 from tocsin.operations.preview import Previews
 from tocsin.operations.replays import Replays
+from tocsin.operations.resuming import Resuming
 from tocsin.operations.retention import Retention
 from tocsin.operations.statistics import Statistics
 from tocsin.operations.test_event import TestEvents
@@ -42,6 +43,7 @@ class Services(Noun, frozen=True, kw_only=True):
     previews: Previews
     lists: EndpointLists
     drafts: Drafts
+    resuming: Resuming
     replays: Replays
     retention: Retention
     erasures: Erasures

@@ -1,4 +1,4 @@
-"""`endpoints ...`: list, show, add, update, remove, enable, disable, cancel-pending, test, rotate-secret, stats."""
+"""`endpoints ...`: list, show, add, update, remove, enable, disable, resume, cancel-pending, test, rotate-secret, stats."""
 
 from __future__ import annotations
 
@@ -131,6 +131,12 @@ def enable(endpoint_id: str, /, *, connection: Connection = HERE) -> int:
 def disable(endpoint_id: str, /, *, connection: Connection = HERE) -> int:
     """Stop delivering to an endpoint; it gets no new deliveries and holds its pending ones."""
     return _show(connection, one(connection.request("POST", f"/v1/endpoints/{endpoint_id}/disable")))
+
+
+@app.command
+def resume(endpoint_id: str, /, *, connection: Connection = HERE) -> int:
+    """Send to a paused endpoint again now, whatever it was paused for."""
+    return _show(connection, one(connection.request("POST", f"/v1/endpoints/{endpoint_id}/resume")))
 
 
 @app.command

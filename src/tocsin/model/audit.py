@@ -17,6 +17,7 @@ Action = Literal[
     "endpoint.pending_cancelled",
     "endpoint.deleted",
     "endpoint.draft_tested",
+    "endpoint.resumed",
     "api_key.created",
     "api_key.revoked",
     "delivery.resent",

@@ -16,6 +16,7 @@ from tocsin.operations.erasures import Erasures
 from tocsin.operations.master_key import MasterKey
 from tocsin.operations.preview import Previews
 from tocsin.operations.replays import Replays
+from tocsin.operations.resuming import Resuming
 from tocsin.operations.retention import Retention
 from tocsin.operations.statistics import Statistics
 from tocsin.operations.test_event import TestEvents
@@ -69,6 +70,15 @@ def make_services(
         ),
         test_sending=test_sending,
         previews=previews,
+        resuming=Resuming(
+            parts.operations,
+            store.directory,
+            parts.codec,
+            standing=parts.endpoints.standing,
+            resume=loops.delivery.resume,
+            mint=mint,
+            now_ms=now_ms,
+        ),
         lists=EndpointLists(store.views, parts.endpoints.standing, now_ms),
         drafts=Drafts(
             parts.operations,

@@ -179,6 +179,12 @@ class DeliveryWorker:
             lane.spill()
             self._ready.list(lane)
 
+    def resume(self, number: int) -> None:
+        """Whatever an endpoint was paused for is over."""
+        self._standings.begin_anew(number)
+        for lane in self._ready.lanes(number):
+            self._ready.list(lane)
+
     def consent_changed(self, number: int) -> None:
         """The receiver consented or does not any more, or allows another rate."""
         self._ready.paced_anew(number)

@@ -1,4 +1,4 @@
-"""What is done with an endpoint: enable, disable, send a test, replace its secret, ask for consent, cancel what is pending, delete."""
+"""What is done with an endpoint: enable, disable, resume, send a test, replace its secret, ask for consent, cancel what is pending, delete."""
 
 from __future__ import annotations
 
@@ -173,6 +173,7 @@ ROUTES: Final[tuple[UiRoute, ...]] = (
     UiRoute(
         method="POST", path=f"{_ONE}/disable", page=_switch("/disable", "{} is disabled: what is pending is held.")
     ),
+    UiRoute(method="POST", path=f"{_ONE}/resume", page=_switch("/resume", "{} is sent to again.")),
     UiRoute(method="POST", path=f"{_ONE}/test", page=_test),
     UiRoute(method="GET", path=f"{_ONE}/rotate", page=_rotation),
     UiRoute(method="POST", path=f"{_ONE}/rotate", page=_rotate),
