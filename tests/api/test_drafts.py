@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.api.callers import Caller, problem_of
+from tests.kit.receivers import Receiver, answer
 from tests.kit.server import Server
 from tests.kit.token_servers import AuthlibServer, RegisteredClient
 from tests.kit.waiting import until
@@ -196,3 +198,13 @@ def test_a_receiver_that_has_to_consent_is_not_sent_a_draft(shared_server: Serve
     assert problem_of(caller.post("/v1/endpoints/test", {"endpoint": endpoint}))[:2] == ("conflict", 409)
     assert web.asked == []
     assert preview(caller, endpoint)["request"]["headers"]["WebHook-Request-Origin"]
+
+
+async def test_connections_of_a_draft_are_closed(shared_server: Server) -> None:
+    caller = Caller(shared_server)
+    async with Receiver(answer(200)) as receiver:
+        endpoint = {"name": "e", "url": receiver.url}
+        tested = await asyncio.to_thread(caller.post, "/v1/endpoints/test", {"endpoint": endpoint})
+        assert tested.json["outcome"] == "delivered", tested
+        assert receiver.connections == 1
+        await until(lambda: receiver.open_connections == 0)
