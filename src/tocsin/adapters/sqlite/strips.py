@@ -10,7 +10,8 @@ from typing import Final, cast
 import apsw
 
 from tocsin.adapters.sqlite.rows import attempt_of
-from tocsin.adapters.sqlite.statements import listed, read_page, statement_with
+from tocsin.adapters.sqlite.statements import Values, listed, read_one, read_page, statement_with
+from tocsin.adapters.sqlite.tally_changes import BLOCK_BITS
 from tocsin.model.attempt import Attempt
 from tocsin.model.ids import DeliveryId
 from tocsin.ports import AttemptsQuery, Strip, StripCell, StripQuery
@@ -18,8 +19,9 @@ from tocsin.rules import histograms
 
 _EACH: Final = 5
 """Attempts of one delivery that are looked at: the newest."""
-_MEMBERS: Final = 2000
-"""Deliveries that are looked at for the batches that they are in."""
+_LOOKED_AT: Final = 2000
+"""Deliveries that are looked at for their attempts."""
+_NO_END: Final = 1 << 62
 _Mark = tuple[int, int, int, int]
 """Attempts that were delivered, to be made again and rejected so far, and the histogram of how long they took."""
 _EMPTY: Final[_Mark] = (0, 0, 0, 0)
@@ -59,10 +61,28 @@ def _strip(query: StripQuery, now: _Mark, minute: int, past: Mapping[int, _Mark]
 
 
 def read_attempts(connection: apsw.Connection, query: AttemptsQuery) -> list[tuple[DeliveryId, Attempt]]:
-    """The last attempts, newest first, without their request bodies. Of a batch the id is one of its members'."""
-    values = {"endpoint": query.endpoint, "tenant": query.tenant, "each": _EACH}
-    rows = read_page(connection, "endpoint_attempts", values | {"deliveries": query.limit})
-    batched = values | {"deliveries": _MEMBERS, "batches": query.limit}
-    rows += read_page(connection, "endpoint_batch_attempts", batched)
-    found = [(DeliveryId(cast("str", id_)), attempt_of(cast("bytes", detail), b"")) for id_, detail in rows]
-    return sorted(found, key=lambda one: one[1].started_at, reverse=True)[: query.limit]
+    """The last attempts, newest first, without their request bodies. Of a batch the id is one of its members'. Where a backlog is
+    long its newest were not attempted yet: then those around the oldest pending one are looked at as well."""
+    found = dict(_attempts_below(connection, query, _NO_END))
+    if len(found) < query.limit and query.tenant is not None:
+        oldest = read_one(connection, "oldest_block", (query.tenant, query.endpoint))
+        if oldest is not None:
+            found |= _attempts_below(connection, query, cast("int", oldest[0]) + 1 << BLOCK_BITS)
+    return sorted(found.values(), key=lambda one: one[1].started_at, reverse=True)[: query.limit]
+
+
+def _attempts_below(
+    connection: apsw.Connection, query: AttemptsQuery, below: int
+) -> dict[str, tuple[DeliveryId, Attempt]]:
+    """By their ids, of deliveries with lower numbers."""
+    values: Values = {
+        "endpoint": query.endpoint,
+        "tenant": query.tenant,
+        "below": below,
+        "deliveries": _LOOKED_AT,
+        "limit": query.limit,
+        "each": _EACH,
+    }
+    rows = read_page(connection, "endpoint_attempts", values) + read_page(connection, "endpoint_batch_attempts", values)
+    attempts = [(DeliveryId(cast("str", id_)), attempt_of(cast("bytes", detail), b"")) for id_, detail in rows]
+    return {attempt.id: (delivery_id, attempt) for delivery_id, attempt in attempts}
