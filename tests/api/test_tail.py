@@ -359,6 +359,7 @@ async def test_an_expired_key_ends_its_tail(caller: Caller) -> None:
 async def test_a_server_that_stops_ends_every_tail(start_server: Callable[..., Server]) -> None:
     server = start_server()
     async with Watching(server) as first, Watching(server, "kind=attempt") as second:
+        assert b"tocsin_tail_watchers 2.0" in (await asyncio.to_thread(server.get, "/metrics")).body
         await asyncio.to_thread(server.stop)
         for tail in (first, second):
             assert await tail.next() == Message("end", {"reason": "stopping"}, None)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from standardwebhooks import Webhook
 from tests.kit.server import OPERATOR_KEY, Server
 from tests.kit.web import Asked, Say, WebServer
@@ -185,6 +186,28 @@ def test_listen_says_when_there_is_no_receiver_and_goes_on(shared_server: Server
         assert (first["status"], first["error"]["kind"]) == (None, "connect")
         assert second["event"]["type"] == "lost.two"
         assert listen.end(None) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_listen_ends_while_its_receiver_hangs(shared_server: Server, number: signal.Signals) -> None:
+    asked, released = threading.Event(), threading.Event()
+
+    def hang(_: Asked) -> Say:
+        asked.set()
+        released.wait(SECONDS)
+        return Say(200)
+
+    kind = f"hung.{number.name.lower()}"
+    with (
+        WebServer(hang) as web,
+        running(shared_server, "listen", "--forward-to", web.url, "--event-type", kind) as listen,
+    ):
+        listen.next()
+        emit(shared_server, 1, kind)
+        assert asked.wait(SECONDS)
+        assert listen.end(number) == 0
+        assert listen.said == []
+        released.set()
 
 
 def test_listen_like_an_endpoint_takes_its_filters_format_and_what_is_sent_again(shared_server: Server) -> None:

@@ -75,6 +75,7 @@ async def make_loops(parts: Parts) -> Loops:
 
     notices = NoticeWorker(store.notices, tell, now_ms, endpoints.name_of)
     tails = Tails(endpoints.id_of)
+    metrics.watchers.set_function(lambda: len(tuple(tails.watchers())))
     exchanges = Exchanges(parts.ways, tokens, parts.templates, now_ms)
     delivery = DeliveryWorker(
         queue=store.queue,
