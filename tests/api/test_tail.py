@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from tests.api.callers import Caller, problem_of
 from tests.api.test_erasures import erased
@@ -81,6 +82,27 @@ async def test_events_and_attempts_are_shown_as_everywhere_else(caller: Caller) 
         assert made.data["attempt"]["response"]["body"] == "thanks"
         assert "not-for-eyes" not in json.dumps(made.data)
         assert receiver.requests[0].header("X-Secret") == "not-for-eyes"
+
+
+async def test_messages_are_as_documented(caller: Caller) -> None:
+    document = json.loads(caller.get("/openapi.json").body)
+    operation = document["paths"]["/v1/tail"]["get"]
+    assert set(operation["responses"]["200"]["content"]) == {"text/event-stream"}
+    kinds = {
+        name: jsonschema_rs.Draft202012Validator(schema | {"components": document["components"]})
+        for name, schema in operation["x-stream-events"].items()
+    }
+    assert set(kinds) == {"watching", "event", "attempt", "dropped", "end"}
+    made = caller.post("/v1/api-keys", {"name": "spare", "role": "viewer"}).json
+    async with Receiver(answer(503)) as receiver, Watching(caller.server, key=made["value"]) as tail:
+        caller.endpoint(url=receiver.url)
+        emit(caller, 1, data={"n": 1}, subject="o-1")
+        seen = [tail.first, *await tail.some(2)]
+        caller.call("DELETE", f"/v1/api-keys/{made['id']}")
+        seen.append(await tail.next())
+    assert [message.name for message in seen] == ["watching", "event", "attempt", "end"]
+    for message in seen:
+        kinds[message.name].validate(message.data)
 
 
 async def test_the_head_is_for_proxies_and_browsers(caller: Caller) -> None:
