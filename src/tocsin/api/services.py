@@ -23,6 +23,7 @@ from tocsin.operations.replays import Replays
 from tocsin.operations.resuming import Resuming
 from tocsin.operations.retention import Retention
 from tocsin.operations.statistics import Statistics
+from tocsin.operations.tails import Tails
 from tocsin.operations.test_event import TestEvents
 from tocsin.ports import Views
 
@@ -51,5 +52,6 @@ class Services(Noun, frozen=True, kw_only=True):
     in_flight: Callable[[int], bool]
     standing: Callable[[int], Standing | None]
     ready: Callable[[], Sequence[str]]
+    tails: Tails
     statistics: Statistics
     now_ms: Callable[[], int]
