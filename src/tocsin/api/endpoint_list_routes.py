@@ -30,7 +30,7 @@ FILTERS: Final = (
 )
 
 
-class AttemptSeen(Noun, frozen=True, kw_only=True):
+class AttemptInBrief(Noun, frozen=True, kw_only=True):
     """One attempt in few words; `GET /v1/deliveries/{id}` has all of it. Of a batch, the delivery is one of its members'."""
 
     id: str
@@ -78,7 +78,7 @@ async def _attempts(request: Request) -> Reply:
     endpoint = await services.endpoints.get(EndpointId(request.parts["endpoint_id"]), request.tenant_read())
     query = AttemptsQuery(tenant=endpoint.tenant, endpoint=endpoint.number, limit=int(text))
     items = [
-        AttemptSeen(
+        AttemptInBrief(
             id=attempt.id,
             delivery_id=delivery_id,
             number=attempt.number,
@@ -122,7 +122,7 @@ ENDPOINT_LIST_ROUTES: Final = (
         answer=_attempts,
         roles=READERS,
         parameters=(LIST[0], TENANT),
-        gives=list[AttemptSeen],
+        gives=list[AttemptInBrief],
         problems=(NotFound,),
     ),
 )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
-from tocsin.ui.forms.leaves import ABSENT, Form, Shape, one
+from tocsin.ui.forms.leaves import ABSENT, Form, Shape, as_posted, one
 
 
 class Group:
@@ -145,7 +145,7 @@ class Pairs:
             key, text = pairs[number] if number < len(pairs) else ("", ABSENT)
             typed = one(form, f"{name}.{number}.name")
             entered = self._text.value(f"{name}.{number}.value", form, text)
-            found[key if typed == key.replace("\n", "") else typed] = "" if entered is ABSENT else entered
+            found[key if typed == as_posted(key).replace("\n", "") else typed] = "" if entered is ABSENT else entered
         return found
 
     def place(self, name: str, form: Form, steps: Sequence[str]) -> str:
