@@ -25,6 +25,8 @@ ALLOWED = {
     "POST /v1/records/changes": POSTERS,
     "POST /v1/data-versions": POSTERS,
     "POST /v1/events": POSTERS,
+    "POST /api/v1/lineage": POSTERS,
+    "POST /api/v1/lineage/batch": POSTERS,
     "GET /v1/events": EVERYBODY,
     "GET /v1/events/{event_id}": EVERYBODY,
     "GET /v1/event-types": EVERYBODY,

@@ -114,9 +114,9 @@ class DatasetPart(Lenient, frozen=True, kw_only=True):
 
     namespace: Text
     name: Text
-    facets: Raw | None = None
-    input_facets: Raw | None = None
-    output_facets: Raw | None = None
+    facets: Raw | UnsetType = UNSET
+    input_facets: Raw | UnsetType = UNSET
+    output_facets: Raw | UnsetType = UNSET
 
 
 class NewerRunEvent(Lenient, frozen=True, kw_only=True):
@@ -156,8 +156,8 @@ class OpenLineageRunEvent(NewerRunEvent, frozen=True, kw_only=True, forbid_unkno
 class EventKind(msgspec.Struct, frozen=True, rename="camel"):
     """By which the three kinds of events are told apart, and the version."""
 
-    run: Raw | UnsetType | None = UNSET
-    job: Raw | UnsetType | None = UNSET
-    dataset: Raw | UnsetType | None = UNSET
-    event_type: Raw | UnsetType | None = UNSET
+    run: Raw | UnsetType = UNSET
+    job: Raw | UnsetType = UNSET
+    dataset: Raw | UnsetType = UNSET
+    event_type: Raw | UnsetType = UNSET
     schema_url: Annotated[str, Meta(max_length=65536)] | UnsetType | None = field(default=UNSET, name="schemaURL")

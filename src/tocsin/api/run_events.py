@@ -15,6 +15,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from tocsin.api.decoding import decoded, is_array, items_of
 from tocsin.api.run_event_shapes import (
+    ErrorFacet,
     EventKind,
     EventType,
     JobFacets,
@@ -25,7 +26,6 @@ from tocsin.api.run_event_shapes import (
     ParentFacet,
     Root,
     RunFacets,
-    Tag,
     TagsFacet,
 )
 from tocsin.api.text_checks import has_bad_text, is_bad_text
@@ -45,6 +45,8 @@ CONTINUOUS: Final = frozenset({"STREAMING", "SERVICE"})
 """The processing types of jobs that have no end of their own (JobTypeJobFacet 2-0-4)."""
 KNOWN_VERSION: Final = (2, 0, 2)
 MOST_TEXT: Final = 65536
+CLIENT_TAG: Final = "openlineage_client_version"
+"""What the client library adds to each run."""
 _VERSION: Final = re.compile(r"/(\d{1,6})-(\d{1,6})-(\d{1,6})/OpenLineage\.json")
 
 _decode_event: Final = msgspec.json.Decoder(OpenLineageRunEvent).decode
@@ -120,7 +122,7 @@ def _run_event(wire: NewerRunEvent) -> RunEvent:
         parent_job_id=_run_id(parent),
         root_job_id=_run_id(parent.root),
         attributes=dict(_attributes(wire, run, job_type)),
-        labels={tag.key: tag.value for tag in _tags(run.tags, job.tags) if tag.key and tag.value is not None},
+        labels=dict(_tags(run.tags, job.tags)),
     )
     return RunEvent(report=report, once=f"{wire.run.run_id}\n{wire.event_time}" if state is None else None)
 
@@ -167,10 +169,14 @@ def _attributes(wire: NewerRunEvent, run: RunFacets, job_type: JobTypeFacet) -> 
             yield name, value
 
 
-def _tags(*facets: TagsFacet | None) -> Iterator[Tag]:
+def _tags(*facets: TagsFacet | None) -> Iterator[tuple[str, str]]:
+    """Those that somebody set."""
     for facet in facets:
-        if facet is not None and facet.tags is not None:
-            yield from facet.tags
+        if facet is None or facet.tags is None:
+            continue
+        for tag in facet.tags:
+            if tag.key and tag.value is not None and tag.key != CLIENT_TAG:
+                yield tag.key, tag.value
 
 
 def _millis(text: str) -> int:

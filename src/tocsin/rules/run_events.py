@@ -48,6 +48,8 @@ def _told(
     if report.resources is not None:
         report = replace(report, resources=united(job.resources, report.resources))
     state = report.state
+    if state is not None and job.state is JobState.PENDING and not job.history:
+        row = replace(row, job=replace(job, state_since=min(job.state_since, _since(report, received_at))))
     if state is None or (state is not job.state and may_enter(job.state, state, restart=False)):
         return told_by(report, row, lineages, received_at)
     return _late(report, state, row, lineages, received_at)
@@ -72,8 +74,8 @@ def _late(
     if isinstance(told, TocsinError):
         return told
     assert told.row is not None
-    job = told.row.job
-    since = to_text(min(report.time if report.time is not None else received_at, received_at + CLOCK_TOLERANCE_MS))
+    since = _since(report, received_at)
+    job = _without_assumed(told.row.job, state, since)
     if state is job.state:
         begin = max([since, *(past.since for past in job.history[-1:])])
         job = replace(job, state_since=min(job.state_since, begin), error=_error(report, job))
@@ -83,6 +85,11 @@ def _late(
     return Told() if job == row.job else Told(row=changed, time=told.time)
 
 
+def _since(report: Report, received_at: Millis) -> str:
+    time = received_at if report.time is None else report.time
+    return to_text(min(time, received_at + CLOCK_TOLERANCE_MS))
+
+
 def _error(report: Report, job: Job) -> JobError | None:
     """An end that is told again may say more of what went wrong."""
     return job.error if report.error is None or job.state not in FINAL_STATES else report.error
@@ -90,7 +97,7 @@ def _error(report: Report, job: Job) -> JobError | None:
 
 def _with_past(job: Job, late: PastState) -> Job:
     """The job with a state in its history that was heard of late; of a state that is there already, the earlier begin counts."""
-    history = [past for past in job.history if not _was_assumed(past, late)]
+    history = list(job.history)
     known = next((index for index, past in enumerate(history) if past.state is late.state), None)
     if known is None:
         if len(history) > NEWEST_KEPT:
@@ -104,9 +111,14 @@ def _with_past(job: Job, late: PastState) -> Job:
     return replace(job, history=tuple(history), previous_state=history[-1].state)
 
 
-def _was_assumed(past: PastState, late: PastState) -> bool:
-    """Whether a run was only taken for pending because its START had not come yet."""
-    return past.state is JobState.PENDING and late.state is JobState.RUNNING and past.since >= late.since
+def _without_assumed(job: Job, state: JobState, since: str) -> Job:
+    """The job without the time in which it was taken for pending only because its START had not come yet."""
+    if state is not JobState.RUNNING:
+        return job
+    history = tuple(past for past in job.history if past.state is not JobState.PENDING or past.since <= since)
+    if len(history) == len(job.history):
+        return job
+    return replace(job, history=history, previous_state=history[-1].state if history else None)
 
 
 def united(known: tuple[Resource, ...], new: tuple[Resource, ...]) -> tuple[Resource, ...]:
