@@ -33,6 +33,11 @@ REQUIREMENTS: Final = ROOT / "requirements"
 LOCK_TOOLS: Final = ROOT / ".cache" / "lock-tools"
 BUILD_EDITABLE: Final = "editables>=0.5"
 """What hatchling asks for beyond build-system.requires, to install the project in place without fetching anything."""
+BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
+HAS_BROWSER: Final = (
+    "import os, sys; from playwright.sync_api import sync_playwright as start\n"
+    "with start() as p: sys.exit(not os.path.exists(p.chromium.executable_path))"
+)
 LOCK_HEADER: Final = "# Made by `python3 dev.py lock` from pyproject.toml. Do not edit.\n"
 
 # What of the caller's environment would make an installer or an interpreter look elsewhere than into .venv.
@@ -146,6 +151,18 @@ def need(size: Size) -> None:
     STAMP.write_text(json.dumps({size: digest(size)}), encoding="utf-8")
 
 
+def need_browser() -> None:
+    """Make sure that there is a Chromium for the tests of the web interface: the system's, else one that playwright fetches."""
+    if os.environ.get("TOCSIN_TEST_BROWSER") or any(map(shutil.which, BROWSERS)):
+        return
+    found = run(PYTHON, "-c", HAS_BROWSER)
+    if found == 0:
+        return
+    say("dev.py: installing a Chromium for the tests of the web interface")
+    if run(PYTHON, "-m", "playwright", "install", "chromium") != 0:
+        say("dev.py: there is none to be had; install your system's (Debian, Ubuntu: apt install chromium)")
+
+
 def demo(arguments: Sequence[str]) -> NoReturn:
     """Start `tocsin demo`: server, receivers, real jobs and record changes (--once ends after the tour)."""
     need("base")
@@ -162,6 +179,7 @@ def example(arguments: Sequence[str]) -> NoReturn:
 def test(arguments: Sequence[str]) -> NoReturn:
     """Run the tests; arguments go to pytest."""
     need("dev")
+    need_browser()
     os.chdir(ROOT)
     become(PYTHON, "-m", "pytest", *arguments)
 

@@ -101,16 +101,23 @@ _Output = Annotated[Mode, Parameter(name=["--output", "-o"])]
 def serve(*, flags: SettingFlags = _NO_FLAGS, output: _Output = "text") -> int:
     """Run the server, until SIGTERM or Ctrl-C.
 
-    :param output: `json`: say where it listens as one JSON line.
+    On a terminal it prints a link that signs in to the web interface as operator, once, within 15 minutes.
+
+    :param output: `json`: say where it listens as one JSON line, with that link.
     """
     from tocsin import wiring  # noqa: PLC0415 (a server is heavy; other commands of this file need none)
 
     def ready(running: wiring.Running) -> None:
         if output == "json":
-            print_json({"url": running.url, "generated_key": running.generated_key}, line=True)
+            shown = {"url": running.url, "generated_key": running.generated_key, "sign_in_link": running.sign_in_link}
+            print_json(shown, line=True)
             return
         screen = console()
         screen.print(f"Tocsin listens at {running.url}", style="bold", soft_wrap=True)
+        if screen.is_terminal:
+            screen.print(f"Web interface, for 15 minutes and once: {running.sign_in_link}", soft_wrap=True)
+        else:
+            screen.print(f"Web interface: {running.url}/ui/", soft_wrap=True)
         if running.generated_key is not None:
             screen.print("\nThis is the first start. The operator key is shown this once, keep it:", soft_wrap=True)
             screen.print(f"\n  export TOCSIN_API_KEY={running.generated_key}\n", style="bold yellow", soft_wrap=True)

@@ -64,7 +64,11 @@ class ApiKeys:
 
     def caller(self, value: bytes) -> Caller | None:
         """Whoever holds this key; None when it is unknown, expired or revoked."""
-        known = self._by_hash.get(hashlib.sha256(value).digest())
+        return self.caller_by_hash(hashlib.sha256(value).digest())
+
+    def caller_by_hash(self, hashed: bytes) -> Caller | None:
+        """The same by the SHA-256 of the key: for those who must not keep its value."""
+        known = self._by_hash.get(hashed)
         if known is None:
             return None
         now = self._now_ms()

@@ -17,7 +17,6 @@ from tocsin.adapters.crypto.master_keys import master_keys_of
 from tocsin.adapters.crypto.secret_box import AesSecretBox
 from tocsin.adapters.http.sender import HttpSender
 from tocsin.adapters.sqlite.store import SqliteStore, prepare_file
-from tocsin.api.app import make_app
 from tocsin.api.serving import answer_requests, default_limits, listen
 from tocsin.config import Settings
 from tocsin.model.ids import IdMint, Millis
@@ -29,6 +28,7 @@ from tocsin.wiring.loops import make_background, make_loops
 from tocsin.wiring.parts import make_parts
 from tocsin.wiring.sending import make_sender
 from tocsin.wiring.services import make_consents, make_services
+from tocsin.wiring.web import Web
 from tocsin.workers.consent import ConsentWorker
 from tocsin.workers.supervisor import Supervisor
 
@@ -39,10 +39,12 @@ COLLECT_AFTER: Final = (50_000, 20, 100)
 
 
 class Running(Noun, frozen=True, kw_only=True):
-    """A server that answers. `generated_key` is the operator key that was made at first start, shown once."""
+    """A server that answers. `generated_key` is the operator key that was made at first start, shown once;
+    `sign_in_link` opens the web interface, once and soon."""
 
     url: str
     generated_key: str | None
+    sign_in_link: str
 
 
 def now_ms() -> Millis:
@@ -117,8 +119,10 @@ async def _serve(
     try:
         listener, url = listen(settings.host, settings.port)
         log.info("serving", url=url)
-        ready(Running(url=url, generated_key=generated))
-        await answer_requests(make_app(services), listener, default_limits(), stop)
+        web = Web(services, keys, settings, now_ms)
+        link = web.link(settings.public_url or url)
+        ready(Running(url=url, generated_key=generated, sign_in_link=link))
+        await answer_requests(web, listener, default_limits(), stop)
     finally:
         await supervisor.stop()
         await loops.exchanges.tokens.close()

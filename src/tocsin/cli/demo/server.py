@@ -24,6 +24,7 @@ class ServerProcess:
 
     def __init__(self, directory: Path) -> None:
         self.url = ""
+        self.sign_in_link = ""
         self.api_key = "demo_" + secrets.token_urlsafe(18)
         self.log = directory / "server.log"
         self._directory = directory
@@ -65,7 +66,8 @@ class ServerProcess:
         try:
             assert self._process.stdout is not None
             line = await asyncio.wait_for(self._process.stdout.readline(), START_SECONDS)
-            self.url = json.loads(line)["url"]
+            said = json.loads(line)
+            self.url, self.sign_in_link = said["url"], said["sign_in_link"]
         except (TimeoutError, ValueError, KeyError):
             await self._stop()
             raise NotStarted(f"the server did not start:\n{self.said()}") from None

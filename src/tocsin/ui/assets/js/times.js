@@ -1,0 +1,24 @@
+// Relative times go on while the page is open: <time data-time datetime="...">.
+
+const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+
+export function ago(time, now) {
+  const seconds = Math.trunc((Date.parse(time) - now) / 1000);
+  const apart = Math.abs(seconds);
+  if (apart < 1) return "now";
+  const [size, unit] = UNITS.find(([size]) => apart >= size);
+  const count = apart / size;
+  const exact = Number.isInteger(count) || count >= 10 || unit === "min" || unit === "s";
+  const text = `${exact ? Math.trunc(count) : count.toFixed(1)} ${unit}`;
+  return seconds > 0 ? `in ${text}` : `${text} ago`;
+}
+
+export function refresh(root = document) {
+  const now = Date.now();
+  for (const shown of root.querySelectorAll("time[data-time]")) {
+    const text = ago(shown.dateTime, now);
+    if (shown.textContent !== text) shown.textContent = text;
+  }
+}
+
+setInterval(() => document.hidden || refresh(), 5000);

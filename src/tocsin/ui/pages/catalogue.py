@@ -1,0 +1,9 @@
+"""The catalogue of event types."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tocsin.ui.routing import UiRoute
+
+ROUTES: Final[tuple[UiRoute, ...]] = ()

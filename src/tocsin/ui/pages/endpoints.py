@@ -1,0 +1,9 @@
+"""Endpoints: the list, one of them, a new one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tocsin.ui.routing import UiRoute
+
+ROUTES: Final[tuple[UiRoute, ...]] = ()

@@ -1,0 +1,9 @@
+"""Events, and one of them with its deliveries."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tocsin.ui.routing import UiRoute
+
+ROUTES: Final[tuple[UiRoute, ...]] = ()

@@ -1,0 +1,9 @@
+"""Golden records: the history of one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tocsin.ui.routing import UiRoute
+
+ROUTES: Final[tuple[UiRoute, ...]] = ()

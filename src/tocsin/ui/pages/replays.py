@@ -1,0 +1,9 @@
+"""Replays: made, watched, ended."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tocsin.ui.routing import UiRoute
+
+ROUTES: Final[tuple[UiRoute, ...]] = ()

@@ -1,0 +1,104 @@
+"""Signing in, by a typed API key or a one-time link, and out: what can be asked without a session."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from tocsin.model.ids import Millis
+from tocsin.ui.answers import Header, Reply, redirect
+from tocsin.ui.asking import Form, own_address
+from tocsin.ui.browser import BrowserRequest, cookie
+from tocsin.ui.calls import target_of
+from tocsin.ui.links import Guesses, Links
+from tocsin.ui.navigation import HOME
+from tocsin.ui.rendering import render
+from tocsin.ui.sessions import ABSOLUTE_MS, TOKEN_BYTES, Session, Sessions
+
+SIGN_IN: Final = "/ui/sign-in"
+SIGN_OUT: Final = "/ui/sign-out"
+_FORM_SECONDS: Final = 3600
+MakeKey = Callable[[], Awaitable[str]]
+"""Makes the operator key that a one-time link signs in with, and gives its value."""
+
+
+class SignIn:
+    """The door. `is_secure`: people come by https, and cookies are for that alone."""
+
+    __slots__ = ("_form_cookie", "_guesses", "_make_key", "_session_cookie", "is_secure", "links", "sessions")
+
+    def __init__(
+        self, sessions: Sessions, links: Links, make_key: MakeKey, now_ms: Callable[[], Millis], *, is_secure: bool
+    ) -> None:
+        self.sessions = sessions
+        self.links = links
+        self.is_secure = is_secure
+        self._make_key = make_key
+        self._guesses = Guesses(now_ms)
+        prefix = "__Host-" if is_secure else ""
+        self._session_cookie = f"{prefix}tocsin_session"
+        self._form_cookie = f"{prefix}tocsin_sign_in"
+
+    def token_of(self, request: BrowserRequest) -> str:
+        """The token of a session, as the browser sent it."""
+        return request.cookies.get(self._session_cookie, "")
+
+    def session_of(self, request: BrowserRequest) -> Session | None:
+        """Who is signed in."""
+        token = self.token_of(request)
+        return self.sessions.find(token) if token else None
+
+    def ask(self, request: BrowserRequest, problem: str = "", status: int = 200, *headers: Header) -> Reply:
+        """The page that asks for a key. Its form is good only together with a cookie that it comes with."""
+        nonce = request.cookies.get(self._form_cookie) or secrets.token_urlsafe(TOKEN_BYTES)
+        view: dict[str, object] = {
+            "title": "Sign in",
+            "csrf": nonce,
+            "problem": problem,
+            "link": request.query.get("link", "") if not problem else "",
+            "next": request.query.get("next", ""),
+            "action": SIGN_IN,
+            "theme": request.cookies.get("tocsin_theme", ""),
+        }
+        kept = cookie(self._form_cookie, nonce, is_secure=self.is_secure, seconds=_FORM_SECONDS, same_site="Strict")
+        return Reply(status=status, body=render("sign_in.html", view), headers=(kept, *headers))
+
+    def ask_first(self, request: BrowserRequest) -> Reply:
+        """To the page that asks for a key, and from there back."""
+        is_page = request.method == "GET" and request.target != HOME
+        return redirect(target_of(SIGN_IN, {"next": request.target if is_page else None}))
+
+    async def enter(self, request: BrowserRequest, form: Form) -> Reply:
+        """Somebody gave a key, or followed a link."""
+        nonce = request.cookies.get(self._form_cookie, "")
+        if not nonce or not hmac.compare_digest(nonce.encode(), form.get("csrf").encode()):
+            return self.ask(request, "The page was open for too long. Try again.", 403)
+        wait = self._guesses.wait_seconds(request.address)
+        if wait:
+            after: Header = (b"retry-after", str(wait).encode())
+            return self.ask(request, f"Too many wrong keys. Try again in {wait} s.", 429, after)
+        token = await self._token(form)
+        if token is None:
+            self._guesses.count(request.address)
+            is_link = bool(form.get("link"))
+            told = "The link was used or is too old." if is_link else "The API key is unknown, expired or revoked."
+            return self.ask(request, told, 401)
+        self.sessions.end(self.token_of(request))
+        kept = cookie(self._session_cookie, token, is_secure=self.is_secure, seconds=ABSOLUTE_MS // 1000)
+        return redirect(own_address(form.get("next")) or HOME, kept, self._no_form())
+
+    async def _token(self, form: Form) -> str | None:
+        link = form.get("link")
+        if not link:
+            return self.sessions.start(form.get("key"))
+        return self.sessions.start(await self._make_key()) if self.links.take(link) else None
+
+    def leave(self, request: BrowserRequest) -> Reply:
+        """Sign out."""
+        self.sessions.end(self.token_of(request))
+        return redirect(SIGN_IN, cookie(self._session_cookie, "", is_secure=self.is_secure, seconds=0))
+
+    def _no_form(self) -> Header:
+        return cookie(self._form_cookie, "", is_secure=self.is_secure, seconds=0, same_site="Strict")

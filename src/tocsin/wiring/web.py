@@ -1,0 +1,67 @@
+"""The web interface and the API behind one address: what is below `/ui/` is for people, everything else for programs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from typing import Final, cast
+
+from tocsin.api.app import API_ROUTES, make_app
+from tocsin.api.asgi import Receive, Scope, Send
+from tocsin.api.calling import InProcess
+from tocsin.api.services import Services
+from tocsin.config import Settings
+from tocsin.model.access import Caller, Role
+from tocsin.model.audit import SERVER
+from tocsin.model.ids import Millis
+from tocsin.operations.api_keys import ApiKeys
+from tocsin.ui.app import WebInterface
+from tocsin.ui.calls import ApiAnswer
+from tocsin.ui.links import Links
+from tocsin.ui.sessions import ABSOLUTE_MS, Sessions
+from tocsin.ui.signing_in import SIGN_IN, SignIn
+
+LINK_KEY: Final = "one-time link"
+"""The name of the API key that a one-time link signs in with; it is valid for as long as the session."""
+
+
+class ApiCalls:
+    """The API as the web interface calls it."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, services: Services) -> None:
+        self._call = InProcess(services, API_ROUTES)
+
+    async def __call__(self, caller: Caller, method: str, target: str, body: bytes) -> ApiAnswer:
+        reply = await self._call(caller, method, target, body)
+        return ApiAnswer(status=reply.status, body=reply.body)
+
+    async def stream(self, caller: Caller, target: str) -> AsyncGenerator[bytes, None]:
+        """No route of the API is one yet."""
+        yield (await self(caller, "GET", target, b"")).body
+
+
+class Web:
+    """The application of one server, and links into its web interface."""
+
+    def __init__(self, services: Services, keys: ApiKeys, settings: Settings, now_ms: Callable[[], Millis]) -> None:
+        self._links = Links(now_ms)
+        self._api = make_app(services)
+
+        async def make_key() -> str:
+            expires_at = now_ms() + ABSOLUTE_MS
+            made = await keys.create(name=LINK_KEY, role=Role.OPERATOR, tenant=None, expires_at=expires_at, by=SERVER)
+            return made.value
+
+        is_secure = (settings.public_url or "").startswith("https:")
+        door = SignIn(Sessions(keys, now_ms), self._links, make_key, now_ms, is_secure=is_secure)
+        self._pages = WebInterface(ApiCalls(services), door, now_ms, public_url=settings.public_url)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = cast("str", scope.get("path", ""))
+        is_page = scope["type"] == "http" and (path.startswith("/ui/") or path in {"/", "/ui"})
+        await (self._pages if is_page else self._api)(scope, receive, send)
+
+    def link(self, url: str) -> str:
+        """A link that signs in as operator, once and soon; `url` is where the server listens."""
+        return f"{url}{SIGN_IN}?link={self._links.make()}"
