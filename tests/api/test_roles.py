@@ -32,6 +32,8 @@ ALLOWED = {
     "GET /v1/event-types": EVERYBODY,
     "GET /v1/jobs": EVERYBODY,
     "GET /v1/jobs/{job_id}": EVERYBODY,
+    "GET /v1/job-trees/{job_id}": EVERYBODY,
+    "GET /v1/job-deliveries/{job_id}": READERS,
     "GET /v1/records/{table}/{record_id}/history": EVERYBODY,
     "GET /v1/endpoints": READERS,
     "GET /v1/endpoints/{endpoint_id}": READERS,

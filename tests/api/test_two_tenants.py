@@ -223,6 +223,8 @@ DRIVERS: dict[str, Callable[[Hand], Ask]] = {
     "GET /v1/event-types": on("/v1/event-types"),
     "GET /v1/jobs": listing("/v1/jobs", parent_job_id="job"),
     "GET /v1/jobs/{job_id}": on("/v1/jobs/{job_id}"),
+    "GET /v1/job-trees/{job_id}": on("/v1/job-trees/{job_id}"),
+    "GET /v1/job-deliveries/{job_id}": on("/v1/job-deliveries/{job_id}"),
     "GET /v1/records/{table}/{record_id}/history": history,
     "POST /v1/endpoints": endpoint,
     "GET /v1/endpoints": on("/v1/endpoints"),

@@ -17,6 +17,7 @@ from tocsin.ports.reading import (
     EventQuery,
     FailingEndpoint,
     JobQuery,
+    JobTree,
     JobView,
     KeyQuery,
     Page,
@@ -27,6 +28,7 @@ from tocsin.ports.reading import (
     Rows,
     StatsQuery,
     StatsView,
+    TreeJob,
     Views,
 )
 from tocsin.ports.replaying import Candidates, Note, Replays
@@ -94,6 +96,7 @@ __all__ = [
     "Holder",
     "JobOver",
     "JobQuery",
+    "JobTree",
     "JobView",
     "Key",
     "KeyQuery",
@@ -125,6 +128,7 @@ __all__ = [
     "StatsView",
     "StoredEndpoint",
     "Templates",
+    "TreeJob",
     "Views",
     "Waiting",
     "WrappedKey",

@@ -196,6 +196,8 @@ def _job_row(tenant: str, row: JobRow, at: Millis) -> Row:
         job.job_id,
         job.state,
         job.job_type,
+        job.mode,
+        job.name,
         job.parent_job_id,
         job.root_job_id,
         at,

@@ -31,7 +31,9 @@ def show_cast(screen: Console, server: ServerProcess, cast: Sequence[tuple[Part,
     screen.print(
         Text.assemble("Server ", (server.url, "bold"), "   log and database in ", (str(server.log.parent), "dim"))
     )
-    screen.print(Text.assemble("See it ", (server.sign_in_link, "bold"), "   good once, within 15 minutes"), soft_wrap=True)
+    screen.print(
+        Text.assemble("See it ", (server.sign_in_link, "bold"), "   good once, within 15 minutes"), soft_wrap=True
+    )
     rows = [(part.name, part.story, _secured(part.settings), receiver.url) for part, receiver in cast]
     print_table(("ENDPOINT", "GETS", "SECURED BY", "RECEIVER"), rows, screen=screen)
 
