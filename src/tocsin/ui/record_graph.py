@@ -17,6 +17,8 @@ TIER: Final = 20
 REACH: Final = 44
 """How far to the side another record's line begins or ends."""
 LONGEST: Final = 26
+NAME_ROOM: Final = 180
+"""What such a name takes, behind the newest version."""
 VERBS: Final = frozenset({"created", "deleted", "updated"})
 
 Way = Literal["joins", "leaves", "ends in", "comes from"]
@@ -80,7 +82,7 @@ def graph(points: Sequence[Point], *, has_older: bool, name: str) -> Graph:
     tiers = min(sum(len(point.meetings) for point in points), TIERS)
     base = tiers * TIER + 24
     begin = LEFT + REACH
-    step = min(STEP, (WIDTH - begin - REACH * 3) / max(len(points) - 1, 1))
+    step = min(STEP, (WIDTH - begin - REACH - NAME_ROOM) / max(len(points) - 1, 1))
     dots: list[Dot] = []
     branches: list[Branch] = []
     for index, point in enumerate(points):
