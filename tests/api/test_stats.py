@@ -117,3 +117,33 @@ def test_the_command_line_shows_them(shared_server: Server) -> None:
     shown = json.loads(said("endpoints", "stats", endpoint["id"], "--output", "json"))
     assert shown["endpoint_id"] == endpoint["id"]
     assert len(shown["series"]) in {60, 61}
+
+
+async def test_endpoints_that_need_somebody(shared_server: Server) -> None:
+    """Those that the server disabled or pauses, or that fail, each with why; not those that a person disabled."""
+    caller = Caller(shared_server)
+    statuses = {"/gone": 410, "/bad": 500, "/slow": 429, "/off": 200}
+    retry = {"schedule_seconds": [3600]}
+    with WebServer(lambda asked: Say(statuses[asked.path], headers=(("Retry-After", "600"),))) as web:
+        made = {
+            name: caller.endpoint(name=name, url=f"{web.url}{name}", retry=retry)["id"]
+            for name in ("gone", "bad", "slow", "off")
+        }
+        assert caller.post(f"/v1/endpoints/{made['off']}/disable").status == 200
+        report(caller, "j", "running")
+
+        def all_three() -> Any:
+            found = caller.get("/v1/stats").json["troubled"]
+            states = {one["name"]: one["state"] for one in found}
+            return found if states == {"gone": "disabled", "slow": "paused", "bad": "failing"} else None
+
+        gone, slow, bad = await until(all_three)
+    assert [gone["endpoint_id"], slow["endpoint_id"], bad["endpoint_id"]] == [made["gone"], made["slow"], made["bad"]]
+    assert (gone["reason"], gone["tenant"]) == ("gone", caller.tenant)
+    assert slow["paused_until"] is not None
+    assert bad["paused_until"] is None
+    assert "500" in bad["reason"]
+    assert bad["since"] is not None
+    everybody = shared_server.get("/v1/stats").json["troubled"]
+    assert {one["endpoint_id"] for one in everybody} >= {made["gone"], made["slow"], made["bad"]}
+    assert Caller(shared_server).get("/v1/stats").json["troubled"] == []

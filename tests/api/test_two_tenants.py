@@ -260,7 +260,7 @@ DRIVERS: dict[str, Callable[[Hand], Ask]] = {
     "GET /v1/erasures": on("/v1/erasures"),
     "GET /v1/erasures/{erasure_id}": on("/v1/erasures/{erasure_id}"),
 }
-OF_OPERATORS = {"POST /v1/master-key/rewrap"}
+OF_OPERATORS = {"POST /v1/master-key/rewrap", "GET /v1/tenants"}
 """Routes that no tenant may use."""
 LAST = ("DELETE /v1/endpoints/{endpoint_id}", "DELETE /v1/api-keys/{key_id}")
 BY_ROUTE = {f"{route.method} {route.path}": route for route in API_ROUTES if route.roles is not None}

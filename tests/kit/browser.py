@@ -63,6 +63,7 @@ class Visitor:
         await self.page.fill("input[name=key]", key)
         await self.page.click("button:has-text('Sign in')")
         await self.page.wait_for_selector("nav.sections")
+        await self.page.wait_for_load_state()
 
     async def picture(self, path: Path | str) -> None:
         """The whole page as PNG."""

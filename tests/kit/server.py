@@ -86,6 +86,7 @@ class Server(Client):
     def __init__(self, database: Path, **settings: str) -> None:
         super().__init__()
         self.database = database
+        self.sign_in_link = ""
         self._settings = SETTINGS | {"database": f"sqlite:///{database}"} | settings
         self._ready = threading.Event()
         self._fault: BaseException | None = None
@@ -123,4 +124,5 @@ class Server(Client):
 
     def _is_ready(self, running: Running) -> None:
         self.url = running.url
+        self.sign_in_link = running.sign_in_link
         self._ready.set()

@@ -1,8 +1,8 @@
-"""A browser for all tests of a session, and people who visit."""
+"""A browser and a world for all tests of a session, and people who visit."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 
 import pytest
@@ -10,6 +10,7 @@ import pytest_asyncio
 from playwright.async_api import Browser
 from tests.kit.browser import Visitor, chromium, visiting
 from tests.kit.server import Server
+from tests.kit.ui_world import World
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -28,3 +29,10 @@ def visit(browser: Browser) -> Callable[..., AbstractAsyncContextManager[Visitor
         return visiting(browser, server, **options)
 
     return start
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A server with something of everything in it. Tests only look at it."""
+    with World(tmp_path_factory.mktemp("world")) as made:
+        yield made

@@ -155,9 +155,9 @@ async def test_hover_and_focus_name_a_mark_and_a_running_bar_grows(
         await mark.focus()
         assert await words.is_visible()
         await visitor.page.evaluate("document.activeElement.blur()")
-        grown = visitor.page.locator("[data-grows] rect")
+        grown = visitor.page.locator(".current [data-grows] rect")
         before = await grown.get_attribute("width")
-        await visitor.page.wait_for_selector(f"[data-grows] rect:not([width='{before}'])")
+        await visitor.page.wait_for_selector(f".current [data-grows] rect:not([width='{before}'])")
         assert float(await grown.get_attribute("width") or 0) > float(before or 0)
 
 

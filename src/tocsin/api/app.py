@@ -27,6 +27,7 @@ from tocsin.api.routing import Asked, Reply, answer, caller_of
 from tocsin.api.services import Services
 from tocsin.api.stats_routes import STATS_ROUTES
 from tocsin.api.system_routes import SYSTEM_ROUTES, documentation_routes, problem_types
+from tocsin.api.tenant_routes import TENANT_ROUTES
 from tocsin.errors import MethodNotAllowed, NotFound, TocsinError
 from tocsin.telemetry import log
 
@@ -43,6 +44,7 @@ API_ROUTES: Final = (
     *MASTER_KEY_ROUTES,
     *RETENTION_ROUTES,
     *STATS_ROUTES,
+    *TENANT_ROUTES,
     *ERASURE_ROUTES,
     *SYSTEM_ROUTES,
 )

@@ -20,6 +20,7 @@ TenantName = Annotated[str, Meta(extra_json_schema={"pattern": TENANT_PATTERN})]
 POSTERS: Final = frozenset({Role.OPERATOR, Role.ADMIN, Role.PRODUCER})
 ADMINS: Final = frozenset({Role.OPERATOR, Role.ADMIN})
 READERS: Final = frozenset({Role.OPERATOR, Role.ADMIN, Role.VIEWER})
+OPERATORS: Final = frozenset({Role.OPERATOR})
 EVERYBODY: Final = frozenset(Role)
 
 

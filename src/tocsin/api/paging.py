@@ -23,11 +23,11 @@ TENANT: Final = Parameter(
     meaning="For operators: the tenant that is meant. A tenant's own key implies its tenant.",
     pattern=TENANT_PATTERN,
 )
-LIST: Final = (
+PAGE: Final = (
     Parameter(name="limit", meaning=f"Rows in a page, 1 to {MAX_LIMIT}; {DEFAULT_LIMIT} by default.", kind="integer"),
     Parameter(name="cursor", meaning="`next_cursor` of the page before."),
-    TENANT,
 )
+LIST: Final = (*PAGE, TENANT)
 RANGE: Final = (
     Parameter(name="since", meaning="Accepted at this time or later (RFC 3339).", kind="time"),
     Parameter(name="until", meaning="Accepted before this time (RFC 3339).", kind="time"),
@@ -47,7 +47,7 @@ class PageFields(TypedDict):
 def page_fields(query: Mapping[str, str]) -> PageFields:
     """From the query parameters. Raises InvalidRequest, and MalformedRequest for a cursor that is none."""
     return PageFields(
-        limit=_limit(query.get("limit")) + 1,
+        limit=page_limit(query) + 1,
         before=_before(query.get("cursor")),
         since=_time(query, "since"),
         until=_time(query, "until"),
@@ -64,7 +64,9 @@ def page_reply(rows: Sequence[T], asked: PageFields, place: Callable[[T], int], 
     return Reply(body=msgspec.json.encode({"items": [shown(row) for row in page], "next_cursor": cursor}))
 
 
-def _limit(text: str | None) -> int:
+def page_limit(query: Mapping[str, str]) -> int:
+    """How many rows a page has. Raises InvalidRequest."""
+    text = query.get("limit")
     if text is None:
         return DEFAULT_LIMIT
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_LIMIT):

@@ -43,6 +43,7 @@ _COMMANDS: Final = (
     (_LOOK, "receive", "tocsin.cli.receive:receive", "Receive webhooks here, verify and print them."),
     (_MORE, "keys", "tocsin.cli.keys:app", "API keys: who may do what."),
     (_MORE, "audit", "tocsin.cli.audit:audit", "Who changed what."),
+    (_MORE, "tenants", "tocsin.cli.tenants:tenants", "Whose events are here."),
     (_MORE, "retention", "tocsin.cli.retention:app", "What is kept how long."),
     (_MORE, "master-key", "tocsin.cli.master_key:app", "The key of all secrets at rest."),
     (_MORE, "bench", "tocsin.bench.command:bench", "Measure this machine."),

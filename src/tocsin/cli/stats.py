@@ -21,7 +21,7 @@ def stats(
     until: str | None = None,
     connection: Connection = HERE,
 ) -> int:
-    """Show what is pending and dead, what was delivered in a range and how fast, and which endpoints fail.
+    """Show what is pending and dead, what was delivered in a range and how fast, which endpoints fail, and which need somebody.
 
     :param range_: Until now; an hour, when nothing else is said.
     :param since: Or from this time (RFC 3339) on.
@@ -45,6 +45,14 @@ def show(connection: Connection, path: str, name: str | None, since: str | None,
         print_table(
             ("FAILING", "NAME", "ATTEMPTS", "FAILURES", "PENDING", "DEAD"),
             [tuple(text(endpoint, field) for field in names) for endpoint in failing],
+        )
+    troubled = parts(numbers, "troubled")
+    if troubled:
+        console().print()
+        names = ("endpoint_id", "name", "state", "reason", "since", "paused_until")
+        print_table(
+            ("NEEDS SOMEBODY", "NAME", "STATE", "WHY", "SINCE", "PAUSED UNTIL"),
+            [tuple(text(endpoint, field) for field in names) for endpoint in troubled],
         )
     return 0
 

@@ -16,6 +16,7 @@ from tocsin.model.times import to_text
 from tocsin.operations.documents import time_or_none
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.metrics import Exposition
+from tocsin.operations.troubled import Standings, Troubled, troubled
 from tocsin.ports import FailingEndpoint, StatsQuery, StatsView, Views
 from tocsin.rules.ranges import MINUTE_MS, NAMED, Range, range_of
 from tocsin.telemetry import Metrics
@@ -102,23 +103,31 @@ class EndpointStatsShown(Numbers, frozen=True, kw_only=True):
 
 class StatsShown(Numbers, frozen=True, kw_only=True):
     """Numbers over everything the caller may see. `events` were accepted in the range; `failing` are the ten endpoints with most
-    failed attempts in it."""
+    failed attempts in it, `troubled` at most ten that need somebody now."""
 
     last_position: int
     events: int
     failing: tuple[Failing, ...]
+    troubled: tuple[Troubled, ...]
 
 
 class Statistics:
     """Numbers of tenants and endpoints."""
 
     def __init__(
-        self, views: Views, codec: EndpointCodec, in_flight: InFlight, metrics: Metrics, now_ms: Callable[[], Millis]
+        self,
+        views: Views,
+        codec: EndpointCodec,
+        in_flight: InFlight,
+        metrics: Metrics,
+        now_ms: Callable[[], Millis],
+        standings: Standings,
     ) -> None:
         self._views = views
         self._codec = codec
         self._in_flight = in_flight
         self._now_ms = now_ms
+        self._standings = standings
         self._exposition = Exposition(views, metrics)
 
     async def for_prometheus(self) -> bytes:
@@ -139,6 +148,7 @@ class Statistics:
             last_position=view.head,
             events=view.whole.events,
             failing=tuple(self._failing(one) for one in view.failing),
+            troubled=troubled(await self._standings(tenant), now),
         )
 
     async def of_endpoint(

@@ -226,6 +226,9 @@ class Views(Protocol):
 
     async def audit(self, query: AuditQuery) -> list[tuple[int, AuditEntry]]: ...
 
+    async def tenants(self, after: str, limit: int) -> list[str]:
+        """The names of tenants that have events or deliveries, after this one."""
+
     async def newest(self) -> int:
         """The highest number of a delivery."""
 

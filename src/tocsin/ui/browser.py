@@ -63,9 +63,7 @@ class BrowserRequest(Noun, frozen=True, kw_only=True):
 def browser_request(scope: Scope) -> BrowserRequest:
     """From what the server gives."""
     raw = cast("Iterable[tuple[bytes, bytes]]", scope["headers"])
-    headers: dict[str, str] = {}
-    for name, value in raw:
-        headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
+    headers = _first_of_each((name.decode("latin-1"), value.decode("latin-1")) for name, value in raw)
     path, raw_path = cast("str", scope["path"]), scope.get("raw_path")
     query = cast("bytes", scope["query_string"]).decode("latin-1")
     sent = raw_path.decode("latin-1") if isinstance(raw_path, bytes) else quote(path)
@@ -74,12 +72,19 @@ def browser_request(scope: Scope) -> BrowserRequest:
         method=cast("str", scope["method"]),
         path=path,
         raw_path=sent,
-        query=dict(reversed(parse_qsl(query, errors="replace"))),
+        query=_first_of_each(parse_qsl(query, errors="replace")),
         headers=headers,
         cookies=_cookies(headers.get("cookie", "")),
         address=client[0] if client else "",
         target=f"{sent}?{query}" if query else sent,
     )
+
+
+def _first_of_each(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        found.setdefault(name, value)
+    return found
 
 
 def _cookies(header: str) -> dict[str, str]:

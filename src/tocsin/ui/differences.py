@@ -1,72 +1,37 @@
-"""What changed between two versions of a record, field by field."""
+"""What differs between two JSON documents, field by field."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Final, Literal
-
-import msgspec
+import json
+from collections.abc import Iterator
 
 from tocsin.model.noun import Noun
 
-DEEPEST: Final = 8
-"""Objects within objects are looked into so far; below that they are one value."""
-MOST_FIELDS: Final = 100
-LONGEST: Final = 300
-
-Sign = Literal["added", "removed", "changed"]
+_ABSENT = object()
 
 
 class Difference(Noun, frozen=True, kw_only=True):
-    """A field that differs: its names from the outside in, and its JSON before and after (empty where it is not there)."""
+    """A field, by its path (`retry.schedule_seconds`), before and after as JSON; None where it was not, or is not any more."""
 
     field: str
-    sign: Sign
-    before: str
-    after: str
+    before: str | None
+    after: str | None
 
 
-class Differences(Noun, frozen=True, kw_only=True):
-    """The fields that differ; `more` is how many are not here, `same` how many are the same."""
-
-    fields: tuple[Difference, ...]
-    more: int
-    same: int
+def differences(before: object, after: object) -> list[Difference]:
+    """Every field that is not the same, in the order of the fields; lists are compared as wholes."""
+    return list(_differences("", before, after))
 
 
-def differences(before: object, after: object) -> Differences:
-    """Between two JSON objects, in the order of the names in them: those of the later one first."""
-    old, new = dict(_leaves(before)), dict(_leaves(after))
-    names = [*new, *(name for name in old if name not in new)]
-    found = [
-        Difference(
-            field=name,
-            sign="added" if name not in old else "removed" if name not in new else "changed",
-            before=_text(old[name]) if name in old else "",
-            after=_text(new[name]) if name in new else "",
-        )
-        for name in names
-        if name not in old or name not in new or not _is_same(old[name], new[name])
-    ]
-    return Differences(
-        fields=tuple(found[:MOST_FIELDS]), more=max(len(found) - MOST_FIELDS, 0), same=len(names) - len(found)
-    )
+def _differences(path: str, before: object, after: object) -> Iterator[Difference]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in {**before, **after}:
+            yield from _differences(
+                f"{path}.{name}" if path else str(name), before.get(name, _ABSENT), after.get(name, _ABSENT)
+            )
+    elif _text(before, is_sorted=True) != _text(after, is_sorted=True):
+        yield Difference(field=path, before=_text(before), after=_text(after))
 
 
-def _leaves(value: object, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, object]]:
-    """The values of an object by their names, joined by dots; an empty object is a value."""
-    if isinstance(value, Mapping) and depth < DEEPEST and (value or not prefix):
-        for name, inner in value.items():
-            yield from _leaves(inner, f"{prefix}.{name}" if prefix else str(name), depth + 1)
-    elif prefix or value is not None:
-        yield prefix or "(all)", value
-
-
-def _is_same(one: object, other: object) -> bool:
-    """Equal as JSON: `true` is not `1`, however Python sees it."""
-    return type(one) is type(other) and one == other and _text(one) == _text(other)
-
-
-def _text(value: object) -> str:
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+def _text(value: object, *, is_sorted: bool = False) -> str | None:
+    return None if value is _ABSENT else json.dumps(value, ensure_ascii=False, sort_keys=is_sorted)

@@ -89,10 +89,12 @@ def page(
     status: int = 200,
     **view: object,
 ) -> Reply:
-    """A page. `command` is what its footer gives for the command line; everything else is for the template to show."""
+    """A page. `command` is what its footer gives for the command line (the tenant in view is added); everything else is for the
+    template to show."""
+    options = {"--tenant": request.tenant if request.is_operator and command else None}
     shell = {
         "title": title,
-        "command": command,
+        "command": texts.command(command, options),
         "calls": tuple(dict.fromkeys(request.api.made)),
         "layout": "fragment.html" if request.is_fragment else "shell.html",
         "request": request,

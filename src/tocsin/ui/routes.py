@@ -18,6 +18,7 @@ from tocsin.ui.pages import (
     search,
     system,
     tail,
+    tenants,
 )
 from tocsin.ui.routing import UiRoute
 
@@ -35,4 +36,5 @@ ROUTES: Final[tuple[UiRoute, ...]] = (
     *api_keys.ROUTES,
     *audit.ROUTES,
     *search.ROUTES,
+    *tenants.ROUTES,
 )

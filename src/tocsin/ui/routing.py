@@ -17,11 +17,13 @@ _NAME: Final = re.compile(r"\{(\w+)\}")
 
 
 class UiRoute(Noun, frozen=True, kw_only=True):
-    """One method of one address of the web interface, like `/ui/deliveries/{delivery_id}`."""
+    """One method of one address of the web interface, like `/ui/deliveries/{delivery_id}`. Not `is_whole`: it answers a stream or a
+    piece for a script, no page for people."""
 
     method: Method
     path: str
     page: Page
+    is_whole: bool = True
 
 
 class FoundPage(Noun, frozen=True, kw_only=True):

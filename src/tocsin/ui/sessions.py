@@ -10,13 +10,14 @@ from typing import Final
 
 from tocsin.model.access import Caller
 from tocsin.model.ids import Millis
-from tocsin.operations.api_keys import ApiKeys
 
 IDLE_MS: Final = 8 * 3600 * 1000
 ABSOLUTE_MS: Final = 24 * 3600 * 1000
 MAX_SESSIONS: Final = 4096
 MAX_TOASTS: Final = 8
 TOKEN_BYTES: Final = 32
+CallerByHash = Callable[[bytes], Caller | None]
+"""Whoever holds the API key with this SHA-256; None when it lets nobody in."""
 
 
 class Session:
@@ -49,17 +50,17 @@ class Session:
 class Sessions:
     """The sessions of this server, the one used last at the end; a restart ends all of them."""
 
-    __slots__ = ("_by_hash", "_keys", "_now_ms")
+    __slots__ = ("_by_hash", "_caller_by_hash", "_now_ms")
 
-    def __init__(self, keys: ApiKeys, now_ms: Callable[[], Millis]) -> None:
-        self._keys = keys
+    def __init__(self, caller_by_hash: CallerByHash, now_ms: Callable[[], Millis]) -> None:
+        self._caller_by_hash = caller_by_hash
         self._now_ms = now_ms
         self._by_hash: OrderedDict[bytes, Session] = OrderedDict()
 
     def start(self, key: str) -> str | None:
         """Sign in by an API key: the token of a new session, None when the key lets nobody in."""
         hashed = hash_of(key)
-        caller = self._keys.caller_by_hash(hashed)
+        caller = self._caller_by_hash(hashed)
         if caller is None:
             return None
         token = secrets.token_urlsafe(TOKEN_BYTES)
@@ -68,20 +69,22 @@ class Sessions:
             self._by_hash.popitem(last=False)
         return token
 
-    def find(self, token: str) -> Session | None:
-        """The session of this token; None when there is none, it is over, or its API key lets nobody in any more."""
+    def find(self, token: str, *, by_itself: bool = False) -> Session | None:
+        """The session of this token; None when there is none, it is over, or its API key lets nobody in any more. A page that
+        asks `by_itself` does not keep it from being idle."""
         hashed = hash_of(token)
         session = self._by_hash.get(hashed)
         if session is None:
             return None
         now = self._now_ms()
-        caller = None if session.is_over(now) else self._keys.caller_by_hash(session.key_hash)
+        caller = None if session.is_over(now) else self._caller_by_hash(session.key_hash)
         if caller is None:
             del self._by_hash[hashed]
             return None
         session.caller = caller
-        session.last_seen = now
-        self._by_hash.move_to_end(hashed)
+        if not by_itself:
+            session.last_seen = now
+            self._by_hash.move_to_end(hashed)
         return session
 
     def end(self, token: str) -> None:

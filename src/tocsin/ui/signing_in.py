@@ -48,7 +48,8 @@ class SignIn:
     def session_of(self, request: BrowserRequest) -> Session | None:
         """Who is signed in."""
         token = self.token_of(request)
-        return self.sessions.find(token) if token else None
+        by_itself = "x-refresh" in request.headers
+        return self.sessions.find(token, by_itself=by_itself) if token else None
 
     def ask(self, request: BrowserRequest, problem: str = "", status: int = 200, *headers: Header) -> Reply:
         """The page that asks for a key. Its form is good only together with a cookie that it comes with."""

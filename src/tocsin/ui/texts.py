@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from typing import Final
 
 from tocsin.model.ids import Millis
@@ -43,8 +45,9 @@ def duration(millis: float | None) -> str:
     for size, unit in _UNITS:
         if millis >= size:
             count = millis / size
-            is_exact = count == int(count) or count >= 10 or unit == "min"
-            return f"{int(count)} {unit}" if is_exact else f"{count:.1f} {unit}"
+            if count >= 10 or unit == "min":
+                return f"{int(count)} {unit}"
+            return f"{int(count * 10) / 10:g} {unit}"
     raise AssertionError(millis)
 
 
@@ -57,7 +60,7 @@ def size(count: int | None) -> str:
     amount, unit = count / 1024, "KiB"
     if amount >= 1024:
         amount, unit = amount / 1024, "MiB"
-    return f"{amount:.1f} {unit}" if amount < 10 and amount != int(amount) else f"{amount:.0f} {unit}"
+    return f"{amount:.1f}".removesuffix(".0") + f" {unit}" if amount < 10 else f"{amount:.0f} {unit}"
 
 
 def number(value: float | None, digits: int = 0) -> str:
@@ -82,6 +85,12 @@ def short(name: str) -> str:
     if len(prefix) != 3 or len(rest) != 36:
         return name
     return f"{prefix}_{rest[:4]}…{rest[-4:]}"
+
+
+def command(base: str, options: Mapping[str, str | None]) -> str:
+    """A command line with those options that have a value, to be pasted into a shell."""
+    given = [f"{name} {shlex.quote(value)}" for name, value in options.items() if value]
+    return " ".join([base, *given])
 
 
 def cut(text: str, length: int = 60) -> str:

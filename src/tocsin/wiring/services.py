@@ -72,6 +72,13 @@ def make_services(
         in_flight=loops.delivery.in_flight,
         standing=parts.endpoints.standing,
         ready=ready,
-        statistics=Statistics(store.views, parts.codec, loops.delivery.requests_out, loops.metrics, now_ms),
+        statistics=Statistics(
+            store.views,
+            parts.codec,
+            loops.delivery.requests_out,
+            loops.metrics,
+            now_ms,
+            parts.endpoints.standings_of,
+        ),
         now_ms=now_ms,
     )

@@ -54,7 +54,7 @@ class Web:
             return made.value
 
         is_secure = (settings.public_url or "").startswith("https:")
-        door = SignIn(Sessions(keys, now_ms), self._links, make_key, now_ms, is_secure=is_secure)
+        door = SignIn(Sessions(keys.caller_by_hash, now_ms), self._links, make_key, now_ms, is_secure=is_secure)
         self._pages = WebInterface(ApiCalls(services), door, now_ms, public_url=settings.public_url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -97,6 +97,19 @@ class Endpoints:
     def standing(self, number: int) -> Standing | None:
         return self.standings.get(number)
 
+    async def standings_of(self, tenant: str | None) -> list[tuple[Endpoint, Standing]]:
+        """Those endpoints of a tenant (None: of all) that ever failed, paused or were asked for consent, and how they stand."""
+        found: list[tuple[Endpoint, Standing]] = []
+        began = time.monotonic()
+        for number, standing in tuple(self.standings.items()):
+            preparation = self.prepared.get(number)
+            if preparation is not None and tenant in {None, preparation.endpoint.tenant}:
+                found.append((preparation.endpoint, standing))
+            if time.monotonic() - began > YIELD_AFTER_SECONDS:
+                await asyncio.sleep(0)
+                began = time.monotonic()
+        return found
+
     def consent(self, number: int, consent: Consent | None) -> Standing:
         """Set what the receiver of an endpoint said to deliveries."""
         present = self.standings.get(number) or Standing(endpoint=number)

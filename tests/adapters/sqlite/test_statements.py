@@ -68,6 +68,7 @@ WITHOUT_TENANT = {
     "move_replay_counts": OWN_LOOPS,
     "settle_cancelled": OWN_LOOPS,
     "tenant_of_endpoint": OWN_LOOPS,
+    "tenants": "it says who the tenants are, to operators",
     "cancel": "the delivery was read with its tenant in the same request",
     "cancel_endpoint": BY_ENDPOINT,
     "cancel_replay": BY_REPLAY,

@@ -118,6 +118,11 @@ class SqliteViews:
     async def audit(self, query: AuditQuery) -> list[tuple[int, AuditEntry]]:
         return await self._readers.run(lambda connection: read_entries(connection, query))
 
+    async def tenants(self, after: str, limit: int) -> list[str]:
+        values: Values = {"after": after, "limit": limit}
+        rows = await self._readers.run(lambda c: read_page(c, "tenants", values))
+        return [cast("str", row[0]) for row in rows]
+
     async def newest(self) -> int:
         row = await self._readers.run(lambda connection: read_one(connection, "delivery_head"))
         return cast("int", row[0]) if row else 0

@@ -84,7 +84,7 @@ async def _create(request: UiRequest) -> Answer:
     if not answer.is_ok:
         return await _shown(request, problems_of(answer.problem))
     made = answer.read(NewKey)
-    return page(request, "api_key_made.html", title="API key made", command="tocsin keys create", made=made)
+    return page(request, "api_key_made.html", title="API key made", command="tocsin keys add NAME", made=made)
 
 
 async def _revoke(request: UiRequest) -> Answer:

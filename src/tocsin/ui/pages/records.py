@@ -12,7 +12,7 @@ from tocsin.model.noun import Noun
 from tocsin.ui.answers import Answer
 from tocsin.ui.asking import UiRequest
 from tocsin.ui.calls import Query, segment
-from tocsin.ui.differences import Differences, differences
+from tocsin.ui.differences import Difference, differences
 from tocsin.ui.record_graph import Meeting, Point, Way, graph
 from tocsin.ui.rendering import page
 from tocsin.ui.routing import UiRoute
@@ -21,6 +21,8 @@ from tocsin.ui.texts import cut, utc
 PATH: Final = "/ui/records"
 VERSIONS: Final = 25
 """In a page of a record's history."""
+FIELDS: Final = 100
+"""Of one version, that are shown one by one."""
 RECENT: Final = 50
 
 
@@ -67,15 +69,16 @@ class Part(Noun, frozen=True, kw_only=True):
 
 
 class Version(Noun, frozen=True, kw_only=True):
-    """A version of the record: its action, all records that it is about, and what it changed of this one. `before` is the data that
-    it replaced, `after` what it left, both as JSON."""
+    """A version of the record: its action, all records that it is about, and what it changed of this one: the
+    first fields, and how many `more` there are. `after` is the data that it left, as JSON."""
 
     version_id: int
     action: str
     time: str
     event_id: str
     parts: tuple[Part, ...]
-    changed: Differences
+    changed: tuple[Difference, ...]
+    more: int
     after: str
 
 
@@ -134,7 +137,7 @@ def versions_of(request: UiRequest, events: Sequence[RecordEvent], before: Recor
     for index, group in enumerate(grouped):
         newest = group[0]
         earlier = grouped[index + 1][0] if index + 1 < len(grouped) else before
-        old = _object(earlier) if earlier is not None else {}
+        changed = differences({} if earlier is None else _object(earlier), _object(newest))
         shown.append(
             Version(
                 version_id=newest.data.version_id,
@@ -142,7 +145,8 @@ def versions_of(request: UiRequest, events: Sequence[RecordEvent], before: Recor
                 time=newest.time,
                 event_id=newest.id,
                 parts=tuple(_parts(request, newest)),
-                changed=differences(old, _object(newest)),
+                changed=tuple(changed[:FIELDS]),
+                more=max(len(changed) - FIELDS, 0),
                 after="" if newest.verb == "deleted" else bytes(newest.data.new_data).decode(),
             )
         )

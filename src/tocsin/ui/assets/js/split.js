@@ -12,6 +12,7 @@ async function open(address, name) {
   if (answer.redirected) return location.assign(address);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   place.replaceChildren(closer(), ...page.body.childNodes);
+  for (const back of place.querySelectorAll("input[name=back]")) back.value = location.pathname + location.search;
   place.removeAttribute("aria-busy");
   place.hidden = false;
   split.classList.add("open");

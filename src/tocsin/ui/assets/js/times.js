@@ -8,8 +8,8 @@ export function ago(time, now) {
   if (apart < 1) return "now";
   const [size, unit] = UNITS.find(([size]) => apart >= size);
   const count = apart / size;
-  const exact = Number.isInteger(count) || count >= 10 || unit === "min" || unit === "s";
-  const text = `${exact ? Math.trunc(count) : count.toFixed(1)} ${unit}`;
+  const whole = count >= 10 || unit === "min" || unit === "s";
+  const text = `${whole ? Math.trunc(count) : Math.trunc(count * 10) / 10} ${unit}`;
   return seconds > 0 ? `in ${text}` : `${text} ago`;
 }
 
