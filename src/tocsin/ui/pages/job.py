@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
@@ -178,6 +179,7 @@ async def _job(request: UiRequest) -> Answer:
         request,
         "job.html",
         title=cut(job.title, 120),
+        command=f"tocsin jobs show {shlex.quote(job_id)}",
         job=job,
         tree=tree,
         names=names,

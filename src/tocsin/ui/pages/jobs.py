@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from typing import Final
 
 from tocsin.model.job import JobState
@@ -10,13 +11,23 @@ from tocsin.model.noun import Noun
 from tocsin.model.times import to_text
 from tocsin.ui.answers import Answer
 from tocsin.ui.asking import UiRequest
-from tocsin.ui.calls import segment
+from tocsin.ui.calls import Query, segment
 from tocsin.ui.pages import job
 from tocsin.ui.rendering import page
 from tocsin.ui.routing import UiRoute
 
 PATH: Final = "/ui/jobs"
 FILTERS: Final = ("state", "job_type", "mode", "search", "parent_job_id", "cursor")
+FLAGS: Final = {
+    "state": "state",
+    "job_type": "job-type",
+    "mode": "mode",
+    "search": "search",
+    "parent_job_id": "parent",
+    "since": "since",
+    "until": "until",
+}
+"""Filters by their names on the command line."""
 AGES: Final = {"1h": 3_600_000, "24h": 86_400_000, "7d": 7 * 86_400_000, "30d": 30 * 86_400_000}
 AGE_NAMES: Final = (("1h", "the last hour"), ("24h", "24 hours"), ("7d", "7 days"), ("30d", "30 days"))
 
@@ -56,11 +67,18 @@ async def _list(request: UiRequest) -> Answer:
         request,
         "jobs.html",
         title="Jobs",
+        command=command_of(asked),
         jobs=jobs,
         states=[state.value for state in JobState],
         ages=AGE_NAMES,
         is_filtered=any(query.get(name) for name in (*FILTERS, "age", "since", "until")),
     )
+
+
+def command_of(asked: Query) -> str:
+    """The same list on the command line."""
+    flags = [f"--{FLAGS[name]} {shlex.quote(str(asked[name]))}" for name in FLAGS if asked.get(name)]
+    return " ".join(["tocsin jobs list", *flags])
 
 
 async def _by_id(request: UiRequest) -> JobListed | None:

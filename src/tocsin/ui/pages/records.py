@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
@@ -114,6 +115,7 @@ async def _record(request: UiRequest) -> Answer:
         request,
         "record.html",
         title=cut(name, 120),
+        command=f"tocsin records history --table {shlex.quote(table)} {shlex.quote(record_id)}",
         name=name,
         versions=versions,
         events_href=request.url("/ui/events", {"subject_type": "record", "subject_id": name}),
