@@ -1,4 +1,4 @@
-"""The timeline of jobs as numbers for SVG: one lane for each job, a bar for each state, marks where deliveries were sent."""
+"""The timeline of jobs as numbers for SVG: one row for each job, a bar for each state, marks where deliveries were sent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEFT: Final = 240
 """Where time begins; the names of jobs stand before it."""
 RIGHT: Final = WIDTH - 90
 """Where time ends; the word of the last state may stand behind it."""
-LANE: Final = 32
+ROW: Final = 32
 TOP: Final = 24
 CAP: Final = 6
 """How wide an end is drawn, which takes no time."""
@@ -79,7 +79,7 @@ class Mark(Noun, frozen=True, kw_only=True):
     is_late: bool
 
 
-class Lane(Noun, frozen=True, kw_only=True):
+class Row(Noun, frozen=True, kw_only=True):
     """One job. `y` is its upper edge, `indent` how far its name is moved to the right."""
 
     y: int
@@ -95,7 +95,7 @@ class Lane(Noun, frozen=True, kw_only=True):
 class Timeline(Noun, frozen=True, kw_only=True):
     """The drawing. Times run from `begin` at `left` to `end` at `right`; `hours` are the labels on top, by their x."""
 
-    lanes: tuple[Lane, ...]
+    rows: tuple[Row, ...]
     hours: tuple[tuple[float, str], ...]
     begin: Millis
     end: Millis
@@ -116,14 +116,14 @@ def timeline(tracks: Sequence[Track], now: Millis) -> Timeline:
     room = max((end - begin) // 20, 1000)
     scale = _Scale(begin=begin, end=end + (room if is_running else 0) + (end == begin))
     return Timeline(
-        lanes=tuple(_lane(track, row, scale, now) for row, track in enumerate(tracks)),
+        rows=tuple(_row(track, place, scale, now) for place, track in enumerate(tracks)),
         hours=tuple(_hours(scale)),
         begin=scale.begin,
         end=scale.end,
         left=LEFT,
         right=RIGHT,
         width=WIDTH,
-        height=TOP + LANE * len(tracks) + 16,
+        height=TOP + ROW * len(tracks) + 16,
         is_running=is_running,
     )
 
@@ -144,11 +144,11 @@ def _hours(scale: _Scale, count: int = 5) -> list[tuple[float, str]]:
     return [(scale.x(at), utc(at)[5:16] if span > _DAY_MS else clock(at)) for at in times]
 
 
-def _lane(track: Track, row: int, scale: _Scale, now: Millis) -> Lane:
+def _row(track: Track, place: int, scale: _Scale, now: Millis) -> Row:
     indent = 4 + min(track.depth, 10) * 12
     room = (LEFT - indent - 12) // LETTER
-    return Lane(
-        y=TOP + row * LANE,
+    return Row(
+        y=TOP + place * ROW,
         name=track.name if len(track.name) <= room else track.name[: room - 1] + "…",
         full_name=track.name,
         href=track.href,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.ui.timeline import CAP, ENDS, LANE, LEFT, RIGHT, TOP, Sent, Span, Timeline, Track, timeline
+from tocsin.ui.timeline import CAP, ENDS, LEFT, RIGHT, ROW, TOP, Sent, Span, Timeline, Track, timeline
 
 NOW = 1_800_000_000_000
 
@@ -25,40 +25,40 @@ def track(*spans: tuple[str, int], sent: tuple[tuple[int, str], ...] = (), **fie
 
 def test_a_bar_for_each_state_from_its_begin_to_the_next() -> None:
     chart = timeline([track(("pending", 100), ("running", 80), ("succeeded", 20))], NOW)
-    (lane,) = chart.lanes
-    pending, running, end = lane.bars
+    (row,) = chart.rows
+    pending, running, end = row.bars
     assert (pending.x, running.x, end.x) == (LEFT, LEFT + (RIGHT - LEFT) / 4, RIGHT)
     assert pending.x + pending.width == running.x
     assert running.x + running.width == end.x
     assert (end.width, end.word, end.is_beside, end.grows) == (CAP, "succeeded", True, False)
-    assert [bar.kind for bar in lane.bars] == ["idle", "warn", "good"]
-    assert (chart.is_running, lane.y, chart.height) == (False, TOP, TOP + LANE + 16)
+    assert [bar.kind for bar in row.bars] == ["idle", "warn", "good"]
+    assert (chart.is_running, row.y, chart.height) == (False, TOP, TOP + ROW + 16)
 
 
 def test_what_runs_grows_up_to_now_and_has_room() -> None:
     chart = timeline([track(("running", 100)), track(("failed", 50), depth=1)], NOW)
-    bar = chart.lanes[0].bars[0]
+    bar = chart.rows[0].bars[0]
     assert chart.is_running
     assert (bar.grows, bar.x) == (True, LEFT)
     assert RIGHT - 100 < bar.x + bar.width < RIGHT
-    assert chart.lanes[1].indent > chart.lanes[0].indent
+    assert chart.rows[1].indent > chart.rows[0].indent
     assert chart.end > NOW
 
 
 def test_deliveries_at_the_same_place_are_one_mark() -> None:
     sent = ((90, "delivered"), (90, "dead"), (10, "delivered"))
-    (lane,) = timeline([track(("running", 100), sent=sent)], NOW).lanes
-    early, late = lane.marks
+    (row,) = timeline([track(("running", 100), sent=sent)], NOW).rows
+    early, late = row.marks
     assert (early.words, early.kind, early.href, early.is_late) == ("w0 delivered, w1 dead", "dead", "/more", False)
     assert (late.words, late.kind, late.href, late.is_late) == ("w2 delivered", "delivered", "/d2", True)
-    (lane,) = timeline([track(("running", 100), sent=((50, "pending"),) * 20)], NOW).lanes
-    assert lane.marks[0].words.endswith("w5 pending and 14 more")
+    (row,) = timeline([track(("running", 100), sent=((50, "pending"),) * 20)], NOW).rows
+    assert row.marks[0].words.endswith("w5 pending and 14 more")
 
 
 def test_a_job_that_ended_as_it_began() -> None:
     chart = timeline([track(("stopped", 0))], NOW)
-    assert chart.lanes[0].bars[0].x == LEFT
-    assert timeline([], NOW).lanes == ()
+    assert chart.rows[0].bars[0].x == LEFT
+    assert timeline([], NOW).rows == ()
 
 
 states = st.sampled_from(["pending", "running", "waiting", "succeeded", "failed", "stopping", "anything"])
@@ -75,17 +75,17 @@ tracks = st.lists(
 @given(tracks)
 def test_everything_is_within_the_drawing(given_tracks: list[Track]) -> None:
     chart: Timeline = timeline(given_tracks, NOW)
-    for lane, given_track in zip(chart.lanes, given_tracks, strict=True):
-        assert all(LEFT <= bar.x <= RIGHT and bar.width >= 1 and bar.x + bar.width <= RIGHT + CAP for bar in lane.bars)
-        assert all(LEFT <= mark.x <= RIGHT for mark in lane.marks)
-        assert sum(mark.words.count("w") for mark in lane.marks) <= len(given_track.sent)
+    for row, given_track in zip(chart.rows, given_tracks, strict=True):
+        assert all(LEFT <= bar.x <= RIGHT and bar.width >= 1 and bar.x + bar.width <= RIGHT + CAP for bar in row.bars)
+        assert all(LEFT <= mark.x <= RIGHT for mark in row.marks)
+        assert sum(mark.words.count("w") for mark in row.marks) <= len(given_track.sent)
         last = given_track.spans[-1]
-        assert lane.bars[-1].word == last.state
-        assert lane.bars[-1].grows is (last.state not in ENDS)
+        assert row.bars[-1].word == last.state
+        assert row.bars[-1].grows is (last.state not in ENDS)
     assert chart.is_running is any(given_track.spans[-1].state not in ENDS for given_track in given_tracks)
 
 
 def test_a_long_history_is_not_drawn_finer_than_a_pixel() -> None:
     spans = [("running" if n % 2 else "waiting", 10_000 - n) for n in range(9000)]
-    (lane,) = timeline([track(*spans)], NOW).lanes
-    assert len(lane.bars) <= RIGHT - LEFT + 1
+    (row,) = timeline([track(*spans)], NOW).rows
+    assert len(row.bars) <= RIGHT - LEFT + 1
