@@ -177,11 +177,12 @@ def example(arguments: Sequence[str]) -> NoReturn:
 
 
 def test(arguments: Sequence[str]) -> NoReturn:
-    """Run the tests; arguments go to pytest."""
+    """Run the tests; arguments go to pytest. All of them run side by side: most wait more than they work."""
     need("dev")
     need_browser()
     os.chdir(ROOT)
-    become(PYTHON, "-m", "pytest", *arguments)
+    workers = str((os.cpu_count() or 1) + 1)
+    become(PYTHON, "-m", "pytest", *(arguments or ("-n", workers, "--dist", "worksteal")))
 
 
 def bench(arguments: Sequence[str]) -> NoReturn:

@@ -52,7 +52,7 @@ async def test_others_get_everything_while_one_hangs_with_thousands_waiting(serv
 async def test_a_tenant_with_a_long_backlog_does_not_starve_another(
     monkeypatch: pytest.MonkeyPatch, start_server: Callable[..., Server]
 ) -> None:
-    monkeypatch.setattr("tocsin.workers.delivery.SLOTS", 4)
+    monkeypatch.setattr("tocsin.workers.sending.SLOTS", 4)
     server = start_server()
     busy_at: list[int] = []
     async with Receiver() as busy, Receiver(on_arrival=lambda _: busy_at.append(busy.total)) as other:
@@ -74,7 +74,7 @@ async def test_a_tenant_with_a_long_backlog_does_not_starve_another(
 async def test_slow_endpoints_have_at_most_their_share_of_the_slots(
     monkeypatch: pytest.MonkeyPatch, start_server: Callable[..., Server]
 ) -> None:
-    monkeypatch.setattr("tocsin.workers.delivery.SLOTS", 16)
+    monkeypatch.setattr("tocsin.workers.sending.SLOTS", 16)
     monkeypatch.setattr("tocsin.workers.rotation.SLOW_SLOTS", 8)
     server = start_server()
     known_to_be_slow = 12  # two requests to each of six endpoints, before there is an answer

@@ -55,7 +55,8 @@ class IdMint:
             self._begin(now)
             self._counter = (self._draw() << 64 | self._draw() << 32 | self._draw()) >> (96 - _SEED_BITS)
         else:
-            self._counter += 1 + (self._draw() & _STEP_MASK)
+            drawn = self._drawn
+            self._counter += 1 + ((drawn.pop() if drawn else self._draw()) & _STEP_MASK)
             if self._counter > _COUNTER_MASK:
                 self._begin(self._last + 1)
                 self._counter = 0

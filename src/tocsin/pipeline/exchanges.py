@@ -15,7 +15,7 @@ from tocsin.model.ids import IdMint, Millis
 from tocsin.model.noun import Noun
 from tocsin.pipeline.prepare import Preparation
 from tocsin.pipeline.send import not_sent, send
-from tocsin.ports import Sender, Templates
+from tocsin.ports import PromptSender, Templates
 from tocsin.rules.outcome import Settled, settlement_of
 from tocsin.telemetry import log
 
@@ -39,12 +39,17 @@ class Exchanges:
     """Makes exchanges for every endpoint of this process."""
 
     def __init__(
-        self, sender: Sender[Outbound], tokens: Tokens, templates: Templates, now_ms: Callable[[], Millis]
+        self, sender: PromptSender[Outbound], tokens: Tokens, templates: Templates, now_ms: Callable[[], Millis]
     ) -> None:
         self.templates = templates
         self._sender = sender
         self.tokens = tokens
         self._now_ms = now_ms
+
+    def begin(self, request: Outbound, done: Callable[[Exchange], None]) -> bool:
+        """Send a request that needs no token, at once; False when that cannot be: nothing was sent then. `done` gets what came
+        of it."""
+        return self._sender.begin(request, done)
 
     async def exchange(
         self, preparation: Preparation, make: Make, began: Millis, turn: Callable[[], Awaitable[None]] | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from tocsin.model.exchange import (
@@ -14,7 +14,7 @@ from tocsin.model.exchange import (
     Timings,
     TransportFailure,
 )
-from tocsin.ports import Sender
+from tocsin.ports import PromptSender, Sender
 from tocsin.telemetry import log
 
 S = TypeVar("S", bound=Outbound)
@@ -25,11 +25,11 @@ _NO_MAIL_SERVER: Final = TransportFailure(
 
 
 class Ways:
-    """The port `Sender` for whatever is sent: requests by HTTP, mails by the operator's mail server where there is one."""
+    """The port `PromptSender` for whatever is sent: requests by HTTP, mails by the operator's mail server where there is one."""
 
     __slots__ = ("_http", "_mail")
 
-    def __init__(self, http: Sender[OutboundRequest], mail: Sender[OutboundMail] | None) -> None:
+    def __init__(self, http: PromptSender[OutboundRequest], mail: Sender[OutboundMail] | None) -> None:
         self._http = http
         self._mail = mail
 
@@ -38,6 +38,10 @@ class Ways:
         if isinstance(request, OutboundRequest):
             return self._http.send(request)
         return self._sent_by_mail(request)
+
+    def begin(self, request: Outbound, done: Callable[[Exchange], None]) -> bool:
+        """A request by HTTP, if a connection is there; a mail is never sent at once."""
+        return isinstance(request, OutboundRequest) and self._http.begin(request, done)
 
     async def _sent_by_mail(self, request: Outbound) -> Exchange:
         if self._mail is None or not isinstance(request, OutboundMail):

@@ -236,6 +236,14 @@ class Sender(Protocol[Sent_contra]):
         """Close every connection."""
 
 
+class PromptSender(Sender[Sent_contra], Protocol[Sent_contra]):
+    """A sender that may have a way open already."""
+
+    def begin(self, request: Sent_contra, done: Callable[[Exchange], None]) -> bool:
+        """Send at once, if that is possible without waiting: `done` gets the exchange in the turn of the event loop in which it
+        ends. False: nothing was sent, and `send` is to be used."""
+
+
 class SecretBox(Protocol):
     """Seals secrets at rest. `context` binds a sealed value to its place: it opens nowhere else."""
 

@@ -62,6 +62,11 @@ class Allowance:
             self.limit = max(1, self.limit // 2)
             self._shrunk_at = now
 
+    @property
+    def rests(self) -> bool:
+        """Whether it may be that the next request has to wait."""
+        return self._rests_until != 0
+
     def rest_ms(self, now: Millis) -> int:
         """How long the next request has to wait."""
         rest = self._rests_until - now

@@ -83,7 +83,7 @@ async def make_loops(parts: Parts) -> Loops:
         now_ms=now_ms,
         judge=Judge(mint, now_ms, random.random, settings.longest_pause_ms),
         metrics=metrics,
-        standings=Standings(endpoints, now_ms, disable, notices),
+        standings=Standings(endpoints, disable, notices),
     )
     fanout = FanoutWorker(
         reader=store.log,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 import msgspec
 
@@ -22,7 +22,8 @@ from tocsin.rules.splitting import batch_settlement_of
 from tocsin.telemetry import log
 from tocsin.workers.flight import Hold
 from tocsin.workers.lanes import Lane, Taken
-from tocsin.workers.ready import RETRY_MS, Ready
+from tocsin.workers.ready import Ready
+from tocsin.workers.refills import RETRY_MS
 from tocsin.workers.rendering import Rendering
 from tocsin.workers.standings import Standings
 
@@ -43,7 +44,7 @@ class BatchSending:
         judge: Judge,
         exchanges: Exchanges,
         rendering: Rendering,
-        give_up: Callable[[Lane, Preparation, Claim, Unrendered], Awaitable[None]],
+        give_up: Callable[[Lane, Claim, Unrendered], Awaitable[None]],
     ) -> None:
         self._store = store
         self._holder = holder
@@ -56,39 +57,36 @@ class BatchSending:
         self._rendering = rendering
         self._give_up = give_up
 
-    async def send_new(self, lane: Lane, preparation: Preparation, taken: Sequence[Taken]) -> None:
+    def send_new(self, lane: Lane, preparation: Preparation, taken: Sequence[Taken]) -> Coroutine[None, None, None]:
         """Fix a batch of these deliveries and of those that wait for them only, and send it. What does not fit into it waits for the
-        next one."""
+        next one. They are held from the call on."""
         hold = Hold(self._ready.flight, lane)
         hold.take(claim for claim, _ in taken)
-        try:
-            await self._send_new(hold, lane, preparation, taken)
-        finally:
-            hold.let_go()
+        return _held(hold, self._send_new(hold, lane, preparation, taken))
 
-    async def send_again(self, lane: Lane, preparation: Preparation, claim: BatchClaim) -> None:
-        """Send a batch whose members are fixed."""
+    def send_again(self, lane: Lane, preparation: Preparation, claim: BatchClaim) -> Coroutine[None, None, None]:
+        """Send a batch whose members are fixed; they are held from the call on."""
         hold = Hold(self._ready.flight, lane)
         hold.take(claim.members)
-        try:
-            bodies: list[bytes] = []
-            unfit: list[tuple[Claim, Unrendered]] = []
-            for member in claim.members:
-                made = await self._body(lane, preparation, member, EventView(member.event))
-                if isinstance(made, bytes):
-                    bodies.append(made)
-                elif made.cause == "busy":
-                    lane.release_batch(claim.batch.number)
-                    self._ready.wake_at(lane, self._now_ms() + RETRY_MS)
-                    return
-                else:
-                    unfit.append((member, made))
-            if unfit:
-                await self._dissolve(hold, lane, preparation, claim, unfit)
+        return _held(hold, self._send_again(hold, lane, preparation, claim))
+
+    async def _send_again(self, hold: Hold, lane: Lane, preparation: Preparation, claim: BatchClaim) -> None:
+        bodies: list[bytes] = []
+        unfit: list[tuple[Claim, Unrendered]] = []
+        for member in claim.members:
+            made = await self._body(lane, preparation, member, EventView(member.event))
+            if isinstance(made, bytes):
+                bodies.append(made)
+            elif made.cause == "busy":
+                lane.release_batch(claim.batch.number)
+                self._ready.wake_at(lane, self._now_ms() + RETRY_MS)
+                return
             else:
-                await self._send(hold, lane, preparation, claim, bodies)
-        finally:
-            hold.let_go()
+                unfit.append((member, made))
+        if unfit:
+            await self._dissolve(hold, lane, claim, unfit)
+        else:
+            await self._send(hold, lane, preparation, claim, bodies)
 
     async def _send_new(self, hold: Hold, lane: Lane, preparation: Preparation, taken: Sequence[Taken]) -> None:
         setting = preparation.endpoint.config.delivery
@@ -103,7 +101,7 @@ class BatchSending:
         for position, (claim, view) in enumerate(waiting):
             body = await self._body(lane, preparation, claim, view)
             if isinstance(body, Unrendered) and body.cause != "busy":
-                await self._give_up(lane, preparation, claim, body)
+                await self._give_up(lane, claim, body)
                 hold.let_go((claim.delivery.number,))
                 continue
             if isinstance(body, Unrendered) or (claims and size + len(body) + 1 > limit):
@@ -191,7 +189,7 @@ class BatchSending:
             self._ready.turn(lane.outlet),
         )
         if isinstance(sent, Unrendered):
-            await self._dissolve(hold, lane, preparation, claim, [(member, sent) for member in claim.members])
+            await self._dissolve(hold, lane, claim, [(member, sent) for member in claim.members])
             return
         settled = self._judge.judged(batch.as_delivery(), preparation.endpoint.config, sent, started_at)
         is_ordered = lane.outlet.is_ordered
@@ -227,7 +225,6 @@ class BatchSending:
         self,
         hold: Hold,
         lane: Lane,
-        preparation: Preparation,
         claim: BatchClaim,
         unfit: Sequence[tuple[Claim, Unrendered]],
     ) -> None:
@@ -236,7 +233,14 @@ class BatchSending:
         ready = await written(lambda: self._store.dissolve(self._holder, (number,), self._now_ms()))
         lane.release_batch(number)
         for member, why in unfit:
-            await self._give_up(lane, preparation, member, why)
+            await self._give_up(lane, member, why)
         hold.let_go()
         lane.spill()
         self._ready.take(ready)
+
+
+async def _held(hold: Hold, work: Coroutine[None, None, None]) -> None:
+    try:
+        await work
+    finally:
+        hold.let_go()

@@ -278,7 +278,7 @@ class Lane:
     def take(self) -> Taken | None:
         """The next one, to be sent; None when each of the first few waits for one of the same subject that another lane has
         out."""
-        if not self._turn_to_free():
+        if not (self._turn_to_free() if self.outlet.is_ordered else self.ready):
             return None
         self.outlet.in_flight += 1
         return self._pop()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
-from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.model.delivery import Claim, Delivery
 from tocsin.model.endpoint import Batched
 from tocsin.model.event_view import EventView
@@ -16,23 +15,15 @@ from tocsin.model.ids import Millis
 from tocsin.model.replay import Replay, ReplayState
 from tocsin.pipeline.fanout import Fan
 from tocsin.pipeline.prepare import Preparation
-from tocsin.ports import BEGINNING, Batches, Fanned, Holder, Queue
+from tocsin.ports import Batches, Fanned, Holder, Queue
 from tocsin.rules.consent import holds_back, rates_for
 from tocsin.rules.rates import Pace
-from tocsin.telemetry import log
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.flight import Flight
 from tocsin.workers.lanes import LIVE, Budget, Lane, Outlet
+from tocsin.workers.refills import Refills
 from tocsin.workers.rotation import Rotation, turn_again
 
-REFILL: Final = 384
-"""Deliveries read for a lane at once."""
-BATCHES: Final = 8
-"""Batches read for a lane at once."""
-DISSOLVED: Final = 50
-"""Batches that are dissolved in one transaction, at most."""
-RETRY_MS: Final = 500
-"""When a lane looks again after the store could not be read."""
 _PACE: Final = -1
 """In place of a lane: the time is when the endpoint's pace lets the next request go."""
 
@@ -50,17 +41,13 @@ class Ready:
         now_ms: Callable[[], Millis],
         can_send: Callable[[], None],
     ) -> None:
-        self._queue = queue
-        self._batches = batches
-        self._holder = holder
         self._endpoints = endpoints
         self._now_ms = now_ms
         self._can_send = can_send
         self._budget = Budget()
         self._outlets: dict[int, Outlet] = {}
         self._due: list[tuple[Millis, int, int]] = []
-        self._refills: set[asyncio.Task[None]] = set()
-        self._is_stopping = False
+        self._refills = Refills(queue, batches, holder, now_ms, self)
         self.flight = Flight()
         self.rotation = Rotation()
         self.news = asyncio.Event()
@@ -152,12 +139,11 @@ class Ready:
 
     def stop(self) -> None:
         """Read nothing more from the store."""
-        self._is_stopping = True
-        for task in self._refills:
-            task.cancel()
+        self._refills.stop()
 
     def pushed(self, fan: Fan, fanned: Sequence[Fanned]) -> None:
         """Deliveries were created: those that are ready go straight to their endpoint's queue while there is room."""
+        lanes: dict[Lane, None] = {}
         for new, placed, view in zip(fan.deliveries, fanned, fan.views, strict=True):
             lane = self.known_lane(new.endpoint, new.lane) if placed.blocked else self.lane(new.endpoint, new.lane)
             if lane is None:
@@ -179,11 +165,12 @@ class Ready:
                     accepted_at=view.event.accepted_at if new.lane == LIVE else None,
                 )
                 lane.offer(Claim(delivery=delivery, event=view.event), view)
-            self.list(lane)
+            lanes[lane] = None
+        self._list_each(lanes)
 
     def take(self, claims: Sequence[Claim]) -> None:
         """Deliveries of ordered endpoints became ready."""
-        now = self._now_ms()
+        now, lanes = self._now_ms(), dict[Lane, None]()
         for claim in claims:
             lane = self.lane(claim.delivery.endpoint, claim.delivery.lane)
             if lane is None:
@@ -192,7 +179,8 @@ class Ready:
                 lane.spill()
             else:
                 lane.offer(claim, EventView(claim.event))
-            self.list(lane)
+            lanes[lane] = None
+        self._list_each(lanes)
 
     def wake(self, number: int, lane: int = LIVE) -> None:
         """Something became due in this lane that is only in the store."""
@@ -230,9 +218,9 @@ class Ready:
         if self.is_paused(lane, now):
             return False
         outlet = lane.outlet
-        rest = outlet.allowance.rest_ms(now)
-        if outlet.pace is None and not rest:
+        if outlet.pace is None and not outlet.allowance.rests:
             return True
+        rest = outlet.allowance.rest_ms(now)
         wait = max(rest, outlet.pace.wait_ms(now) if outlet.pace is not None else 0)
         if wait and (outlet.paced_until is None or now + wait < outlet.paced_until):
             outlet.paced_until = now + wait
@@ -271,6 +259,11 @@ class Ready:
 
     def list(self, lane: Lane) -> None:
         """Put a lane in the rotation when it can send, and see to it that its queue is filled."""
+        self._list(lane)
+        if self.rotation:
+            self._can_send()
+
+    def _list(self, lane: Lane) -> None:
         if lane.is_spilled and not lane.is_refilling and len(lane.ready) < lane.low:
             self._refill(lane)
         outlet = lane.outlet
@@ -281,69 +274,22 @@ class Ready:
             self.wake_at(lane, lane.gathered_at(lane.batching))
         elif self.may_send(lane, now):
             self.rotation.add(outlet)
-            self._can_send()
 
     def list_all(self, outlet: Outlet) -> None:
-        """The same for every lane of an endpoint."""
+        """The same for every lane of an endpoint, but for those that have nothing to send."""
         for lane in tuple(outlet.lanes.values()):
-            self.list(lane)
+            if lane.ready or lane.is_spilled or lane.batches:
+                self._list(lane)
+        if self.rotation:
+            self._can_send()
+
+    def _list_each(self, lanes: Iterable[Lane]) -> None:
+        """Only when all that came together is there: so it goes together where it is sent in batches."""
+        for lane in lanes:
+            self._list(lane)
+        if self.rotation:
+            self._can_send()
 
     def _refill(self, lane: Lane) -> None:
-        if not self._is_stopping and not self.is_paused(lane, self._now_ms()):
-            lane.is_refilling = True
-            task = asyncio.get_running_loop().create_task(self._read(lane))
-            self._refills.add(task)
-            task.add_done_callback(self._refills.discard)
-
-    async def _read_batches(self, lane: Lane) -> None:
-        """Batches that were formed before and are due again."""
-        now, limit = self._now_ms(), BATCHES + len(lane.batches_held)
-        page = await self._batches.due(self._holder, lane.endpoint, lane.lane, now, limit)
-        if lane.batching is None:
-            lane.spill()  # it was changed meanwhile: they are to be dissolved
-            return
-        lane.more_batches = len(page.claims) == limit
-        for batch in page.claims:
-            lane.offer_batch(batch)
-        if page.next_due_at is not None:
-            self.wake_at(lane, page.next_due_at)
-
-    async def _dissolve(self, lane: Lane) -> None:
-        """The endpoint takes no batches any more: those that wait go one by one. What is out is looked at again later."""
-        after, lane.was_batching = 0, False
-        while numbers := await self._batches.pending(self._holder, lane.endpoint, lane.lane, after, DISSOLVED):
-            after = numbers[-1]
-            idle = [number for number in numbers if number not in lane.batches_held]
-            self.take(await self._batches.dissolve(self._holder, idle, self._now_ms()))
-        lane.was_batching |= bool(lane.batches_held)
-
-    async def _read(self, lane: Lane) -> None:
-        """Read what is due for a spilled lane, after the last page. A page from the beginning that holds all ends the spill."""
-        spills, after = lane.spills, lane.read_to
-        limit = REFILL + (len(lane.held) if after == BEGINNING else 0)
-        try:
-            if lane.batching is not None:
-                await self._read_batches(lane)
-            elif lane.was_batching:
-                await self._dissolve(lane)
-            page = await self._queue.due(self._holder, lane.endpoint, lane.lane, self._now_ms(), limit, after)
-        except (StoreUnavailable, StorageFull) as error:
-            log.error("refill.waits", problem=error.slug)
-            lane.was_batching = True
-            lane.refilled()
-            self.wake_at(lane, self._now_ms() + RETRY_MS)
-            return
-        if self.known_lane(lane.endpoint, lane.lane) is not lane:
-            return
-        took_all = sum(lane.offer(claim, EventView(claim.event)) for claim in page.claims) == len(page.claims)
-        if not took_all:
-            self.list(lane)  # while it still counts as being read: it is again when something was taken, or later
-            self.wake_at(lane, self._now_ms() + RETRY_MS)
-        lane.refilled()
-        lane.read_to = page.end if took_all and not page.is_all else BEGINNING
-        if after == BEGINNING and page.is_all and took_all and lane.spills == spills:
-            lane.is_spilled = False
-        if page.next_due_at is not None:
-            self.wake_at(lane, page.next_due_at)
-        if took_all:
-            self.list(lane)
+        if not self.is_paused(lane, self._now_ms()):
+            self._refills.start(lane)

@@ -91,7 +91,7 @@ class SlowShare:
 
 
 class Burst:
-    """Counts what begins in one turn of the event loop. When that was all that may, `again` is called as often in the next one."""
+    """Counts what begins in one turn of the event loop. When that was all that may, `again` is called in the next one."""
 
     __slots__ = ("_again", "_begun")
 
@@ -99,21 +99,19 @@ class Burst:
         self._again = again
         self._begun = 0
 
-    @property
-    def has_room(self) -> bool:
-        return self._begun < BURST
-
     def begin(self) -> bool:
         """Whether one more may begin now."""
         if self._begun == 0:
             asyncio.get_running_loop().call_soon(self._next_turn)
+        elif self._begun == BURST:
+            return False
         self._begun += 1
-        return self._begun <= BURST
+        return True
 
     def _next_turn(self) -> None:
-        was_full = self._begun >= BURST
+        was_full = self._begun == BURST
         self._begun = 0
-        for _ in range(BURST if was_full else 0):
+        if was_full:
             self._again()
 
 

@@ -10,7 +10,6 @@ from tocsin.errors import Conflict, StorageFull, StoreUnavailable
 from tocsin.model.delivery import Claim
 from tocsin.model.endpoint import Endpoint, Standing
 from tocsin.model.event import OPERATIONAL_SUBJECT_TYPES
-from tocsin.model.ids import Millis
 from tocsin.model.notice import Notice
 from tocsin.rules.health import began_anew, standing_after
 from tocsin.rules.notices import change_told
@@ -31,13 +30,11 @@ class Standings:
     def __init__(
         self,
         endpoints: Endpoints,
-        now_ms: Callable[[], Millis],
         disable: Callable[[int], Awaitable[None]],
         notices: NoticeWorker,
     ) -> None:
         self._endpoints = endpoints
         self._notices = notices
-        self._now_ms = now_ms
         self._disable = disable
         self._background: set[asyncio.Task[None]] = set()
 
@@ -58,20 +55,23 @@ class Standings:
         """What the exchange for these deliveries means for the endpoint: its standing, and how many requests may be out."""
         if outlet.endpoint not in self._endpoints.prepared:
             return
-        is_told = any(claim.event.subject_type not in OPERATIONAL_SUBJECT_TYPES for claim in claims)
-        now, attempt = self._now_ms(), settled.settlement.attempt
+        attempt, now = settled.settlement.attempt, settled.settlement.settled_at
+        before = self._endpoints.standings.get(outlet.endpoint)
         if attempt.outcome == "delivered":
             outlet.allowance.succeeded(attempt.timings.total)
+            if before is None:
+                return
         elif settled.effect != "none":
             outlet.allowance.restart()
         elif shows_trouble(attempt):
             outlet.allowance.failed(attempt.started_at, now, attempt.timings.total)
-        before = self._endpoints.standings.get(outlet.endpoint) or Standing(endpoint=outlet.endpoint)
+        before = before or Standing(endpoint=outlet.endpoint)
         after = standing_after(before, settled, endpoint.config.circuit, now)
         if after is before:
             return
         if after.circuit.opened_at != before.circuit.opened_at and after.circuit.opened_at is not None:
             outlet.allowance.restart()
+        is_told = any(claim.event.subject_type not in OPERATIONAL_SUBJECT_TYPES for claim in claims)
         notice = change_told(endpoint, before, after, now) if is_told else None
         if notice is not None or _is_worth_keeping(before, after):
             self._stand(after, notice)

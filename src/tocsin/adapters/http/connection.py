@@ -1,7 +1,6 @@
 """One HTTP/1.1 connection: writes one request, reads one answer, and says whether it may be used again.
 
-All of it happens in the protocol's callbacks: an exchange costs one future, no task and, on a reused connection, no
-timer. Whatever a receiver does is an exchange with a failure, never an exception. Source: RFC 9112 section 9.
+All of it happens in the protocol's callbacks: an exchange costs no task and, on a reused connection, no timer. Whatever a receiver does is an exchange with a failure, never an exception. Source: RFC 9112 section 9.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import asyncio
 import os
 import select
 import ssl
+from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Protocol, cast
 
@@ -33,6 +33,8 @@ class Phases(Noun, frozen=True, kw_only=True):
 
 
 NO_PHASES = Phases()
+Done = Callable[[Exchange], None]
+"""Hears what came of an exchange, in the turn of the event loop in which it ended."""
 
 
 class Keeper(Protocol):
@@ -50,9 +52,9 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_deadline",
+        "_done",
         "_fd",
         "_first_byte_at",
-        "_future",
         "_is_paused",
         "_is_reused",
         "_is_tls",
@@ -79,7 +81,7 @@ class Connection(asyncio.Protocol):
         self._loop = loop
         self._keeper = keeper
         self._reader = AnswerReader(limits)
-        self._future: asyncio.Future[Exchange] | None = None
+        self._done: Done | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = self._deadline = self._started = self._written_at = self._first_byte_at = 0
         self._timeout_seconds = 0.0
@@ -94,10 +96,10 @@ class Connection(asyncio.Protocol):
 
     # The exchange
 
-    def start(self, request: OutboundRequest, started: int, phases: Phases) -> asyncio.Future[Exchange]:
-        """Write the request; the future gets what comes of it. `started` (perf_counter_ns) is when the exchange began: the
+    def start(self, request: OutboundRequest, started: int, phases: Phases, done: Done) -> None:
+        """Write the request; `done` gets what comes of it, once. `started` (perf_counter_ns) is when the exchange began: the
         deadline counts from there."""
-        self._future = future = self._loop.create_future()
+        self._done = done
         self._started = started
         self._phases = phases
         self._first_byte_at = 0
@@ -113,12 +115,11 @@ class Connection(asyncio.Protocol):
             self._unsent = memoryview(body)
             self._write_on()
         self._written_at = perf_counter_ns()
-        return future
 
-    def cancel(self, future: asyncio.Future[Exchange]) -> None:
-        """Nobody waits for the exchange of this future any more."""
-        if self._future is future:
-            self._future = None
+    def cancel(self, done: Done) -> None:
+        """Nobody waits for this exchange any more."""
+        if self._done is done:
+            self._done = None
             self.abort()
 
     def abort(self) -> None:
@@ -126,7 +127,7 @@ class Connection(asyncio.Protocol):
         self.is_closed = True
         self._unsent = None
         self._transport.abort()
-        if self._future is not None:
+        if self._done is not None:
             self._fail(TransportFailure(kind=ErrorKind.RESET, message="The connection was closed by Tocsin."))
 
     def is_quiet(self, now: int) -> bool:
@@ -141,11 +142,13 @@ class Connection(asyncio.Protocol):
         return not poll.poll(0)
 
     def _succeed(self) -> None:
-        reader, future = self._reader, self._future
-        self._future = None
-        assert future is not None
+        reader, done = self._reader, self._done
+        self._done = None
+        assert done is not None
         exchange = self._exchange(None)
-        reusable = reader.is_reusable and not self._transport.is_closing() and self._is_written()
+        reusable = (
+            reader.is_reusable and not self._transport.is_closing() and (self._unsent is None or self._is_written())
+        )
         self._unsent = None
         reader.reset()
         if reusable:
@@ -153,21 +156,19 @@ class Connection(asyncio.Protocol):
             self._keeper.release(self)
         else:
             self.abort()
-        if not future.done():
-            future.set_result(exchange)
+        done(exchange)
 
     def _is_written(self) -> bool:
         """Whether nothing of a large body is left here: an answer may come before that, and then the receiver still waits
         for the rest."""
-        return self._unsent is None or (not self._unsent and not self._transport.get_write_buffer_size())
+        return not self._unsent and not self._transport.get_write_buffer_size()
 
     def _fail(self, failure: TransportFailure) -> None:
-        future, self._future = self._future, None
-        assert future is not None
+        done, self._done = self._done, None
+        assert done is not None
         exchange = self._exchange(failure)
         self.abort()
-        if not future.done():
-            future.set_result(exchange)
+        done(exchange)
 
     def _exchange(self, failure: TransportFailure | None) -> Exchange:
         now, first, phases = perf_counter_ns(), self._first_byte_at, self._phases
@@ -196,7 +197,7 @@ class Connection(asyncio.Protocol):
 
     def _check_deadline(self) -> None:
         self._timer = None
-        if self._future is None:
+        if self._done is None:
             return
         now = perf_counter_ns()
         if now + _TIMER_SLACK_NS < self._deadline:
@@ -228,7 +229,7 @@ class Connection(asyncio.Protocol):
         self._fd = transport.get_extra_info("socket").fileno()
 
     def data_received(self, data: bytes) -> None:
-        if self._future is None:
+        if self._done is None:
             self.abort()
             return
         if not self._first_byte_at:
@@ -240,17 +241,17 @@ class Connection(asyncio.Protocol):
             self._succeed()
 
     def eof_received(self) -> None:
-        if self._future is None:
+        if self._done is None:
             self.is_closed = True
             self._keeper.forget(self)
         else:
             self._closed_by_receiver(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._future is not None:
+        if self._done is not None:
             if exc is not None and not self._is_tls:
                 self._read_what_is_left()
-            if self._future is not None:
+            if self._done is not None:
                 self._closed_by_receiver(exc)
         self.is_closed = True
         self._unsent = None

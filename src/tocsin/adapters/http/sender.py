@@ -11,7 +11,7 @@ from functools import partial
 from time import perf_counter_ns
 from typing import NamedTuple
 
-from tocsin.adapters.http.connection import NO_PHASES, Connection, Phases, milliseconds
+from tocsin.adapters.http.connection import NO_PHASES, Connection, Done, Phases, milliseconds
 from tocsin.adapters.http.dialing import Hop, Progress, dial
 from tocsin.adapters.http.limits import SenderLimits
 from tocsin.adapters.http.pool import Pools
@@ -77,12 +77,22 @@ class HttpSender:
             if isinstance(opened, Exchange):
                 return opened
             connection, phases = opened
-        future = connection.start(request, started, phases)
+        future: asyncio.Future[Exchange] = self._loop.create_future()
+        done = partial(_resolve, future)
+        connection.start(request, started, phases, done)
         try:
             return await future
         except asyncio.CancelledError:
-            connection.cancel(future)
+            connection.cancel(done)
             raise
+
+    def begin(self, request: OutboundRequest, done: Done) -> bool:
+        """Start the exchange on a connection that is there. False when there is none: then nothing was done."""
+        started = perf_counter_ns()
+        if not _is_sound(request.head) or (connection := self._pools.take(request.target)) is None:
+            return False
+        connection.start(request, started, NO_PHASES, done)
+        return True
 
     def close_pool(self, pool: str) -> None:
         """Close the connections of an endpoint that was changed or removed; exchanges under way are finished first."""
@@ -214,6 +224,11 @@ def _is_sound(head: bytes) -> bool:
     blank line or a bare CR, LF or NUL inside the head could be a second request to somebody on the way."""
     controls = head.translate(None, _HARMLESS)
     return head.endswith(b"\r\n") and controls == b"\r\n" * (len(controls) // 2) and b"\r\n\r\n" not in head
+
+
+def _resolve(future: asyncio.Future[Exchange], exchange: Exchange) -> None:
+    if not future.done():
+        future.set_result(exchange)
 
 
 def _failed(failure: TransportFailure, started: int, progress: Progress | None = None) -> Exchange:

@@ -1,0 +1,311 @@
+"""Begins what may begin, and follows what comes of it. A request for which a connection is open needs no task: it is written at once,
+and its outcome is judged in the turn of the event loop in which the answer came."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Final
+
+from tocsin.authorizing.oauth2 import Token
+from tocsin.errors import StorageFull, StoreUnavailable
+from tocsin.formats import Rendered, Unrendered
+from tocsin.model.attempt import Settlement
+from tocsin.model.audit import AuditEntry
+from tocsin.model.delivery import Claim
+from tocsin.model.event import order_keys
+from tocsin.model.event_view import EventView
+from tocsin.model.exchange import Exchange, Outbound
+from tocsin.model.ids import IdMint, Millis
+from tocsin.pipeline.exchanges import INEXPRESSIBLE, Exchanges, Judge, Sent
+from tocsin.pipeline.prepare import Preparation
+from tocsin.pipeline.settle import Settle
+from tocsin.ports import Batches, Holder, Queue
+from tocsin.telemetry import log
+from tocsin.workers.batches import BatchSending
+from tocsin.workers.endpoints import Endpoints
+from tocsin.workers.lanes import Lane
+from tocsin.workers.ready import Ready
+from tocsin.workers.refills import RETRY_MS
+from tocsin.workers.rendering import Rendering
+from tocsin.workers.rotation import CREDITS, SLOTS, Burst, SlowShare
+from tocsin.workers.standings import Standings
+from tocsin.workers.withdrawing import Withdrawing
+
+_LATE: Final = 0.05
+
+
+class _Out:
+    """A delivery whose request is out. `is_slow`: it takes one of the places of slow endpoints."""
+
+    __slots__ = ("began", "claim", "is_slow", "lane", "preparation")
+
+    def __init__(self, lane: Lane, preparation: Preparation, claim: Claim, began: Millis, *, is_slow: bool) -> None:
+        self.lane = lane
+        self.preparation = preparation
+        self.claim = claim
+        self.began = began
+        self.is_slow = is_slow
+
+
+class Sending:
+    """Sends for every endpoint of this process, as `ready` says what is ready and `settle` can write."""
+
+    def __init__(
+        self,
+        *,
+        queue: Queue,
+        batches: Batches,
+        holder: Holder,
+        exchanges: Exchanges,
+        endpoints: Endpoints,
+        mint: IdMint,
+        now_ms: Callable[[], Millis],
+        judge: Judge,
+        standings: Standings,
+    ) -> None:
+        self._queue = queue
+        self._exchanges = exchanges
+        self._endpoints = endpoints
+        self._now_ms = now_ms
+        self._judge = judge
+        self._standings = standings
+        self.ready = Ready(queue, batches, holder, endpoints, now_ms, self.begin)
+        self._flight = self.ready.flight
+        self.rendering = Rendering(exchanges.templates, endpoints, self.ready, now_ms)
+        self._batch_sending = BatchSending(
+            store=batches,
+            holder=holder,
+            ready=self.ready,
+            standings=standings,
+            mint=mint,
+            now_ms=now_ms,
+            judge=judge,
+            exchanges=exchanges,
+            rendering=self.rendering,
+            give_up=self._give_up,
+        )
+        self.settle = Settle(queue, holder, self._settled)
+        self.withdrawing = Withdrawing(self.ready, self.settle)
+        self.slow = SlowShare(self.ready.list_all)
+        self._burst = Burst(self.begin)
+        self._keys: dict[int, tuple[str, ...]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._written = 0
+        self._is_beginning = self._is_stopping = self._is_over = False
+
+    async def stop(self, limit_seconds: float) -> None:
+        """Begin nothing more; let what is out finish, up to a limit, and settle it."""
+        self._is_stopping = True
+        self.ready.stop()
+        try:
+            async with asyncio.timeout(limit_seconds):
+                if self._tasks:
+                    await asyncio.wait(self._tasks)
+                while self._written:  # noqa: ASYNC110  # only at the end: who is out says nothing on each return for its sake
+                    await asyncio.sleep(_LATE)
+        except TimeoutError:
+            self._is_over = True
+        for task in self._tasks:
+            task.cancel()
+
+    def begin(self) -> None:
+        """Begin one request after another while there are some; each time it is the next endpoint's turn."""
+        if self._is_beginning or self._is_stopping or self.settle.is_stalled:
+            return
+        self._is_beginning = True
+        rotation, flight = self.ready.rotation, self._flight
+        try:
+            while (
+                rotation
+                and flight.unsettled < CREDITS
+                and self._written + len(self._tasks) < SLOTS
+                and self._burst.begin()
+            ):
+                self._begin_next()
+        finally:
+            self._is_beginning = False
+
+    def _begin_next(self) -> None:
+        outlet, now = self.ready.rotation.next(), self._now_ms()
+        lane = outlet.next_lane(now) if outlet.has_room else None
+        if lane is None:
+            return
+        preparation = self._endpoints.prepared.get(outlet.endpoint)
+        if preparation is None or not self.ready.may_send(lane, now):
+            return
+        is_slow = outlet.allowance.is_slow
+        if is_slow and not self.slow.take(outlet):
+            return
+        if lane.batches or lane.batching is not None:
+            self._begin_batch(lane, preparation, is_slow=is_slow)
+        elif (taken := lane.take()) is not None:
+            claim, view = taken
+            number = claim.delivery.number
+            if outlet.pace is not None:
+                outlet.pace.sent()
+            self._flight.unsettled += 1
+            self._flight.out.add(number)
+            if outlet.is_ordered:
+                self._keys[number] = order_keys(claim.event)
+            self.ready.list_all(outlet)
+            out = _Out(lane, preparation, claim, now, is_slow=is_slow)
+            if not self._is_written(out, view):
+                self._in_task(self._deliver(out, view))
+        elif is_slow:
+            self.slow.leave()
+
+    def _in_task(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._landed)
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self.begin()
+
+    def _is_written(self, out: _Out, view: EventView) -> bool:
+        """Whether the request could be made and written without waiting for anything: no template, no token, a connection."""
+        preparation = out.preparation
+        if preparation.template is not None or preparation.token_source is not None:
+            return False
+        try:
+            if not preparation.renderer.expresses(view):
+                return False
+            request = preparation.request(out.claim.delivery, view, out.began, None, out.lane.replay)
+        except Exception:  # noqa: BLE001  # it is prepared once more, and there a fault is told
+            return False
+        is_written = self._exchanges.begin(request, partial(self._came, out, request))
+        self._written += is_written
+        return is_written
+
+    def _came(self, out: _Out, request: Outbound, exchange: Exchange) -> None:
+        self._written -= 1
+        if not self._is_over:
+            self._ended(out, Sent(request=request, exchange=exchange, may_refresh=False))
+
+    def _ended(self, out: _Out, sent: Sent) -> None:
+        lane, claim, preparation = out.lane, out.claim, out.preparation
+        outlet = lane.outlet
+        self._left(out)
+        settled = self._judge.judged(claim.delivery, preparation.endpoint.config, sent, out.began)
+        self._standings.follow(outlet, preparation.endpoint, (claim,), settled)
+        self.settle.add(settled.settlement)
+        self.ready.list_all(outlet)
+
+    def _left(self, out: _Out) -> None:
+        """Its request is not out any more."""
+        out.lane.outlet.in_flight -= 1
+        self._flight.out.discard(out.claim.delivery.number)
+        if out.is_slow:
+            self.slow.leave()
+
+    async def _deliver(self, out: _Out, view: EventView) -> None:
+        try:
+            sent = await self._sent(out, view)
+        except BaseException:
+            self._left(out)
+            raise
+        if isinstance(sent, Sent):
+            self._ended(out, sent)
+            return
+        lane, number = out.lane, out.claim.delivery.number
+        self._left(out)
+        await self._give_up(lane, out.claim, sent)
+        self._flight.unsettled -= 1
+        lane.settled(number, self._keys.pop(number, ()))
+        self.ready.list_all(lane.outlet)
+
+    def _begin_batch(self, lane: Lane, preparation: Preparation, *, is_slow: bool) -> None:
+        """A batch that is due again, else a new one of what has gathered."""
+        again = lane.take_batch_again()
+        taken = lane.take_batch(lane.batching) if again is None and lane.batching is not None else []
+        if again is not None:
+            work = self._batch_sending.send_again(lane, preparation, again)
+        elif taken:
+            work = self._batch_sending.send_new(lane, preparation, taken)
+        else:
+            if is_slow:
+                self.slow.leave()
+            return
+        if lane.outlet.pace is not None:
+            lane.outlet.pace.sent()
+        self.ready.list_all(lane.outlet)
+        self._in_task(self._deliver_batch(lane, work, is_slow=is_slow))
+
+    async def _deliver_batch(self, lane: Lane, work: Coroutine[None, None, None], *, is_slow: bool) -> None:
+        try:
+            await work
+        finally:
+            lane.outlet.in_flight -= 1
+            if is_slow:
+                self.slow.leave()
+            self.ready.list_all(lane.outlet)
+
+    async def _sent(self, out: _Out, view: EventView) -> Sent | Unrendered:
+        lane, preparation, delivery = out.lane, out.preparation, out.claim.delivery
+        rendered: Rendered | None = None
+        if preparation.template is not None:
+            made = await self.rendering.rendered(lane, preparation, delivery.number, view)
+            if isinstance(made, Unrendered):
+                return made
+            rendered = made
+        replay = lane.replay
+
+        def make(now: Millis, token: Token | None) -> Outbound | Unrendered:
+            if preparation.renderer.expresses(view):
+                return preparation.request(delivery, view, now, token, replay, rendered)
+            return INEXPRESSIBLE
+
+        return await self._exchanges.exchange(preparation, make, out.began, self.ready.turn(lane.outlet))
+
+    async def _give_up(self, lane: Lane, claim: Claim, why: Unrendered) -> None:
+        """There is nothing to send: the delivery is cancelled, or dead if that is a failure; or it is tried later."""
+        number, now = claim.delivery.number, self._now_ms()
+        self._flight.out.discard(number)
+        try:
+            if why.is_failure:
+                self.ready.take(await self._queue.give_up(number, why.reason, now))
+            elif why.cause == "busy":
+                lane.spill()
+                self.ready.wake_at(lane, now + RETRY_MS)
+            else:
+                await self.cancel(lane.endpoint, (number,), why.reason, now)
+        except (StoreUnavailable, StorageFull) as error:
+            log.error("cancel.waits", problem=error.slug)
+            self.ready.wake_at(lane, self._now_ms() + RETRY_MS)
+
+    async def cancel(
+        self, endpoint: int, numbers: Sequence[int], reason: str, now: Millis, entry: AuditEntry | None = None
+    ) -> int:
+        """Give up what is pending of these; gives how many that were."""
+        cancelled = [0]
+
+        async def write(out: frozenset[int]) -> list[Claim]:
+            count, ready = await self._queue.cancel(numbers, out, reason, now, entry)
+            cancelled.append(count)
+            return ready
+
+        self.rendering.withdraw(numbers)
+        await self.withdrawing.give_up(endpoint, frozenset(numbers), write)
+        return sum(cancelled)
+
+    def _settled(self, settlements: Sequence[Settlement], ready: Sequence[Claim] | None) -> None:
+        self._flight.unsettled -= len(settlements)
+        for settlement in settlements:
+            keys = self._keys.pop(settlement.delivery, ())
+            lane = self.ready.known_lane(settlement.endpoint, settlement.lane)
+            if lane is None:
+                self.ready.let_go(settlement.endpoint, keys)
+                continue
+            lane.settled(settlement.delivery, keys)
+            if not settlement.ends:
+                self.ready.wake_at(lane, settlement.due_at)
+            if lane.outlet.is_held_up:
+                lane.outlet.is_held_up = False
+                self.ready.list_all(lane.outlet)
+            if ready is None:
+                self.ready.wake(settlement.endpoint, settlement.lane)
+        self.ready.take(ready or ())
+        self.begin()
