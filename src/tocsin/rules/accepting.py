@@ -96,14 +96,14 @@ class Deciding:
         match submission.body:
             case Reports() as body:
                 return self._on_reports(body, submission, facts)
-            case RunEvents() as body:
-                return decide_runs(body, submission, facts, self._heard, self._job_events)
             case Changes() as body:
                 return self._on_changes(body, submission, facts)
             case CloudEvents() as body:
                 return self._on_cloud_events(body, submission, facts)
             case DataVersions() as body:
                 return self._on_data_versions(body, submission)
+            case RunEvents() as body:
+                return decide_runs(body, submission, facts, self._heard, self._job_events)
             case Notices() as body:
                 return self._on_notices(body, submission, facts)
             case Overrun() as body:

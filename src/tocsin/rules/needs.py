@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Final
 
 from msgspec.structs import replace
 
+from tocsin.errors import TocsinError
 from tocsin.model.job import Report
 from tocsin.model.notice import Notices
 from tocsin.model.submission import (
@@ -51,17 +52,17 @@ def reports_in(submission: Submission) -> Iterator[Report]:
 def needs_of(submission: Submission) -> Needs:
     """What must be known of the tenant before the submission can be decided on."""
     match submission.body:
-        case Reports():
-            return _needs_of_reports(submission)
-        case RunEvents(items=run_events):
-            once = {run.once: None for run in run_events if isinstance(run, RunEvent) and run.once is not None}
-            seen = tuple(seen_hash(RUN_EVENT_SOURCE, text) for text in once)
-            return replace(_needs_of_reports(submission), seen=seen)
+        case Reports(items=reports):
+            return _needs_of_reports(reports)
         case Changes(items=changes):
             given = {item.version_id: None for item in changes if item.version_id is not None}
             return Needs(versions=tuple(given), counter=True)
         case CloudEvents(items=events):
             return Needs(seen=tuple({seen_hash(item.context.source, item.context.id): None for item in events}))
+        case RunEvents(items=run_events):
+            once = {run.once: None for run in run_events if isinstance(run, RunEvent) and run.once is not None}
+            seen = tuple(seen_hash(RUN_EVENT_SOURCE, text) for text in once)
+            return replace(_needs_of_reports(reports_in(submission)), seen=seen)
         case Notices(items=notices):
             return Needs(seen=tuple(seen_hash(NOTICE_SOURCE, item.once) for item in notices))
         case Overrun(items=jobs_over):
@@ -70,13 +71,14 @@ def needs_of(submission: Submission) -> Needs:
             return Needs()
 
 
-def _needs_of_reports(submission: Submission) -> Needs:
+def _needs_of_reports(items: Iterable[Report | TocsinError]) -> Needs:
     jobs: dict[str, None] = {}
     parents: dict[str, None] = {}
     ends = False
-    for report in reports_in(submission):
-        jobs[report.job_id] = None
-        if report.parent_job_id:
-            parents[report.parent_job_id] = None
-        ends = ends or ends_run(report)
+    for item in items:
+        if isinstance(item, Report):
+            jobs[item.job_id] = None
+            if item.parent_job_id:
+                parents[item.parent_job_id] = None
+            ends = ends or ends_run(item)
     return Needs(jobs=tuple(jobs), lineages=tuple(parents), streaks=ends)

@@ -2,7 +2,7 @@
 
 import { refresh } from "./times.js";
 
-const EVERY_MS = 5000;
+const EVERY_MS = 3000;
 const opened = Date.now();
 const place = () => document.getElementById("job-live");
 
