@@ -113,6 +113,16 @@ async def test_an_erased_record_leaves_its_place(shared_server: Server) -> None:
     assert "Version 5 · merge" in page.words
 
 
+async def test_what_is_too_large_is_left_to_the_event(shared_server: Server) -> None:
+    caller = Caller(shared_server)
+    for text in ("a", "b" * 100_000, "c"):
+        changed(shared_server, caller.tenant, {"action": "update", "record": {"id": "r", "data": {"n": text}}})
+    page = Pages(shared_server, caller.key("viewer")).get("/ui/records/customers/r")
+    assert page.words.count("Too large to be compared here") == 2
+    assert '+ added n "a"' in page.words
+    assert "bbbb" not in page.text
+
+
 async def test_lines_that_meet_lead_to_the_other_record(shared_server: Server, caller: Caller, visit: Visit) -> None:
     async with visit(shared_server) as visitor:
         await visitor.sign_in(caller.key("viewer"))

@@ -24,6 +24,8 @@ VERSIONS: Final = 25
 """In a page of a record's history."""
 FIELDS: Final = 100
 """Of one version, that are shown one by one."""
+MOST_BYTES: Final = 64 * 1024
+"""Of one version's data: beyond it, it is neither compared nor shown here."""
 RECENT: Final = 50
 
 
@@ -71,7 +73,7 @@ class Part(Noun, frozen=True, kw_only=True):
 
 class Version(Noun, frozen=True, kw_only=True):
     """A version of the record: its action, all records that it is about, and what it changed of this one: the
-    first fields, and how many `more` there are. `after` is the data that it left, as JSON."""
+    first fields, and how many `more` there are. `after` is the data that it left, as JSON. `is_large`: too large for that."""
 
     version_id: int
     action: str
@@ -81,6 +83,7 @@ class Version(Noun, frozen=True, kw_only=True):
     changed: tuple[Difference, ...]
     more: int
     after: str
+    is_large: bool
 
 
 async def _recent(request: UiRequest) -> Answer:
@@ -139,7 +142,8 @@ def versions_of(request: UiRequest, events: Sequence[RecordEvent], before: Recor
     for index, group in enumerate(grouped):
         newest = group[0]
         earlier = grouped[index + 1][0] if index + 1 < len(grouped) else before
-        changed = differences({} if earlier is None else _object(earlier), _object(newest))
+        is_large = any(len(bytes(one.data.new_data)) > MOST_BYTES for one in (newest, earlier) if one is not None)
+        changed = [] if is_large else differences({} if earlier is None else _object(earlier), _object(newest))
         shown.append(
             Version(
                 version_id=newest.data.version_id,
@@ -149,7 +153,8 @@ def versions_of(request: UiRequest, events: Sequence[RecordEvent], before: Recor
                 parts=tuple(_parts(request, newest)),
                 changed=tuple(changed[:FIELDS]),
                 more=max(len(changed) - FIELDS, 0),
-                after="" if newest.verb == "deleted" else bytes(newest.data.new_data).decode(),
+                after="" if is_large or newest.verb == "deleted" else bytes(newest.data.new_data).decode(),
+                is_large=is_large,
             )
         )
     return shown
