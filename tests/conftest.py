@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from tests.kit.node import Oracles, install_oracles
 from tests.kit.server import Server
 
-settings.register_profile("ci", derandomize=True)
-if "CI" in os.environ:
-    settings.load_profile("ci")
+# How long an example takes says something about the machine, and nothing about the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("any machine"), derandomize=True)
+settings.load_profile("ci" if "CI" in os.environ else "any machine")
 
 
 @pytest.fixture

@@ -221,6 +221,7 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
     call("GET", "/v1/audit", query="?action=endpoint.created")
     call("GET", "/v1/stats")
     call("GET", "/v1/stats", query="?range=24h")
+    call("GET", "/v1/tenants")
     call("GET", "/v1/endpoints/{endpoint_id}/stats", **one)
     call("POST", "/v1/master-key/rewrap")
     call("PUT", "/v1/retention", {"rules": [{"event_types": ["job.*"], "rows_seconds": 0}]}, query="?tenant=kept")

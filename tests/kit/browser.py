@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from tests.kit.pages import Pages
 from tests.kit.server import OPERATOR_KEY, Server
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
@@ -65,6 +67,12 @@ class Visitor:
         await self.page.wait_for_selector("nav.sections")
         await self.page.wait_for_load_state()
 
+    async def enter(self, key: str = OPERATOR_KEY) -> None:
+        """Signed in without the form, by the cookie: for tests that are about something else."""
+        somebody = await asyncio.to_thread(Pages, self.server, key)
+        cookies = [{"name": name, "value": value, "url": self.server.url} for name, value in somebody.cookies.items()]
+        await self.context.add_cookies(cookies)
+
     async def picture(self, path: Path | str) -> None:
         """The whole page as PNG."""
         await self.page.screenshot(path=path, full_page=True)
@@ -75,7 +83,7 @@ async def visiting(browser: Browser, server: Server, **options: Any) -> AsyncIte
     """A visitor who is not signed in. `options` are those of a browser context: `color_scheme`, `viewport`,
     `java_script_enabled`, ... At the end nothing may have gone wrong in the page (scripts, policy)."""
     context = await browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(30_000)
     visitor = Visitor(server, context, await context.new_page())
     try:
         yield visitor

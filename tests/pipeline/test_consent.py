@@ -256,15 +256,22 @@ async def test_the_granted_rate_is_kept(server: Server) -> None:
 
 async def test_asked_again_in_time_and_at_once_when_enabled(clock: SteppingClock, start_server: Any) -> None:
     server = start_server(public_url="")
+
+    def asks_again_at(endpoint: dict[str, Any]) -> str | None:
+        return shown(server, endpoint)["consent"]["asks_again_at"]
+
     with Choosy() as receiver, Choosy() as other:
         endpoint = server.endpoint(receiver.url, validation="required")
         enabled = server.endpoint(other.url, validation="required")
         await until(consent_is(server, endpoint, "refused"))
         await until(consent_is(server, enabled, "refused"))
+        first = [asks_again_at(endpoint), asks_again_at(enabled)]
         for endpoint_id in (endpoint["id"], enabled["id"]):
             server.post(f"/v1/endpoints/{endpoint_id}/disable")
             server.post(f"/v1/endpoints/{endpoint_id}/enable")
         await until(lambda: len(receiver.got("OPTIONS")) == len(other.got("OPTIONS")) == 2)
+        await until(lambda: asks_again_at(endpoint) not in (None, first[0]))
+        await until(lambda: asks_again_at(enabled) not in (None, first[1]))
         clock.ahead += 61_000
         await until(lambda: len(receiver.got("OPTIONS")) == len(other.got("OPTIONS")) == 3)
         in_four_minutes = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(clock() / 1000 + 240))

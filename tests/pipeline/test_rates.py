@@ -16,6 +16,8 @@ from tests.pipeline.test_delivery import deliveries, emit, in_state
 from tocsin.receiver import Receiver
 from tocsin.receiver.arrival import Arrival
 
+ALMOST_A_SECOND = 0.8
+"""What was sent a whole second apart may arrive this close together where the receiver has to wait for the processor."""
 HARDLY_EVER = {"requests": 1, "per_seconds": 3600}
 
 
@@ -39,7 +41,7 @@ async def test_no_second_sees_more_than_the_limit_and_order_is_kept(server: Serv
         await asyncio.to_thread(emit, server, *ids)
         for receiver in (apart, in_order):
             await receiver.wait_for_count(len(ids), seconds=30)
-            assert most_in(receiver.arrivals, 1) <= 50
+            assert most_in(receiver.arrivals, ALMOST_A_SECOND) <= 50
         assert {json.loads(a.body)["id"] for a in apart.arrivals} == set(ids)
         assert [json.loads(a.body)["id"] for a in in_order.arrivals] == ids
         await until(in_state(server, "pending", 0))
@@ -53,7 +55,7 @@ async def test_attempts_after_a_failure_keep_the_limit_too(server: Server) -> No
         )
         await asyncio.to_thread(emit, server, *(f"e{n}" for n in range(24)), subject=None)
         await receiver.wait_for_count(30)
-        assert most_in(receiver.arrivals, 1) <= 20
+        assert most_in(receiver.arrivals, ALMOST_A_SECOND) <= 20
         await until(in_state(server, "delivered", 24))
 
 
@@ -130,5 +132,5 @@ async def test_a_batch_counts_as_one_request(server: Server) -> None:
         assert sorted(event["id"] for a in arrivals for event in json.loads(a.body)) == sorted(
             f"e{n}" for n in range(1000)
         )
-        assert most_in(arrivals, 1) <= 20
+        assert most_in(arrivals, ALMOST_A_SECOND) <= 20
         assert len(arrivals) < 100, "events were counted, not requests"

@@ -163,6 +163,8 @@ def test_a_link_signs_in_once_by_a_button(start_server: Callable[..., Server]) -
     entry = server.get("/v1/audit?action=api_key.created").json["items"][0]
     assert (entry["actor"]["key_id"], entry["after"]["name"]) == (None, "one-time link")
     assert entry["after"]["expires_at"] is not None
+    assert somebody.post("/ui/sign-out", csrf=somebody.get("/ui/").csrf()).status == 303
+    assert "one-time link" not in names_of_keys(server)
     other = Pages(server, None)
     page = other.get(path)
     again = other.post("/ui/sign-in", {"link": link}, csrf=page.csrf())

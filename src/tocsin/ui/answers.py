@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Callable
 from typing import Final
+
+import msgspec
 
 from tocsin.model.noun import Noun
 
@@ -27,10 +30,11 @@ NO_STORE: Final[Header] = (b"cache-control", b"no-store")
 
 
 class Reply(Noun, frozen=True, kw_only=True):
-    """A whole answer. Without a `cache-control` among its headers it is kept by nobody."""
+    """A whole answer, kept by nobody. `draw` makes its body where that takes longer than the event loop should be held up."""
 
     status: int = 200
     body: bytes = b""
+    draw: Callable[[], bytes] | None = None
     content_type: str = HTML
     headers: tuple[Header, ...] = ()
 
@@ -43,6 +47,13 @@ class Stream(Noun, frozen=True, kw_only=True):
 
 
 Answer = Reply | Stream
+
+
+async def drawn(answer: Answer) -> Answer:
+    """The same with its body made, in another thread."""
+    if isinstance(answer, Stream) or answer.draw is None:
+        return answer
+    return msgspec.structs.replace(answer, body=await asyncio.to_thread(answer.draw), draw=None)
 
 
 def redirect(url: str, *headers: Header) -> Reply:

@@ -11,7 +11,7 @@ from typing import Final
 from tocsin.model.access import Role
 from tocsin.model.ids import Millis
 from tocsin.telemetry import log
-from tocsin.ui.answers import NO_STORE, SECURITY_HEADERS, Answer, Header, Reply, Stream, redirect
+from tocsin.ui.answers import NO_STORE, SECURITY_HEADERS, Answer, Header, Reply, Stream, drawn, redirect
 from tocsin.ui.asking import Form, UiRequest
 from tocsin.ui.assets import FOR_GOOD, PREFIX, assets
 from tocsin.ui.browser import (
@@ -59,7 +59,7 @@ class WebInterface:
             if request.path.startswith(PREFIX):
                 await _send_asset(request, send)
                 return
-            await _send(await self._answer(request, receive), request, receive, send)
+            await _send(await drawn(await self._answer(request, receive)), request, receive, send)
 
     async def _answer(self, request: BrowserRequest, receive: Receive) -> Answer:
         if request.path in {"/", "/ui"}:
@@ -84,7 +84,7 @@ class WebInterface:
         if not hmac.compare_digest(asked.session.csrf.encode(), asked.form.get("csrf").encode()):
             return problem_page(asked, _NOT_OURS)
         if asked.path == SIGN_OUT:
-            return self._door.leave(request)
+            return await self._door.leave(request, asked.caller)
         if asked.path == THEME:
             return self._theme(asked)
         return await self._page(asked, request.raw_path)
@@ -128,7 +128,7 @@ class WebInterface:
 
 async def _shown(page: Page, asked: UiRequest) -> Answer:
     try:
-        return await page(asked)
+        return await drawn(await page(asked))
     except Refused as refused:
         return problem_page(asked, refused.problem)
     except Exception as fault:  # noqa: BLE001 (the outermost place: whatever went wrong, the person gets a page)

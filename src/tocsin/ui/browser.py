@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Final, cast
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -57,7 +56,7 @@ class BrowserRequest(Noun, frozen=True, kw_only=True):
         if origin is None:
             return True
         ours = {self.headers.get("host", "").lower(), urlsplit(public_url or "").netloc.lower()} - {""}
-        return urlsplit(origin).netloc.lower() in ours
+        return origin.lower().partition("://")[2] in ours
 
 
 def browser_request(scope: Scope) -> BrowserRequest:
@@ -88,10 +87,9 @@ def _first_of_each(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _cookies(header: str) -> dict[str, str]:
-    try:
-        return {name: morsel.value for name, morsel in SimpleCookie(header).items()}
-    except CookieError:
-        return {}
+    """Read leniently: what other programs of the same host have set must not hide ours."""
+    pairs = (part.partition("=") for part in header.split(";"))
+    return _first_of_each((name.strip(), value.strip()) for name, is_pair, value in pairs if is_pair)
 
 
 async def form_of(request: BrowserRequest, receive: Receive) -> Form:

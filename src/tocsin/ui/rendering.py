@@ -107,7 +107,7 @@ def page(
         "key_sections": [section for section in KEY_SECTIONS if section.path in request.paths],
         "toasts": () if request.is_fragment else request.session.take_toasts(),
     }
-    return Reply(status=status, body=render(template, {**shell, **view}))
+    return Reply(status=status, draw=partial(render, template, {**shell, **view}))
 
 
 def render(template: str, view: dict[str, object]) -> bytes:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import secrets
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Protocol
 
+from tocsin.errors import TocsinError
+from tocsin.model.access import Caller
 from tocsin.model.ids import Millis
 from tocsin.ui.answers import Header, Reply, redirect
 from tocsin.ui.asking import Form, own_address
@@ -20,22 +23,32 @@ from tocsin.ui.sessions import ABSOLUTE_MS, TOKEN_BYTES, Session, Sessions
 SIGN_IN: Final = "/ui/sign-in"
 SIGN_OUT: Final = "/ui/sign-out"
 _FORM_SECONDS: Final = 3600
-MakeKey = Callable[[], Awaitable[str]]
-"""Makes the operator key that a one-time link signs in with, and gives its value."""
+
+
+class LinkKeys(Protocol):
+    """The operator keys that one-time links sign in with."""
+
+    async def make(self) -> str:
+        """A new one; its value, which is kept nowhere. Raises TocsinError."""
+        ...
+
+    async def end(self, caller: Caller) -> None:
+        """Revoke the caller's key, if a link made it. Raises TocsinError."""
+        ...
 
 
 class SignIn:
     """The door. `is_secure`: people come by https, and cookies are for that alone."""
 
-    __slots__ = ("_form_cookie", "_guesses", "_make_key", "_session_cookie", "is_secure", "links", "sessions")
+    __slots__ = ("_form_cookie", "_guesses", "_link_keys", "_session_cookie", "is_secure", "links", "sessions")
 
     def __init__(
-        self, sessions: Sessions, links: Links, make_key: MakeKey, now_ms: Callable[[], Millis], *, is_secure: bool
+        self, sessions: Sessions, links: Links, link_keys: LinkKeys, now_ms: Callable[[], Millis], *, is_secure: bool
     ) -> None:
         self.sessions = sessions
         self.links = links
         self.is_secure = is_secure
-        self._make_key = make_key
+        self._link_keys = link_keys
         self._guesses = Guesses(now_ms)
         prefix = "__Host-" if is_secure else ""
         self._session_cookie = f"{prefix}tocsin_session"
@@ -80,7 +93,10 @@ class SignIn:
         if wait:
             after: Header = (b"retry-after", str(wait).encode())
             return self.ask(request, f"Too many wrong keys. Try again in {wait} s.", 429, after)
-        token = await self._token(form)
+        try:
+            token = await self._token(form)
+        except TocsinError as problem:
+            return self.ask(request, problem.title, problem.status)
         if token is None:
             self._guesses.count(request.address)
             is_link = bool(form.get("link"))
@@ -94,11 +110,13 @@ class SignIn:
         link = form.get("link")
         if not link:
             return self.sessions.start(form.get("key"))
-        return self.sessions.start(await self._make_key()) if self.links.take(link) else None
+        return self.sessions.start(await self._link_keys.make()) if self.links.take(link) else None
 
-    def leave(self, request: BrowserRequest) -> Reply:
-        """Sign out."""
+    async def leave(self, request: BrowserRequest, caller: Caller) -> Reply:
+        """Sign out. A key that a link made is of no more use."""
         self.sessions.end(self.token_of(request))
+        with contextlib.suppress(TocsinError):
+            await self._link_keys.end(caller)
         return redirect(SIGN_IN, cookie(self._session_cookie, "", is_secure=self.is_secure, seconds=0))
 
     def _no_form(self) -> Header:

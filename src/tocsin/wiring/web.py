@@ -11,8 +11,8 @@ from tocsin.api.calling import InProcess
 from tocsin.api.services import Services
 from tocsin.config import Settings
 from tocsin.model.access import Caller, Role
-from tocsin.model.audit import SERVER
-from tocsin.model.ids import Millis
+from tocsin.model.audit import SERVER, actor_of
+from tocsin.model.ids import KeyId, Millis
 from tocsin.operations.api_keys import ApiKeys
 from tocsin.ui.app import WebInterface
 from tocsin.ui.calls import ApiAnswer
@@ -21,7 +21,29 @@ from tocsin.ui.sessions import ABSOLUTE_MS, Sessions
 from tocsin.ui.signing_in import SIGN_IN, SignIn
 
 LINK_KEY: Final = "one-time link"
-"""The name of the API key that a one-time link signs in with; it is valid for as long as the session."""
+"""The name of the API key that a one-time link signs in with; it is valid for as long as a session can be."""
+
+
+class LinkKeys:
+    """The keys of one-time links."""
+
+    __slots__ = ("_keys", "_made", "_now_ms")
+
+    def __init__(self, keys: ApiKeys, now_ms: Callable[[], Millis]) -> None:
+        self._keys = keys
+        self._now_ms = now_ms
+        self._made: set[KeyId] = set()
+
+    async def make(self) -> str:
+        expires_at = self._now_ms() + ABSOLUTE_MS
+        made = await self._keys.create(name=LINK_KEY, role=Role.OPERATOR, tenant=None, expires_at=expires_at, by=SERVER)
+        self._made.add(made.key.id)
+        return made.value
+
+    async def end(self, caller: Caller) -> None:
+        if caller.key_id in self._made:
+            await self._keys.revoke(caller.key_id, None, by=actor_of(caller))
+            self._made.discard(caller.key_id)
 
 
 class ApiCalls:
@@ -47,14 +69,9 @@ class Web:
     def __init__(self, services: Services, keys: ApiKeys, settings: Settings, now_ms: Callable[[], Millis]) -> None:
         self._links = Links(now_ms)
         self._api = make_app(services)
-
-        async def make_key() -> str:
-            expires_at = now_ms() + ABSOLUTE_MS
-            made = await keys.create(name=LINK_KEY, role=Role.OPERATOR, tenant=None, expires_at=expires_at, by=SERVER)
-            return made.value
-
         is_secure = (settings.public_url or "").startswith("https:")
-        door = SignIn(Sessions(keys.caller_by_hash, now_ms), self._links, make_key, now_ms, is_secure=is_secure)
+        sessions = Sessions(keys.caller_by_hash, now_ms)
+        door = SignIn(sessions, self._links, LinkKeys(keys, now_ms), now_ms, is_secure=is_secure)
         self._pages = WebInterface(ApiCalls(services), door, now_ms, public_url=settings.public_url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -194,6 +194,8 @@ def _line(points: Sequence[StatsPoint], value: Callable[[StatsPoint], float | No
 
 def _rate(count: int, seconds: int) -> str:
     rate = count / seconds
+    if 0 < rate < 0.01:
+        return "< 0.01"
     return texts.number(rate, 0 if rate >= 100 or rate == 0 else 1 if rate >= 1 else 2)
 
 
