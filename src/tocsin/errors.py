@@ -163,6 +163,12 @@ class Overloaded(TocsinError):
     slug, status, title = "overloaded", 429, "Too much is waiting. Try again shortly."
 
 
+class TooManyWatchers(TocsinError):
+    """32 tails are open with this tenant's keys, or 128 in all. Close one, or try again after `retry_after_seconds`."""
+
+    slug, status, title = "too-many-watchers", 429, "Too many tails are open."
+
+
 class HeadersTooLarge(TocsinError):
     """The request has more than 200 headers, or more than 64 KiB of them."""
 

@@ -82,6 +82,7 @@ class Metrics:
             "For how long the next thing to remove could have gone already.",
             registry=self.registry,
         )
+        self.watchers = Gauge("tocsin_tail_watchers", "Live tails that are open.", registry=self.registry)
         self.free = Gauge("tocsin_disk_free_bytes", "Free space where the database is.", registry=self.registry)
 
     def text(self) -> bytes:

@@ -57,6 +57,7 @@ ALLOWED = {
     "POST /v1/replays/{replay_id}/pause": ADMINS,
     "POST /v1/replays/{replay_id}/resume": ADMINS,
     "POST /v1/replays/{replay_id}/cancel": ADMINS,
+    "GET /v1/tail": READERS,
     "GET /v1/tenants": OPERATORS,
     "GET /v1/stats": READERS,
     "GET /v1/endpoints/{endpoint_id}/stats": READERS,

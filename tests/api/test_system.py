@@ -233,7 +233,8 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
     call("GET", "/problems/{slug}", slug="none")
     call("DELETE", "/v1/endpoints/{endpoint_id}", **one)
     documented = {(m.upper(), path) for path, methods in document["paths"].items() for m in methods}
-    assert call.seen == documented
+    # The tail has no end: what it shows is looked at where it is read.
+    assert call.seen == documented - {("GET", "/v1/tail")}
 
 
 def test_examples_of_webhooks_are_as_documented(document: dict[str, Any]) -> None:

@@ -6,7 +6,9 @@ tenant has seen. Each route has a driver here, which makes a request to it; a ro
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -19,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.api.callers import Caller, problem_of
 from tests.kit.server import Answer, Server
+from tests.kit.tails import Watching
 from tests.kit.waiting import until
 from tests.kit.web import Say, WebServer
 
@@ -260,6 +263,8 @@ DRIVERS: dict[str, Callable[[Hand], Ask]] = {
     "GET /v1/erasures": on("/v1/erasures"),
     "GET /v1/erasures/{erasure_id}": on("/v1/erasures/{erasure_id}"),
 }
+STREAMS = {"GET /v1/tail": on("/v1/tail")}
+"""Their answers have no end: a test of their own reads them."""
 OF_OPERATORS = {"POST /v1/master-key/rewrap", "GET /v1/tenants"}
 """Routes that no tenant may use."""
 LAST = ("DELETE /v1/endpoints/{endpoint_id}", "DELETE /v1/api-keys/{key_id}")
@@ -304,7 +309,7 @@ def populated(world: World) -> Tenant:
 
 
 def test_every_route_has_a_driver() -> None:
-    assert set(DRIVERS) | OF_OPERATORS == {*BY_ROUTE, *(f"POST {path}" for path in ACCEPT_ROUTES)}
+    assert {*DRIVERS, *STREAMS} | OF_OPERATORS == {*BY_ROUTE, *(f"POST {path}" for path in ACCEPT_ROUTES)}
 
 
 async def test_ids_of_another_tenant_are_as_good_as_none(world: World) -> None:
@@ -343,10 +348,40 @@ def other_path(tenant: Tenant, route: str) -> str:
     return DRIVERS[route](Hand(tenant, tenant, 0)).path.partition("?")[0]
 
 
+async def test_a_tail_shows_nothing_of_another_tenant(world: World) -> None:
+    other, me = populated(world), populated(world)
+    hand = Hand(me, other, 0)
+    async with contextlib.AsyncExitStack() as opened:
+
+        async def watch(query: str) -> Watching:
+            return await opened.enter_async_context(Watching(world.server, query, key=me.caller.key("viewer")))
+
+        foreign = ("end", "endpoint"), ("evt", "event"), ("job", "job")
+        none = [await watch(f"{name}={hand.pick(kind)}&after=0") for kind, name in foreign]
+        tail = await watch("after=0")
+        for number in range(4):
+            for whose in (other, me):
+                for route in ("POST /v1/jobs/reports", "POST /v1/records/changes", "POST /v1/events"):
+                    whose.ask(route, DRIVERS[route](Hand(whose, whose, number)))
+        seen: list[str] = []
+        last = {"specversion": "1.0", "id": "last", "source": "/same", "type": "last.said"}
+        me.ask("POST /v1/events", Ask("/v1/events", last, "application/cloudevents+json"))
+        while "last.said" not in "".join(seen[-1:]):
+            message = await tail.next()
+            me.search(message.name.encode() + json.dumps(message.data).encode())
+            seen.append(f"{message.name} {message.data.get('type')}")
+        assert {"event job.running", "event record.updated", "event order.created", "attempt None"} <= set(seen)
+        # The first thing that the others are shown is their end: their key goes.
+        for key in me.caller.get("/v1/api-keys").json["items"]:
+            if key["role"] == "viewer":
+                me.caller.call("DELETE", f"/v1/api-keys/{key['id']}")
+        assert [(await other_tail.next()).name for other_tail in none] == ["end"] * 3
+
+
 def test_naming_another_tenant_is_refused(world: World) -> None:
     other, me = populated(world), populated(world)
     for route in sorted(NAMES_TENANT - OF_OPERATORS):
-        ask = DRIVERS[route](Hand(me, me, 0))
+        ask = (DRIVERS | STREAMS)[route](Hand(me, me, 0))
         query = "&" if "?" in ask.path else "?"
         before = written(world)
         answer = me.ask(route, ask._replace(path=f"{ask.path}{query}tenant={other.mark}"))

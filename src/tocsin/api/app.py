@@ -7,7 +7,7 @@ from typing import Final, cast
 from urllib.parse import quote
 
 from tocsin.api.accepting import ACCEPT_ROUTES, accept_request
-from tocsin.api.asgi import Disconnected, Headers, Receive, Scope, Send, send_bytes, send_problem
+from tocsin.api.asgi import Disconnected, Headers, Receive, Scope, Send, send_bytes, send_problem, send_stream
 from tocsin.api.audit_routes import AUDIT_ROUTES
 from tocsin.api.consent_routes import CONSENT_ROUTES
 from tocsin.api.delivery_routes import DELIVERY_ROUTES
@@ -27,6 +27,7 @@ from tocsin.api.routing import Asked, Reply, answer, caller_of
 from tocsin.api.services import Services
 from tocsin.api.stats_routes import STATS_ROUTES
 from tocsin.api.system_routes import SYSTEM_ROUTES, documentation_routes, problem_types
+from tocsin.api.tail_routes import TAIL_ROUTES
 from tocsin.api.tenant_routes import TENANT_ROUTES
 from tocsin.errors import MethodNotAllowed, NotFound, TocsinError
 from tocsin.telemetry import log
@@ -46,8 +47,11 @@ API_ROUTES: Final = (
     *STATS_ROUTES,
     *TENANT_ROUTES,
     *ERASURE_ROUTES,
+    *TAIL_ROUTES,
     *SYSTEM_ROUTES,
 )
+AS_IT_COMES: Final = ((b"x-accel-buffering", b"no"),)
+"""For proxies that would gather the answer before they pass it on."""
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -87,7 +91,12 @@ async def answer_request(services: Services, router: Router, scope: Scope, recei
         log.error("request.fault", path=scope["path"], exc_info=fault)
         await send_problem(send, TocsinError())
     else:
-        headers = [(b"content-type", reply.content_type.encode())] if reply.body else []
+        headers = [(b"content-type", reply.content_type.encode())] if reply.body or reply.stream else []
+        if reply.stream is not None and scope["method"] != "HEAD":
+            await send_stream(receive, send, [*headers, *AS_IT_COMES], reply.stream, reply.policy)
+            return
+        if reply.stream is not None:
+            reply.stream.close()
         await send_bytes(send, reply.status, headers, reply.body, reply.policy)
 
 

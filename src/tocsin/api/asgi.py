@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Final
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, MutableMapping
+from typing import Final, Protocol
 
 import msgspec
 
 from tocsin.errors import TocsinError, TooLarge
+from tocsin.telemetry import log
 
 Scope = MutableMapping[str, object]
 Message = MutableMapping[str, object]
@@ -96,6 +98,43 @@ async def send_problem(send: Send, problem: TocsinError, *more: tuple[bytes, byt
 async def send_json(send: Send, status: int, body: bytes) -> None:
     """Answer with JSON bytes."""
     await send_bytes(send, status, [_JSON], body)
+
+
+class Stream(Protocol):
+    """A body that is made while it is sent."""
+
+    def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Piece by piece, until it is over."""
+
+    def close(self) -> None:
+        """Nobody takes it any more, or nobody ever will; may be called again."""
+
+
+async def send_stream(
+    receive: Receive,
+    send: Send,
+    headers: list[tuple[bytes, bytes]],
+    stream: Stream,
+    policy: tuple[bytes, bytes] = NOTHING_LOADED,
+) -> None:
+    """Answer with a stream, until it is over or the client is gone."""
+    gone = asyncio.create_task(_close_when_gone(receive, stream))
+    try:
+        await send({"type": "http.response.start", "status": 200, "headers": [*headers, policy, *SECURITY_HEADERS]})
+        async for chunk in stream.chunks():
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body"})
+    except Exception as fault:  # noqa: BLE001 (it is too late for a problem: the connection is closed before the end of the body)
+        log.error("stream.fault", exc_info=fault)
+    finally:
+        gone.cancel()
+        stream.close()
+
+
+async def _close_when_gone(receive: Receive, stream: Stream) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue
+    stream.close()
 
 
 async def send_bytes(

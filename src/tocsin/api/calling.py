@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from tocsin.api.asgi import Stream
 from tocsin.api.auth import allow
 from tocsin.api.router import Router
 from tocsin.api.routing import Asked, Reply, Route, answer
@@ -19,10 +20,11 @@ _NO_BODY: Final = b""
 
 
 class CalledReply(msgspec.Struct, frozen=True, kw_only=True):
-    """What a call was answered."""
+    """What a call was answered; with a `stream` that is the body, and whoever called has to close it."""
 
     status: int
     body: bytes
+    stream: Stream | None = None
 
 
 class InProcess:
@@ -43,7 +45,7 @@ class InProcess:
         except Exception as fault:  # noqa: BLE001 (the outermost place, as `answer_request` is for HTTP)
             log.error("request.fault", path=target.partition("?")[0], exc_info=fault)
             return _reply_of(TocsinError())
-        return CalledReply(status=reply.status, body=reply.body)
+        return CalledReply(status=reply.status, body=reply.body, stream=reply.stream)
 
     async def _answer(self, caller: Caller, method: str, target: str, body: bytes) -> Reply:
         path, _, query = target.partition("?")

@@ -29,6 +29,8 @@ from tocsin.model.noun import Noun
 
 LINGER_SECONDS: Final = 2
 """How long the rest of a refused request is still read: a client that is sending would otherwise not see the answer."""
+STOPPING_SECONDS: Final = 1.0
+"""The same as `stalled_seconds`, once the server stops."""
 RETRY_SECONDS: Final = 5
 READ_BYTES: Final = 64 * 1024
 """A client has to read this much of its answer within `stalled_seconds`, or all that is left."""
@@ -83,6 +85,7 @@ class Connection(HttpToolsProtocol):
         self._without_offer = b""
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
+        self._patience = self.limits.stalled_seconds
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
@@ -274,11 +277,18 @@ class Connection(HttpToolsProtocol):
         super().resume_writing()
         self._stop_watching()
 
+    def shutdown(self) -> None:
+        """The server stops: a client that does not read what it asked for is not waited for any longer than that."""
+        self._patience = min(self._patience, STOPPING_SECONDS)
+        super().shutdown()
+        if self._stalled is not None:
+            self._watch_reading()
+
     def _watch_reading(self) -> None:
         """Cut the client off unless it has read some of its answer by then."""
         self._stop_watching()
         left = self.transport.get_write_buffer_size()
-        self._stalled = self.loop.call_later(self.limits.stalled_seconds, self._look_at_reading, left)
+        self._stalled = self.loop.call_later(self._patience, self._look_at_reading, left)
 
     def _look_at_reading(self, before: int) -> None:
         if before - self.transport.get_write_buffer_size() < READ_BYTES:

@@ -59,7 +59,11 @@ def openapi_document(routes: Iterable[Route], problems: Iterable[type[TocsinErro
     routes = tuple(routes)
     types = {*ACCEPT_TYPES, *DATA_TYPES.values()}
     for route in routes:
-        types.update(_bare(kind) for kind in (route.takes, route.gives, *route.others.values()) if kind is not None)
+        types.update(
+            _bare(kind)
+            for kind in (route.takes, route.gives, *route.others.values(), *route.streams.values())
+            if kind is not None
+        )
     ordered = sorted(types, key=lambda kind: kind.__name__)
     _, schemas = msgspec.json.schema_components(ordered, schema_hook=schema_of_custom, ref_template=REF)
     paths: dict[str, Json] = {}
@@ -123,6 +127,8 @@ def _operation(route: Route) -> Json:
         "parameters": parameters,
         "responses": _with_others(route, {str(route.status): answer, **problem_responses(_problems(route))}),
     }
+    if route.streams:
+        operation["x-stream-events"] = {name: _ref(kind) for name, kind in route.streams.items()}
     if route.takes is not None:
         schema: Json = {"type": "object"} if route.method == "PATCH" else _ref(route.takes)
         media_type = "application/merge-patch+json" if route.method == "PATCH" else JSON

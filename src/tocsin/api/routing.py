@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from tocsin.api.asgi import NOTHING_LOADED, Headers
+from tocsin.api.asgi import NOTHING_LOADED, Headers, Stream
 from tocsin.api.auth import allow, authenticated, tenant_to_read, tenant_to_write
 from tocsin.api.decoding import decoded
 from tocsin.api.idempotency import idempotency_key
@@ -30,12 +30,13 @@ _decode_object: Final = msgspec.json.Decoder(dict[str, object]).decode
 
 
 class Reply(Noun, frozen=True, kw_only=True):
-    """An answer to be sent; `policy` is its Content-Security-Policy."""
+    """An answer to be sent; `policy` is its Content-Security-Policy. With a `stream` that is the body."""
 
     status: int = 200
     body: bytes = b""
     content_type: str = JSON
     policy: tuple[bytes, bytes] = NOTHING_LOADED
+    stream: Stream | None = None
 
 
 class Parameter(Noun, frozen=True, kw_only=True):
@@ -91,7 +92,7 @@ class Request(Noun, frozen=True, kw_only=True):
 
 class Route(Noun, frozen=True, kw_only=True):
     """One method of one address. `roles` None: no API key is needed. `takes` and `gives` are the types documented for the
-    bodies, `others` for those of other statuses; `problems` are what this route has beside what all have."""
+    bodies, `others` for those of other statuses, `streams` for the data of a stream's events by name; `problems` are what this route has beside what all have."""
 
     method: Method
     path: str
@@ -106,6 +107,7 @@ class Route(Noun, frozen=True, kw_only=True):
     others: Mapping[int, type] = {}
     problems: tuple[type[TocsinError], ...] = ()
     content_type: str = JSON
+    streams: Mapping[str, type] = {}
 
 
 class Asked(Noun, frozen=True, kw_only=True):

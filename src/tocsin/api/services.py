@@ -20,6 +20,7 @@ from tocsin.operations.preview import Previews
 from tocsin.operations.replays import Replays
 from tocsin.operations.retention import Retention
 from tocsin.operations.statistics import Statistics
+from tocsin.operations.tails import Tails
 from tocsin.operations.test_event import TestEvents
 from tocsin.ports import Views
 
@@ -45,5 +46,6 @@ class Services(Noun, frozen=True, kw_only=True):
     in_flight: Callable[[int], bool]
     standing: Callable[[int], Standing | None]
     ready: Callable[[], Sequence[str]]
+    tails: Tails
     statistics: Statistics
     now_ms: Callable[[], int]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import resource
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Final
 
@@ -50,8 +50,15 @@ def default_limits() -> Limits:
     return Limits(connections=MAX_CONNECTIONS if files < 0 else min(MAX_CONNECTIONS, files // 2))
 
 
-async def answer_requests(app: App, listener: socket.socket, limits: Limits, stop: asyncio.Event) -> None:
-    """Answer until `stop` is set; requests under way may finish."""
+async def answer_requests(
+    app: App,
+    listener: socket.socket,
+    limits: Limits,
+    stop: asyncio.Event,
+    *,
+    stopping: Callable[[], None] = lambda: None,
+) -> None:
+    """Answer until `stop` is set; requests under way may finish. `stopping` ends what would not finish by itself."""
     config = uvicorn.Config(
         app,
         http=connection_class(limits),
@@ -68,8 +75,9 @@ async def answer_requests(app: App, listener: socket.socket, limits: Limits, sto
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    told = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
+    stopping()
     server.should_exit = True
-    stopping.cancel()
+    told.cancel()
     await serving

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 
 from rich.console import Console
@@ -43,18 +44,18 @@ def print_arrival(screen: Console, arrival: Arrival, *, where: str = "", with_bo
     identity = f"webhook-id {arrival.webhook_id or '(none)'}"
     content_type = arrival.headers.get("content-type", "(no content type)")
     screen.print(Text(visible(f"  {arrival.method} {arrival.path}  {identity}  {content_type}"), "dim"), soft_wrap=True)
-    print_body(screen, arrival)
+    print_body(screen, arrival.headers, arrival.body)
 
 
-def print_body(screen: Console, arrival: Arrival) -> None:
+def print_body(screen: Console, headers: Mapping[str, str], body: bytes) -> None:
     """The body, indented when it is JSON; attributes of a CloudEvent in binary mode before it."""
-    for name, value in arrival.headers.items():
+    for name, value in headers.items():
         if name.startswith("ce-"):
             screen.print(Text(visible(f"  {name}: {value}"), "dim"), soft_wrap=True)
     try:
-        text = json.dumps(json.loads(arrival.body), ensure_ascii=False, indent=2)
+        text = json.dumps(json.loads(body), ensure_ascii=False, indent=2)
     except ValueError:
-        text = arrival.body.decode("utf-8", "backslashreplace")
+        text = body.decode("utf-8", "backslashreplace")
     shown = "\n".join("  " + line for line in visible(text).split("\n"))
     if screen.is_terminal and not screen.no_color:
         screen.print(Syntax(shown, "json", theme="ansi_dark", background_color="default", word_wrap=True))

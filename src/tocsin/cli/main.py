@@ -37,6 +37,8 @@ _COMMANDS: Final = (
     (_TELL, "emit", "tocsin.cli.reporting:emit", "Send any event as a CloudEvent."),
     (_LOOK, "endpoints", "tocsin.cli.endpoints:app", "Where events are delivered to."),
     (_LOOK, "deliveries", "tocsin.cli.deliveries:app", "Which event was brought where, and how it went."),
+    (_LOOK, "tail", "tocsin.cli.tail:tail", "Watch events and attempts live."),
+    (_LOOK, "listen", "tocsin.cli.listen:listen", "Receive events on this machine, live, without a tunnel."),
     (_LOOK, "jobs", "tocsin.cli.jobs:app", "What was reported on jobs, and what they caused."),
     (_LOOK, "records", "tocsin.cli.records:app", "What became of golden records."),
     (_LOOK, "stats", "tocsin.cli.stats:stats", "What is pending, what was delivered, how fast."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self, Unpack
 
@@ -17,6 +17,7 @@ from tocsin.client.fields import (
     report_body,
 )
 from tocsin.client.jobs import JobRun
+from tocsin.client.streaming import Message
 from tocsin.client.transport import DEFAULT_URL, Problem, Transport
 
 Answer = dict[str, object]
@@ -87,6 +88,13 @@ class Client:
         return self._transport.request(
             method, path, body, query=named, content_type=content_type, idempotency_key=idempotency_key
         )
+
+    def stream(
+        self, path: str, *, query: Mapping[str, str | None] | None = None, last_event_id: str | None = None
+    ) -> Iterator[Message]:
+        """A stream of server-sent events, as `/v1/tail` is; the tenant is added."""
+        named = {"tenant": self._tenant, **(query or {})}
+        return self._transport.stream(path, query=named, last_event_id=last_event_id)
 
     @property
     def url(self) -> str:

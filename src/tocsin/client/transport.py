@@ -8,12 +8,16 @@ import os
 import ssl
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
+from tocsin.client.streaming import Message, messages
+
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 _MAX_ANSWER: Final = 64 * 1024 * 1024
+_SILENCE_SECONDS: Final = 45.0
+"""A stream has a heartbeat every 15 seconds: after so many without one it is lost."""
 
 
 class Problem(Exception):
@@ -97,6 +101,31 @@ class Transport:
             status, retry_after, answer = self._exchange(method, target, payload, headers)
         return _decoded(status, retry_after, answer)
 
+    def stream(
+        self, path: str, *, query: Mapping[str, str | None], last_event_id: str | None = None
+    ) -> Iterator[Message]:
+        """Server-sent events, over a connection of its own, until the server ends it. Raises Problem, and Unreachable when the
+        connection is lost or silent."""
+        named = {name: value for name, value in query.items() if value is not None}
+        headers = {"Accept": "text/event-stream", "User-Agent": "tocsin-client"}
+        if self._authorization:
+            headers["Authorization"] = self._authorization
+        if last_event_id:
+            headers["Last-Event-ID"] = last_event_id
+        connection = self._new_connection(max(self._timeout, _SILENCE_SECONDS))
+        try:
+            connection.request("GET", self._prefix + path + (f"?{urlencode(named)}" if named else ""), None, headers)
+            response = connection.getresponse()
+            if response.status != 200:
+                _decoded(response.status, response.headers.get("Retry-After"), response.read(_MAX_ANSWER))
+            yield from messages(response)
+        except ValueError as error:
+            raise Unreachable("the answer is not a stream of events: is this a Tocsin server?") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(f"{self.url} cannot be reached: {error}") from error
+        finally:
+            connection.close()
+
     def close(self) -> None:
         with self._lock:
             self._drop()
@@ -126,18 +155,19 @@ class Transport:
     ) -> tuple[int, str | None, bytes]:
         connection = self._connection
         if connection is None:
-            if self._is_tls:
-                context = ssl.create_default_context()
-                connection = http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout, context=context)
-            else:
-                connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
-            self._connection = connection
+            connection = self._connection = self._new_connection(self._timeout)
         connection.request(method, target, payload, headers)
         response = connection.getresponse()
         answer = response.read(_MAX_ANSWER)
         if response.will_close or not response.isclosed():
             self._drop()
         return response.status, response.headers.get("Retry-After"), answer
+
+    def _new_connection(self, timeout_seconds: float) -> http.client.HTTPConnection:
+        if self._is_tls:
+            context = ssl.create_default_context()
+            return http.client.HTTPSConnection(self._host, self._port, timeout=timeout_seconds, context=context)
+        return http.client.HTTPConnection(self._host, self._port, timeout=timeout_seconds)
 
     def _drop(self) -> None:
         if self._connection is not None:

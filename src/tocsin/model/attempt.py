@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tocsin.model.delivery import Step
+from tocsin.model.delivery import Claim, Step
 from tocsin.model.exchange import ErrorKind, HeaderPairs, Response, Timings
 from tocsin.model.ids import AttemptId
 from tocsin.model.noun import Noun
@@ -44,7 +44,7 @@ class Settlement(Noun, frozen=True, kw_only=True):
     """What the store is to write after an exchange: the attempt, the step of the delivery and its new counters.
 
     `ends` is true when the delivery will see no further attempt, so that its order keys are released. `accepted_at` as of the
-    delivery.
+    delivery. `claim` is what the attempt was for, for whoever watches; not of a batch.
     """
 
     delivery: int
@@ -59,3 +59,4 @@ class Settlement(Noun, frozen=True, kw_only=True):
     settled_at: int
     ends: bool
     accepted_at: int | None = None
+    claim: Claim | None = None

@@ -46,7 +46,7 @@ class ApiKeys:
     guesses does not choose the hash of the guess.
     """
 
-    __slots__ = ("_by_hash", "_directory", "_entropy", "_mint", "_now_ms", "_used")
+    __slots__ = ("_by_hash", "_directory", "_entropy", "_hashes", "_mint", "_now_ms", "_used")
 
     def __init__(
         self, directory: Directory, *, mint: IdMint, now_ms: Callable[[], int], entropy: Callable[[int], bytes]
@@ -56,11 +56,13 @@ class ApiKeys:
         self._now_ms = now_ms
         self._entropy = entropy
         self._by_hash: dict[bytes, _Known] = {}
+        self._hashes: dict[KeyId, bytes] = {}
         self._used: dict[KeyId, Millis] = {}
 
     async def load(self) -> None:
         """Fill the table from the store."""
         self._by_hash = {key.hash: _known(key) for key in await self._directory.keys()}
+        self._hashes = {known.key.id: known.key.hash for known in self._by_hash.values()}
 
     def caller(self, value: bytes) -> Caller | None:
         """Whoever holds this key; None when it is unknown, expired or revoked."""
@@ -76,6 +78,11 @@ class ApiKeys:
             return None
         self._used[known.key.id] = now
         return known.caller
+
+    def opens(self, key_id: KeyId) -> bool:
+        """Whether a key that let somebody in still would: it was not revoked and has not expired."""
+        known = self._by_hash.get(self._hashes.get(key_id, b""))
+        return known is not None and known.is_valid(self._now_ms())
 
     async def create(
         self,
@@ -108,6 +115,7 @@ class ApiKeys:
         if not await self._directory.add_key(key, entry):
             raise Conflict("A key with this value exists already, or did.")
         self._by_hash[key.hash] = _known(key)
+        self._hashes[key.id] = key.hash
         return NewKey(key=key, value=value)
 
     async def revoke(self, key_id: KeyId, tenant: str | None, *, by: Actor) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from tocsin.authorizing.oauth2 import Token
 from tocsin.authorizing.tokens import Tokens
 from tocsin.formats import Unrendered
-from tocsin.model.delivery import Delivery
+from tocsin.model.delivery import Claim, Delivery
 from tocsin.model.endpoint import EndpointConfig
 from tocsin.model.exchange import Exchange, Outbound, TransportFailure
 from tocsin.model.ids import IdMint, Millis
@@ -100,8 +100,10 @@ class Judge:
         self._jitter = jitter
         self._longest_pause_ms = longest_pause_ms
 
-    def judged(self, delivery: Delivery, config: EndpointConfig, sent: Sent, started_at: Millis) -> Settled:
-        """What the exchange means for the delivery, and what is to be written."""
+    def judged(
+        self, delivery: Delivery, config: EndpointConfig, sent: Sent, started_at: Millis, claim: Claim | None = None
+    ) -> Settled:
+        """What the exchange means for the delivery, and what is to be written. `claim` is the delivery's, if it is none of a batch."""
         return settlement_of(
             delivery=delivery,
             config=config,
@@ -113,4 +115,5 @@ class Judge:
             attempt_id=self._mint.attempt(),
             may_refresh=sent.may_refresh,
             longest_pause_ms=self._longest_pause_ms,
+            claim=claim,
         )

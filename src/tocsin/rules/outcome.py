@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from tocsin.model.attempt import Attempt, AttemptError, Outcome, Settlement
-from tocsin.model.delivery import Delivery, Step
+from tocsin.model.delivery import Claim, Delivery, Step
 from tocsin.model.endpoint import EndpointConfig
 from tocsin.model.exchange import ErrorKind, Exchange, Outbound, Response, TransportFailure
 from tocsin.model.ids import AttemptId, Millis
@@ -98,7 +98,7 @@ def shows_trouble(attempt: Attempt) -> bool:
     return attempt.response is None or attempt.response.status >= 500
 
 
-def settlement_of(  # noqa: PLR0917 (what is judged, then the circumstances, in the order of time)
+def settlement_of(  # noqa: PLR0913, PLR0917 (what is judged, then the circumstances, in the order of time)
     delivery: Delivery,
     config: EndpointConfig,
     exchange: Exchange,
@@ -110,6 +110,7 @@ def settlement_of(  # noqa: PLR0917 (what is judged, then the circumstances, in 
     *,
     may_refresh: bool = False,
     longest_pause_ms: Millis = LONGEST_PAUSE_MS,
+    claim: Claim | None = None,
 ) -> Settled:
     """The settlement of an attempt that ended `now`; `jitter` in [0, 1). What uses no step of the schedule (a pause, a 410,
     one repetition at once) does not look at the delivery's age either: nothing dies of its endpoint's pause."""
@@ -161,6 +162,7 @@ def settlement_of(  # noqa: PLR0917 (what is judged, then the circumstances, in 
             settled_at=now,
             ends=not pending,
             accepted_at=delivery.accepted_at,
+            claim=claim,
         ),
         effect=effect,
         resume_at=resume_at,

@@ -27,6 +27,8 @@ SECURITY_HEADERS: Final[tuple[Header, ...]] = (
     (b"x-frame-options", b"DENY"),
 )
 NO_STORE: Final[Header] = (b"cache-control", b"no-store")
+AS_IT_COMES: Final[Header] = (b"x-accel-buffering", b"no")
+"""For proxies that would gather a stream before they pass it on."""
 
 
 class Reply(Noun, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from typing import Final
 from tocsin.model.access import Role
 from tocsin.model.ids import Millis
 from tocsin.telemetry import log
-from tocsin.ui.answers import NO_STORE, SECURITY_HEADERS, Answer, Header, Reply, Stream, drawn, redirect
+from tocsin.ui.answers import AS_IT_COMES, NO_STORE, SECURITY_HEADERS, Answer, Header, Reply, Stream, drawn, redirect
 from tocsin.ui.asking import Form, UiRequest
 from tocsin.ui.assets import FOR_GOOD, PREFIX, assets
 from tocsin.ui.browser import (
@@ -76,7 +76,7 @@ class WebInterface:
             return await self._door.enter(request, form) if request.method == "POST" else self._door.ask(request)
         session = self._door.session_of(request)
         if session is None:
-            return self._door.ask_first(request)
+            return self._door.ask_first(request) if not request.is_for_stream else Reply(status=401)
         asked = self._asked(request, session, form)
         return await (self._posted(asked, request) if asked.method == "POST" else self._page(asked, request.raw_path))
 
@@ -108,6 +108,7 @@ class WebInterface:
             now=self._now_ms(),
             paths=self._router.paths,
             is_fragment="x-fragment" in request.headers,
+            last_event_id=request.headers.get("last-event-id", ""),
         )
 
     async def _page(self, asked: UiRequest, raw_path: str) -> Answer:
@@ -152,7 +153,7 @@ async def _send_reply(reply: Reply, request: BrowserRequest, send: Send) -> None
 
 async def _send_stream(stream: Stream, receive: Receive, send: Send) -> None:
     """Until its chunks end, or the browser goes."""
-    headers = [(b"content-type", stream.content_type.encode()), NO_STORE, *SECURITY_HEADERS]
+    headers = [(b"content-type", stream.content_type.encode()), NO_STORE, AS_IT_COMES, *SECURITY_HEADERS]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def pass_on() -> None:

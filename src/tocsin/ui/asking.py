@@ -56,7 +56,7 @@ def read_form(body: bytes) -> Form:
 
 class UiRequest(Noun, frozen=True, kw_only=True):
     """What a page is asked. `target` is the address with its query, `tenant` the one in view, None for all (operators only); `paths` are the
-    addresses that there are pages for; `is_fragment`: a script wants the content without the shell."""
+    addresses that there are pages for; `is_fragment`: a script wants the content without the shell. `last_event_id`: where a stream that is come back to was lost."""
 
     method: str
     path: str
@@ -71,6 +71,7 @@ class UiRequest(Noun, frozen=True, kw_only=True):
     now: Millis
     paths: frozenset[str]
     is_fragment: bool = False
+    last_event_id: str = ""
 
     def with_parts(self, parts: Mapping[str, str]) -> UiRequest:
         """The same with the names in its path."""

@@ -45,6 +45,11 @@ class BrowserRequest(Noun, frozen=True, kw_only=True):
     address: str
     target: str
 
+    @property
+    def is_for_stream(self) -> bool:
+        """Whether a script asks, and for a stream: a page to sign in would be of no use to it."""
+        return self.headers.get("accept", "") == "text/event-stream"
+
     def is_own(self, public_url: str | None) -> bool:
         """Whether a page of ours made it, as far as the browser tells: another site's must change nothing.
 

@@ -61,7 +61,8 @@ class Calls(Protocol):
         ...
 
     def stream(self, caller: Caller, target: str) -> AsyncGenerator[bytes, None]:
-        """A route that never ends, like the tail; ends with the server. Nothing is raised: a refusal is the only chunk."""
+        """A route that never ends, like the tail; ends with the server. Nothing is raised: a refusal is the only chunk,
+        an event `refused` with the problem."""
         ...
 
 
@@ -112,6 +113,10 @@ class Api:
     def stream(self, path: str, query: Query | None = None) -> AsyncGenerator[bytes, None]:
         """A route that never ends."""
         return self._calls.stream(self._caller, self._target(path, query))
+
+    def note(self, path: str, query: Query | None = None) -> None:
+        """The page's script asks this by itself: it stands in the footer too."""
+        self.made.append(f"GET {self._target(path, query)}")
 
     def _target(self, path: str, query: Query | None) -> str:
         given: dict[str, str | int | None] = {"tenant": self._tenant, **(query or {})}

@@ -23,7 +23,7 @@ CallerByHash = Callable[[bytes], Caller | None]
 class Session:
     """One browser that is signed in. `csrf` is in each of its forms; `toasts` are shown with the next page, once."""
 
-    __slots__ = ("caller", "csrf", "key_hash", "last_seen", "started", "toasts")
+    __slots__ = ("caller", "csrf", "is_ended", "key_hash", "last_seen", "started", "toasts")
 
     def __init__(self, caller: Caller, key_hash: bytes, now: Millis) -> None:
         self.caller = caller
@@ -31,6 +31,7 @@ class Session:
         self.csrf = secrets.token_urlsafe(TOKEN_BYTES)
         self.started = self.last_seen = now
         self.toasts: list[str] = []
+        self.is_ended = False
 
     def tell(self, toast: str) -> None:
         """Show a line with the next page."""
@@ -89,7 +90,9 @@ class Sessions:
 
     def end(self, token: str) -> None:
         """Sign out."""
-        self._by_hash.pop(hash_of(token), None)
+        session = self._by_hash.pop(hash_of(token), None)
+        if session is not None:
+            session.is_ended = True
 
 
 def hash_of(token: str) -> bytes:

@@ -61,7 +61,7 @@ class SignIn:
     def session_of(self, request: BrowserRequest) -> Session | None:
         """Who is signed in."""
         token = self.token_of(request)
-        by_itself = "x-refresh" in request.headers
+        by_itself = "x-refresh" in request.headers or request.is_for_stream
         return self.sessions.find(token, by_itself=by_itself) if token else None
 
     def ask(self, request: BrowserRequest, problem: str = "", status: int = 200, *headers: Header) -> Reply:

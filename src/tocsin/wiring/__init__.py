@@ -122,7 +122,7 @@ async def _serve(
         web = Web(services, keys, settings, now_ms)
         link = web.link(settings.public_url or url)
         ready(Running(url=url, generated_key=generated, sign_in_link=link))
-        await answer_requests(web, listener, default_limits(), stop)
+        await answer_requests(web, listener, default_limits(), stop, stopping=loops.tails.end)
     finally:
         await supervisor.stop()
         await loops.exchanges.tokens.close()

@@ -15,6 +15,7 @@ from tocsin.model.audit import SERVER
 from tocsin.model.noun import Noun
 from tocsin.model.submission import Accepted, Submission
 from tocsin.operations.retention import limits_of, reserve_of
+from tocsin.operations.tails import Tails
 from tocsin.pipeline.accept import Accept
 from tocsin.pipeline.exchanges import Exchanges, Judge
 from tocsin.rules.accepting import Deciding
@@ -46,6 +47,7 @@ class Loops(Noun, frozen=True, kw_only=True):
     notices: NoticeWorker
     replay: ReplayWorker
     metrics: Metrics
+    tails: Tails
 
 
 class BackgroundLoops(Noun, frozen=True, kw_only=True):
@@ -72,6 +74,8 @@ async def make_loops(parts: Parts) -> Loops:
         return await accept(submission)
 
     notices = NoticeWorker(store.notices, tell, now_ms, endpoints.name_of)
+    tails = Tails(endpoints.id_of)
+    metrics.watchers.set_function(lambda: len(tuple(tails.watchers())))
     exchanges = Exchanges(parts.ways, tokens, parts.templates, now_ms)
     delivery = DeliveryWorker(
         queue=store.queue,
@@ -84,6 +88,7 @@ async def make_loops(parts: Parts) -> Loops:
         judge=Judge(mint, now_ms, random.random, settings.longest_pause_ms),
         metrics=metrics,
         standings=Standings(endpoints, disable, notices),
+        tails=tails,
     )
     fanout = FanoutWorker(
         reader=store.log,
@@ -97,7 +102,8 @@ async def make_loops(parts: Parts) -> Loops:
         metrics=metrics,
         pushed=delivery.pushed,
     )
-    accept = Accept(store.log, needs_of, Deciding(mint, job_limits_of(settings)), fanout.committed)
+    committed = tails.tapped(fanout.committed)
+    accept = Accept(store.log, needs_of, Deciding(mint, job_limits_of(settings)), committed)
     return Loops(
         accept=accept,
         fanout=fanout,
@@ -108,6 +114,7 @@ async def make_loops(parts: Parts) -> Loops:
             store=store.replays, endpoints=endpoints, delivery=delivery, notices=notices, mint=mint, now_ms=now_ms
         ),
         metrics=metrics,
+        tails=tails,
     )
 
 
@@ -126,7 +133,7 @@ async def make_background(parts: Parts, loops: Loops) -> BackgroundLoops:
     disk = DiskWatch(store.free_bytes, reserve_of(settings), loops.accept, loops.metrics)
     await disk.look()
     erasing = ErasingWorker(
-        store, parts.box, parts.endpoints, loops.fanout, loops.delivery.withdrawing, loops.replay, now_ms
+        store, parts.box, parts.endpoints, loops.fanout, loops.delivery.withdrawing, loops.replay, loops.tails, now_ms
     )
     watches: dict[str, Background] = {"job watch": JobWatch(store.log, loops.accept, now_ms), "disk watch": disk}
     return BackgroundLoops(

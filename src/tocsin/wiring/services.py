@@ -72,6 +72,7 @@ def make_services(
         in_flight=loops.delivery.in_flight,
         standing=parts.endpoints.standing,
         ready=ready,
+        tails=loops.tails,
         statistics=Statistics(
             store.views,
             parts.codec,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator, Callable
 from typing import Final, cast
 
@@ -59,8 +60,17 @@ class ApiCalls:
         return ApiAnswer(status=reply.status, body=reply.body)
 
     async def stream(self, caller: Caller, target: str) -> AsyncGenerator[bytes, None]:
-        """No route of the API is one yet."""
-        yield (await self(caller, "GET", target, b"")).body
+        """The chunks of a tail."""
+        reply = await self._call(caller, "GET", target, b"")
+        if reply.stream is None:
+            yield b"event: refused\ndata: %b\n\n" % reply.body
+            return
+        try:
+            async with contextlib.aclosing(reply.stream.chunks()) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        finally:
+            reply.stream.close()
 
 
 class Web:

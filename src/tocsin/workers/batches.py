@@ -14,6 +14,7 @@ from tocsin.model.endpoint import Batched
 from tocsin.model.event import order_keys
 from tocsin.model.event_view import EventView
 from tocsin.model.ids import IdMint, Millis
+from tocsin.operations.tails import Tails
 from tocsin.pipeline.exchanges import INEXPRESSIBLE, UNPREPARED, Exchanges, Judge
 from tocsin.pipeline.prepare import Preparation
 from tocsin.pipeline.settle import without_texts, written
@@ -32,13 +33,14 @@ class BatchSending:
     """What the loop of delivery does for endpoints that take batches. `give_up` is told of a delivery that cannot be
     rendered, and why."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what the loop of delivery shares with it)
         self,
         *,
         store: Batches,
         holder: Holder,
         ready: Ready,
         standings: Standings,
+        tails: Tails,
         mint: IdMint,
         now_ms: Callable[[], Millis],
         judge: Judge,
@@ -50,6 +52,7 @@ class BatchSending:
         self._holder = holder
         self._ready = ready
         self._standings = standings
+        self._tails = tails
         self._mint = mint
         self._now_ms = now_ms
         self._judge = judge
@@ -197,6 +200,8 @@ class BatchSending:
         settlement = batch_settlement_of(batch, settled, preparation.endpoint.config.retry, members, self._mint.batch)
         self._standings.follow(lane.outlet, preparation.endpoint, claim.members, settled)
         settled_now = await self._settled(settlement)
+        if self._tails.is_watched:
+            self._tails.batch_settled(settlement, claim.members)
         freed, ready = settled_now or ((), ())
         lane.release_batch(batch.number)
         hold.let_go()

@@ -11,6 +11,7 @@ from tocsin.model.delivery import Claim
 from tocsin.model.endpoint import Batched
 from tocsin.model.ids import IdMint, Millis
 from tocsin.model.replay import Replay
+from tocsin.operations.tails import Tails
 from tocsin.pipeline.exchanges import Exchanges, Judge
 from tocsin.pipeline.fanout import Fan
 from tocsin.pipeline.prepare import Preparation
@@ -28,7 +29,7 @@ _TICK_SECONDS: Final = 1.0
 class DeliveryWorker:
     """Delivers to every endpoint of this process."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (everything that a delivery meets on its way)
         self,
         *,
         queue: Queue,
@@ -41,6 +42,7 @@ class DeliveryWorker:
         judge: Judge,
         metrics: Metrics,
         standings: Standings,
+        tails: Tails,
     ) -> None:
         self._queue = queue
         self._batches = batches
@@ -59,6 +61,7 @@ class DeliveryWorker:
             now_ms=now_ms,
             judge=judge,
             standings=standings,
+            tails=tails,
         )
         self._ready = self._sending.ready
         self._flight = self._ready.flight

@@ -12,6 +12,7 @@ import msgspec
 from tocsin.formats import Expressing
 from tocsin.model.consent import Consent
 from tocsin.model.endpoint import Endpoint, Standing
+from tocsin.model.ids import EndpointId
 from tocsin.model.mail import MailFrom
 from tocsin.model.notice import Notice
 from tocsin.operations.endpoint_codec import EndpointCodec
@@ -120,6 +121,11 @@ class Endpoints:
         """The name of an endpoint; none once it was deleted."""
         preparation = self.prepared.get(number)
         return "" if preparation is None else preparation.endpoint.config.name
+
+    def id_of(self, number: int) -> EndpointId | None:
+        """The id of an endpoint; None once it was deleted."""
+        preparation = self.prepared.get(number)
+        return None if preparation is None else preparation.endpoint.id
 
     async def keep(self, standing: Standing, notice: Notice | None = None) -> None:
         """Store how an endpoint stands, as it is known when this begins, and what is told of it."""

@@ -16,6 +16,7 @@ from tocsin.model.ids import EventId, Millis
 from tocsin.model.replay import Replay
 from tocsin.operations.answers import opened
 from tocsin.operations.endpoint_codec import with_fields
+from tocsin.operations.tails import Tails
 from tocsin.ports import AuditQuery, Erasures, ReplayQuery, Replays, SecretBox, Views
 from tocsin.rules.erasing import STEP_ROWS, filters_name, filters_without, first_step, named_too, names
 from tocsin.telemetry import log
@@ -55,6 +56,7 @@ class ErasingWorker:
         fanout: FanoutWorker,
         withdrawing: Withdrawing,
         replay: ReplayWorker,
+        tails: Tails,
         now_ms: Callable[[], Millis],
     ) -> None:
         self._store = store.erasures
@@ -65,6 +67,7 @@ class ErasingWorker:
         self._fanout = fanout
         self._withdrawing = withdrawing
         self._replay = replay
+        self._tails = tails
         self._now_ms = now_ms
         self._news = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
@@ -150,6 +153,7 @@ class ErasingWorker:
             work, following = phases[erasure.progress.phase]
             erasure = await work(erasure)
             erasure = await self._store.move(erasure, with_fields(erasure.progress, phase=following, before=None))
+        self._tails.let_go(erasure.subject.tenant)
         return erasure
 
     async def _fanned_out(self, erasure: Erasure) -> Erasure:

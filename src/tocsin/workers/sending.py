@@ -18,6 +18,7 @@ from tocsin.model.event import order_keys
 from tocsin.model.event_view import EventView
 from tocsin.model.exchange import Exchange, Outbound
 from tocsin.model.ids import IdMint, Millis
+from tocsin.operations.tails import Tails
 from tocsin.pipeline.exchanges import INEXPRESSIBLE, Exchanges, Judge, Sent
 from tocsin.pipeline.prepare import Preparation
 from tocsin.pipeline.settle import Settle
@@ -64,6 +65,7 @@ class Sending:
         now_ms: Callable[[], Millis],
         judge: Judge,
         standings: Standings,
+        tails: Tails,
     ) -> None:
         self._queue = queue
         self._exchanges = exchanges
@@ -71,6 +73,7 @@ class Sending:
         self._now_ms = now_ms
         self._judge = judge
         self._standings = standings
+        self._tails = tails
         self.ready = Ready(queue, batches, holder, endpoints, now_ms, self.begin)
         self._flight = self.ready.flight
         self.rendering = Rendering(exchanges.templates, endpoints, self.ready, now_ms)
@@ -79,6 +82,7 @@ class Sending:
             holder=holder,
             ready=self.ready,
             standings=standings,
+            tails=tails,
             mint=mint,
             now_ms=now_ms,
             judge=judge,
@@ -189,7 +193,7 @@ class Sending:
         lane, claim, preparation = out.lane, out.claim, out.preparation
         outlet = lane.outlet
         self._left(out)
-        settled = self._judge.judged(claim.delivery, preparation.endpoint.config, sent, out.began)
+        settled = self._judge.judged(claim.delivery, preparation.endpoint.config, sent, out.began, claim)
         self._standings.follow(outlet, preparation.endpoint, (claim,), settled)
         self.settle.add(settled.settlement)
         self.ready.list_all(outlet)
@@ -292,6 +296,8 @@ class Sending:
         return sum(cancelled)
 
     def _settled(self, settlements: Sequence[Settlement], ready: Sequence[Claim] | None) -> None:
+        if self._tails.is_watched:
+            self._tails.settled(settlements)
         self._flight.unsettled -= len(settlements)
         for settlement in settlements:
             keys = self._keys.pop(settlement.delivery, ())

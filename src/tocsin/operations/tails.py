@@ -1,0 +1,258 @@
+"""The live tail: what was just committed, handed to whoever watches. Nobody waits for a watcher.
+
+The loops of the server hand over whole commit groups, and only while somebody watches (`is_watched`). What is handed over is
+looked through in slices of the event loop; what a watcher has no room for is lost to it, and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from time import monotonic
+from typing import Final, Literal
+
+from tocsin.errors import TooManyWatchers
+from tocsin.model.attempt import Settlement
+from tocsin.model.batch import BatchSettlement
+from tocsin.model.delivery import TRANSITIONS, Claim, DeliveryState
+from tocsin.model.event import Event
+from tocsin.model.ids import EndpointId
+from tocsin.model.watch import AttemptMade, Sight, Watch
+from tocsin.rules.watching import shows
+
+WATCHERS: Final = 128
+WATCHERS_OF_ONE: Final = 32
+"""Watchers with keys of one tenant, or of the operators, at the same time."""
+BUFFERED: Final = 1000
+BUFFERED_BYTES: Final = 1024 * 1024
+"""What waits for one watcher, at most; a single sight may be larger."""
+WAITING: Final = 8192
+WAITING_BYTES: Final = 16 * 1024 * 1024
+"""What waits to be looked through, at most."""
+SLICE_SECONDS: Final = 0.0005
+RETRY_AFTER_SECONDS: Final = 10
+_OVERHEAD_BYTES: Final = 512
+
+End = Literal["stopping", "key"]
+"""Why a tail ends by itself: the server stops, or its key was revoked or has expired."""
+
+
+class Seen:
+    """Something to see, and how it is written for watchers, once for all of them, by whether bodies are shown."""
+
+    __slots__ = ("size", "texts", "what")
+
+    def __init__(self, what: Sight, size: int) -> None:
+        self.what = what
+        self.size = size
+        self.texts: dict[bool, bytes] = {}
+
+
+class Watcher:
+    """One who watches. The newest sights that there is room for wait to be taken; `dropped` counts the others."""
+
+    __slots__ = ("_bytes", "_news", "_seen", "dropped", "ended", "group", "watch")
+
+    def __init__(self, watch: Watch, group: str | None) -> None:
+        self.watch = watch
+        self.group = group
+        self.dropped = 0
+        self.ended: End | None = None
+        self._seen: deque[Seen] = deque()
+        self._bytes = 0
+        self._news = asyncio.Event()
+
+    def offer(self, seen: Seen) -> None:
+        """There is this to see. It may push out what has waited for longest."""
+        self._seen.append(seen)
+        self._bytes += seen.size
+        while len(self._seen) > BUFFERED or (self._bytes > BUFFERED_BYTES and len(self._seen) > 1):
+            self._bytes -= self._seen.popleft().size
+            self.dropped += 1
+        self._news.set()
+
+    def lose(self, count: int) -> None:
+        """So many sights are lost."""
+        self.dropped += count
+        self._news.set()
+
+    def let_go(self) -> None:
+        """Lose all that waits."""
+        self.lose(len(self._seen))
+        self._seen.clear()
+        self._bytes = 0
+
+    def end(self, reason: End) -> None:
+        """It is over; what still waits is lost."""
+        self.let_go()
+        self.ended = reason
+
+    async def wait(self, seconds: float) -> bool:
+        """Until there is news; False when there was none for so long."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def take_dropped(self) -> int:
+        """How many were lost since this was last asked. They are older than what waits."""
+        count, self.dropped = self.dropped, 0
+        return count
+
+    def take(self) -> Seen | None:
+        """The oldest that waits; None: that was all."""
+        if not self._seen:
+            self._news.clear()
+            return None
+        seen = self._seen.popleft()
+        self._bytes -= seen.size
+        return seen
+
+
+class Tails:
+    """All watchers of this process. `id_of` gives the id of an endpoint by its number, None when it was deleted."""
+
+    def __init__(self, id_of: Callable[[int], EndpointId | None]) -> None:
+        self._id_of = id_of
+        self._watchers: dict[str | None, list[Watcher]] = {}
+        self._waiting: deque[Seen] = deque()
+        self._bytes = 0
+        self._task: asyncio.Task[None] | None = None
+        self._is_over = False
+        self.is_watched = False
+
+    def watch(self, watch: Watch, group: str | None) -> Watcher:
+        """A new watcher, from now on. `group` is the tenant of its key, None for an operator's. Raises TooManyWatchers."""
+        everybody = list(self.watchers())
+        of_one = sum(watcher.group == group for watcher in everybody)
+        if len(everybody) >= WATCHERS or of_one >= WATCHERS_OF_ONE:
+            raise TooManyWatchers(retry_after_seconds=RETRY_AFTER_SECONDS)
+        watcher = Watcher(watch, group)
+        if self._is_over:
+            watcher.end("stopping")
+        self._watchers.setdefault(watch.tenant, []).append(watcher)
+        self.is_watched = True
+        return watcher
+
+    def leave(self, watcher: Watcher) -> None:
+        """It watches no more; to leave twice does nothing."""
+        tenant = watcher.watch.tenant
+        left = [one for one in self._watchers.get(tenant, ()) if one is not watcher]
+        if left:
+            self._watchers[tenant] = left
+        else:
+            self._watchers.pop(tenant, None)
+        self.is_watched = bool(self._watchers)
+
+    def watchers(self) -> Iterable[Watcher]:
+        """Everybody who watches."""
+        return (watcher for some in self._watchers.values() for watcher in some)
+
+    def end(self) -> None:
+        """The server stops: every tail ends at once."""
+        self._is_over = True
+        for watcher in self.watchers():
+            watcher.end("stopping")
+
+    def let_go(self, tenant: str) -> None:
+        """Keep nothing of a tenant that nobody has taken yet: something of it is being erased."""
+        lost = [seen for seen in self._waiting if seen.what.tenant == tenant]
+        self._waiting = deque(seen for seen in self._waiting if seen.what.tenant != tenant)
+        for seen in lost:
+            self._bytes -= seen.size
+            self._lose(seen)
+        for watcher in self._watching(tenant):
+            watcher.let_go()
+
+    def tapped(self, committed: Callable[[Sequence[Event]], None]) -> Callable[[Sequence[Event]], None]:
+        """`committed`, and then, if somebody watches, the watchers hear of the events."""
+
+        def told(events: Sequence[Event]) -> None:
+            committed(events)
+            if self.is_watched:
+                self._add(Seen(event, len(event.data)) for event in events if self._is_seen(event.tenant))
+
+        return told
+
+    def settled(self, settlements: Sequence[Settlement]) -> None:
+        """Attempts were written down."""
+        self._add(
+            _seen(self._made(settlement, settlement.claim))
+            for settlement in settlements
+            if settlement.claim is not None and self._is_seen(settlement.claim.delivery.tenant)
+        )
+
+    def batch_settled(self, settlement: BatchSettlement, members: tuple[Claim, ...]) -> None:
+        """The attempt of a batch was written down."""
+        batch = settlement.batch
+        if not self._is_seen(batch.tenant):
+            return
+        made = AttemptMade(
+            tenant=batch.tenant,
+            endpoint_id=self._id_of(batch.endpoint),
+            batch_id=batch.id,
+            state=DeliveryState.PENDING if settlement.state == "split" else DeliveryState(settlement.state),
+            attempt=settlement.attempt,
+            claims=members,
+        )
+        self._add((_seen(made),))
+
+    def _made(self, settlement: Settlement, claim: Claim) -> AttemptMade:
+        return AttemptMade(
+            tenant=claim.delivery.tenant,
+            endpoint_id=self._id_of(settlement.endpoint),
+            batch_id=None,
+            state=TRANSITIONS[DeliveryState.PENDING, settlement.step_taken],
+            attempt=settlement.attempt,
+            claims=(claim,),
+        )
+
+    def _is_seen(self, tenant: str) -> bool:
+        return tenant in self._watchers or None in self._watchers
+
+    def _watching(self, tenant: str) -> Iterable[Watcher]:
+        return (*self._watchers.get(tenant, ()), *self._watchers.get(None, ()))
+
+    def _add(self, seen: Iterable[Seen]) -> None:
+        for one in seen:
+            self._waiting.append(one)
+            self._bytes += one.size
+        while len(self._waiting) > WAITING or self._bytes > WAITING_BYTES:
+            lost = self._waiting.popleft()
+            self._bytes -= lost.size
+            self._lose(lost)
+        if self._waiting and self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="tails")
+
+    def _lose(self, seen: Seen) -> None:
+        """It was not looked at: it counts for all who may have been shown it."""
+        for watcher in self._watching(seen.what.tenant):
+            watcher.lose(1)
+
+    async def _run(self) -> None:
+        """Offer what waits to whom it is shown, a slice at a time."""
+        try:
+            while self._waiting:
+                end = monotonic() + SLICE_SECONDS
+                self._offer(self._waiting.popleft())
+                while self._waiting and monotonic() < end:
+                    self._offer(self._waiting.popleft())
+                await asyncio.sleep(0)
+        finally:
+            self._task = None
+
+    def _offer(self, seen: Seen) -> None:
+        self._bytes -= seen.size
+        for watcher in self._watching(seen.what.tenant):
+            if shows(watcher.watch, seen.what):
+                watcher.offer(seen)
+
+
+def _seen(made: AttemptMade) -> Seen:
+    attempt = made.attempt
+    answered = 0 if attempt.response is None else len(attempt.response.body)
+    events = sum(len(claim.event.data) for claim in made.claims)
+    return Seen(made, len(attempt.request_body) + answered + events + _OVERHEAD_BYTES)
