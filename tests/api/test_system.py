@@ -84,7 +84,8 @@ def test_every_route_is_documented(document: dict[str, Any]) -> None:
         assert operation["summary"]
         assert str(route.status) in operation["responses"]
     for path in ACCEPT_ROUTES:
-        assert "202" in document["paths"][path]["post"]["responses"]
+        status = {"/api/v1/lineage": "201", "/api/v1/lineage/batch": "200"}.get(path, "202")
+        assert status in document["paths"][path]["post"]["responses"]
     names = [op["operationId"] for methods in document["paths"].values() for op in methods.values()]
     assert len(set(names)) == len(names)
 
@@ -145,6 +146,17 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
     call("POST", "/v1/data-versions", {"data_category_id": "c", "data_version": "v"})
     call("POST", "/v1/events", {"specversion": "1.0", "id": "1", "source": "/s", "type": "a.b", "subject": "x"})
     call("POST", "/v1/events", {})
+    run = {
+        "eventType": "OTHER",
+        "eventTime": "2026-11-22T10:00:00Z",
+        "run": {"runId": "u"},
+        "job": {"namespace": "n", "name": "m"},
+    }
+    call("POST", "/api/v1/lineage", run)
+    call("POST", "/api/v1/lineage", [run, {"job": {}}, {}])
+    call("POST", "/api/v1/lineage", {"run": 1})
+    call("POST", "/api/v1/lineage/batch", [run, {}])
+    call("POST", "/api/v1/lineage/batch", run)
     made = call("POST", "/v1/endpoints", {"name": "e", "url": "http://127.0.0.1:9/", "retry": {"schedule_seconds": []}})
     call("POST", "/v1/endpoints", {"name": "e"})
     one = {"endpoint_id": made["id"]}
@@ -196,6 +208,9 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
     call("GET", "/v1/jobs", query="?cursor=x")
     call("GET", "/v1/jobs")
     call("GET", "/v1/jobs/{job_id}", job_id="j")
+    call("GET", "/v1/job-trees/{job_id}", job_id="j")
+    call("GET", "/v1/job-trees/{job_id}", job_id="none")
+    call("GET", "/v1/job-deliveries/{job_id}", job_id="k")
     call("GET", "/v1/records/{table}/{record_id}/history", table="default", record_id="r")
     call("GET", "/v1/event-types")
     key = call("POST", "/v1/api-keys", {"name": "n", "role": "viewer"})

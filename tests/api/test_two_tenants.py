@@ -196,6 +196,18 @@ def cloud_event(hand: Hand) -> Ask:
     return Ask("/v1/events", fields | {"data": {"mark": hand.mark}}, "application/cloudevents+json")
 
 
+def run_event(hand: Hand) -> dict[str, object]:
+    run = hand.one_of("same-run", f"{hand.mark}-run")
+    facets = {"parent": {"run": {"runId": hand.one_of("same/parent", "same/job")}}}
+    return {
+        "eventType": hand.one_of("START", "OTHER", "COMPLETE", "FAIL"),
+        "eventTime": "2026-11-22T10:00:00Z",
+        "run": {"runId": run, "facets": facets},
+        "job": {"namespace": "same", "name": hand.mark},
+        "inputs": [{"namespace": "same", "name": hand.mark}],
+    }
+
+
 def retention(hand: Hand) -> Ask:
     rule = {"event_types": [hand.mark], "rows_seconds": hand.one_of(0, 86400)}
     return Ask("/v1/retention", {"rules": [rule]})
@@ -217,11 +229,15 @@ DRIVERS: dict[str, Callable[[Hand], Ask]] = {
         "/v1/data-versions", {"data_category_id": hand.mark, "data_version": "1"}
     ),
     "POST /v1/events": cloud_event,
+    "POST /api/v1/lineage": lambda hand: Ask("/api/v1/lineage", run_event(hand)),
+    "POST /api/v1/lineage/batch": lambda hand: Ask("/api/v1/lineage/batch", [run_event(hand)]),
     "GET /v1/events": listing("/v1/events", subject_id="job"),
     "GET /v1/events/{event_id}": on("/v1/events/{event_id}"),
     "GET /v1/event-types": on("/v1/event-types"),
     "GET /v1/jobs": listing("/v1/jobs", parent_job_id="job"),
     "GET /v1/jobs/{job_id}": on("/v1/jobs/{job_id}"),
+    "GET /v1/job-trees/{job_id}": on("/v1/job-trees/{job_id}"),
+    "GET /v1/job-deliveries/{job_id}": on("/v1/job-deliveries/{job_id}"),
     "GET /v1/records/{table}/{record_id}/history": history,
     "POST /v1/endpoints": endpoint,
     "POST /v1/endpoints/preview": draft("/v1/endpoints/preview"),
@@ -399,9 +415,9 @@ def written(world: World) -> tuple[object, ...]:
 
 def route_fields(route: str) -> set[str]:
     """The fields of a route's body; those of the accept routes have a tenant, save CloudEvents, where it would be an
-    extension."""
+    extension, and OpenLineage, which has none."""
     if route not in BY_ROUTE:
-        return set() if route == "POST /v1/events" else {"tenant"}
+        return set() if route == "POST /v1/events" or "/lineage" in route else {"tenant"}
     return set(getattr(BY_ROUTE[route].takes, "__struct_fields__", ()))
 
 

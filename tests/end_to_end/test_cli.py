@@ -520,3 +520,36 @@ def test_help_is_there_for_every_command():
     for name in ("demo", "serve", "run", "report", "change", "emit", "endpoints", "deliveries", "keys", "receive"):
         assert f" {name} " in shown.stdout
     assert Path(sys.executable).name not in shown.stdout
+
+
+def test_jobs_and_records(shared_server):
+    for item in (
+        {"job_id": "a/b", "name": "Nightly", "state": "running", "mode": "realtime"},
+        {"job_id": "a/b", "state": "failed", "error": {"reason": "NO", "message": "why"}},
+        {"job_id": "c", "state": "running", "parent_job_id": "a/b"},
+    ):
+        sent = {"job_type": "look", "tenant": "jobs"} | item
+        assert shared_server.post("/v1/jobs/reports", sent).status == 202
+    listed = told("jobs", "list", "--search", "NIGHT", "--mode", "realtime", server=shared_server, tenant="jobs")
+    assert [job["job_id"] for job in listed["items"]] == ["a/b"]
+    assert told("jobs", "show", "a/b", server=shared_server, tenant="jobs")["state"] == "failed"
+    tree = told("jobs", "tree", "c", server=shared_server, tenant="jobs")
+    assert [(job["depth"], job["job_id"]) for job in tree["jobs"]] == [(0, "a/b"), (1, "c")]
+    for change in (
+        {"action": "create", "record": {"id": "r2", "data": {}}},
+        {"action": "merge", "record": {"id": "r1", "data": {}}, "retired": {"id": "r2"}},
+    ):
+        sent = {"table": "t", "tenant": "jobs"} | change
+        assert shared_server.post("/v1/records/changes", sent).status == 202
+    found = told("records", "history", "r2", "--table", "t", server=shared_server, tenant="jobs")
+    assert [event["data"]["action"] for event in found["items"]] == ["merge", "create"]
+    for arguments, words in (
+        (("jobs", "list"), ("Nightly", "a/b", "failed")),
+        (("jobs", "show", "a/b"), ("NO why", "running", "realtime")),
+        (("jobs", "tree", "a/b", "--limit", "1"), ("Nightly", "There are more jobs")),
+        (("records", "history", "r2", "--table", "t"), ("t/r1", "deleted")),
+    ):
+        shown = tocsin(*arguments, "--tenant", "jobs", server=shared_server)
+        assert shown.returncode == 0, shown.stderr
+        for word in words:
+            assert word in shown.stdout, shown.stdout

@@ -18,14 +18,15 @@ from tocsin.api.cloudevents import decode_cloudevents
 from tocsin.api.decoding import decode_data_versions, decode_reports
 from tocsin.api.head import Head, read_content
 from tocsin.api.idempotency import idempotency_key
+from tocsin.api.run_events import decode_run_events
 from tocsin.api.services import Services
 from tocsin.errors import InvalidRequest, TocsinError
-from tocsin.model.submission import Changes, CloudEvents, DataVersions, IdempotencyKey, Reports, Submission
+from tocsin.model.submission import Changes, CloudEvents, DataVersions, IdempotencyKey, Reports, RunEvents, Submission
 from tocsin.telemetry import log
 
 LARGE_BYTES: Final = 128 * 1024
 """A body from this size on is decoded beside the event loop, which it would keep busy for more than a millisecond."""
-Body = Reports | Changes | DataVersions | CloudEvents
+Body = Reports | RunEvents | Changes | DataVersions | CloudEvents
 
 
 Decode = Callable[[bytes, Head], tuple[str | None, Body]]
@@ -47,11 +48,21 @@ def _cloudevents(body: bytes, head: Head) -> tuple[str | None, Body]:
     return None, decode_cloudevents(body, head.content_type, head.ce)
 
 
+def _run_events(body: bytes, _: Head) -> tuple[str | None, Body]:
+    return None, decode_run_events(body, is_batch=False)
+
+
+def _run_event_batch(body: bytes, _: Head) -> tuple[str | None, Body]:
+    return None, decode_run_events(body, is_batch=True)
+
+
 ACCEPT_ROUTES: Final[Mapping[str, Decode]] = {
     "/v1/jobs/reports": _reports,
     "/v1/records/changes": _changes,
     "/v1/data-versions": _data_versions,
     "/v1/events": _cloudevents,
+    "/api/v1/lineage": _run_events,
+    "/api/v1/lineage/batch": _run_event_batch,
 }
 
 

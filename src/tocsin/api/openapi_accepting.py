@@ -8,20 +8,26 @@ from typing import Final
 from tocsin.api.auth import TENANT_PATTERN
 from tocsin.api.change_decoding import ChangeWire
 from tocsin.api.decoding import MAX_ITEMS, DataVersionWire, ReportWire
+from tocsin.api.run_event_shapes import OpenLineageRunEvent
 from tocsin.errors import IllegalTransition, Overloaded, TocsinError, VersionConflict
 from tocsin.model.noun import Noun
 from tocsin.rules.accepting import ChangeAnswer, CloudEventAnswer, DataVersionAnswer, ReportAnswer
+from tocsin.rules.accepting_runs import RunEventAnswer, RunEventBatchAnswer
 
 Json = dict[str, object]
 
 
 class AcceptOperation(Noun, frozen=True, kw_only=True):
-    """An accept route. `takes` None: CloudEvents. `each_alone`: in an array each item is accepted or refused by itself."""
+    """An accept route. `takes` None: CloudEvents. `gives` is one result, or the whole answer where `is_whole`. `each_alone`: in an
+    array each item is accepted or refused by itself."""
 
     name: str
     summary: str
     takes: type | None
     gives: type
+    status: int = 202
+    is_whole: bool = False
+    only_arrays: bool = False
     problems: tuple[type[TocsinError], ...] = (Overloaded,)
     each_alone: bool = False
 
@@ -54,6 +60,24 @@ ACCEPT_OPERATIONS: Final[Mapping[str, AcceptOperation]] = {
         takes=None,
         gives=CloudEventAnswer,
     ),
+    "/api/v1/lineage": AcceptOperation(
+        name="post_lineage",
+        summary="Post an OpenLineage event, as its clients do: a run is a job. An array is accepted too, each event by itself.",
+        takes=OpenLineageRunEvent,
+        gives=RunEventAnswer,
+        status=201,
+        each_alone=True,
+    ),
+    "/api/v1/lineage/batch": AcceptOperation(
+        name="post_lineage_batch",
+        summary="Post a batch of OpenLineage events: each stands alone.",
+        takes=OpenLineageRunEvent,
+        gives=RunEventBatchAnswer,
+        status=200,
+        is_whole=True,
+        only_arrays=True,
+        each_alone=True,
+    ),
 }
 
 ACCEPT_TYPES: Final[tuple[type, ...]] = (
@@ -64,6 +88,9 @@ ACCEPT_TYPES: Final[tuple[type, ...]] = (
     ChangeAnswer,
     DataVersionAnswer,
     CloudEventAnswer,
+    OpenLineageRunEvent,
+    RunEventAnswer,
+    RunEventBatchAnswer,
 )
 
 CLOUDEVENT_SCHEMA: Final[Json] = {
@@ -83,6 +110,11 @@ CLOUDEVENT_SCHEMA: Final[Json] = {
     },
     "required": ["specversion", "id", "source", "type"],
     "additionalProperties": {"type": ["string", "boolean", "integer", "null"]},
+}
+OTHER_OPENLINEAGE: Final[Json] = {
+    "description": "A JobEvent or a DatasetEvent, which is ignored; or a run event of a version after 2-0-2, of which what is "
+    "known is read.",
+    "type": "object",
 }
 IDEMPOTENCY_KEY: Final[Json] = {
     "name": "Idempotency-Key",
@@ -112,13 +144,14 @@ def accept_operation(operation: AcceptOperation, problems: Mapping[str, Json]) -
         "properties": {"results": {"type": "array", "items": _ref(operation.gives.__name__)}},
         "required": ["results"],
     }
-    accepted = {"description": "Accepted and on disk.", "content": {"application/json": {"schema": results}}}
+    schema = _ref(operation.gives.__name__) if operation.is_whole else results
+    accepted = {"description": "Accepted and on disk.", "content": {"application/json": {"schema": schema}}}
     return {
         "operationId": operation.name,
         "summary": operation.summary,
         "parameters": _PARAMETERS,
         "requestBody": {"required": True, "content": _content(operation)},
-        "responses": {"202": accepted, **problems},
+        "responses": {str(operation.status): accepted, **problems},
         "x-roles": ["admin", "operator", "producer"],
     }
 
@@ -132,7 +165,11 @@ def _content(operation: AcceptOperation) -> Json:
     items: Json = (
         {"anyOf": [one, {"description": "Anything else is refused by itself."}]} if operation.each_alone else one
     )
+    if operation.takes is OpenLineageRunEvent:
+        one = {"anyOf": [one, OTHER_OPENLINEAGE]}
     several: Json = {"type": "array", "items": items, "maxItems": MAX_ITEMS}
+    if operation.only_arrays:
+        return {"application/json": {"schema": {**several, "minItems": 1}}}
     if operation.takes is not None:
         return {"application/json": {"schema": {"anyOf": [one, {**several, "minItems": 1}]}}}
     return {

@@ -78,7 +78,8 @@ class CloudEventShown(Noun, frozen=True, kw_only=True):
 
 class EventShown(Noun, frozen=True, kw_only=True, omit_defaults=True):
     """An event. `data` is its JSON as accepted; data of another kind is in `data_base64`. `cloudevent` is there for
-    producers' CloudEvents. `erased` is there, and true, when its subject was erased: then it has no data and no subject id."""
+    producers' CloudEvents. `erased` is there, and true, when its subject was erased: then it has no data and no subject id. `parts` is there when the event is one of several of an action on records: the subjects of all
+    of them, in record-number order."""
 
     id: str
     tenant: str
@@ -89,6 +90,7 @@ class EventShown(Noun, frozen=True, kw_only=True, omit_defaults=True):
     time: str
     accepted_at: str
     position: int
+    parts: tuple[str, ...] = ()
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     data_base64: str | msgspec.UnsetType = msgspec.UNSET
     cloudevent: CloudEventShown | msgspec.UnsetType = msgspec.UNSET
@@ -118,6 +120,26 @@ class ChildShown(Noun, frozen=True, kw_only=True):
     name: str | None
     state: JobState
     state_since: str
+
+
+class TreeJobShown(JobShown, frozen=True, kw_only=True):
+    """A job in its tree, `depth` levels below the topmost one that is shown."""
+
+    depth: int
+
+
+class JobTreeShown(Noun, frozen=True, kw_only=True):
+    """The tree that a job is in, each parent before its children. Not `complete`: it has more jobs, and of them the way up from
+    the job and what is below it are here."""
+
+    jobs: list[TreeJobShown]
+    complete: bool
+
+
+class JobDeliveriesShown(Noun, frozen=True, kw_only=True):
+    """The deliveries that the jobs of a tree caused; `subject_id` of each is the id of its job."""
+
+    items: list[DeliveryShown]
 
 
 class JobWithChildren(JobShown, frozen=True, kw_only=True):
@@ -205,6 +227,7 @@ def event_shown(event: Event) -> EventShown:
         time=to_text(event.time),
         accepted_at=to_text(event.accepted_at),
         position=event.position,
+        parts=tuple(key.partition("\0")[2] for key in event.keys),
     )
     cloud = event.cloud
     if event.is_erased:

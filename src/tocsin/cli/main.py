@@ -39,6 +39,8 @@ _COMMANDS: Final = (
     (_LOOK, "deliveries", "tocsin.cli.deliveries:app", "Which event was brought where, and how it went."),
     (_LOOK, "tail", "tocsin.cli.tail:tail", "Watch events and attempts live."),
     (_LOOK, "listen", "tocsin.cli.listen:listen", "Receive events on this machine, live, without a tunnel."),
+    (_LOOK, "jobs", "tocsin.cli.jobs:app", "What was reported on jobs, and what they caused."),
+    (_LOOK, "records", "tocsin.cli.records:app", "What became of golden records."),
     (_LOOK, "stats", "tocsin.cli.stats:stats", "What is pending, what was delivered, how fast."),
     (_LOOK, "replay", "tocsin.cli.replay:app", "Send past events to an endpoint again."),
     (_LOOK, "erase", "tocsin.cli.erase:app", "Erase everything about a subject, for good."),

@@ -32,6 +32,23 @@ class Reports(Noun, frozen=True, kw_only=True):
     single: bool
 
 
+class RunEvent(Noun, frozen=True, kw_only=True):
+    """What an OpenLineage client says about a run, as a report on the job that the run is. `once`: by which one that always makes
+    an event is recognised when it comes again."""
+
+    report: Report
+    once: str | None = None
+
+
+class RunEvents(Noun, frozen=True, kw_only=True):
+    """OpenLineage events; one that could not be read is the problem it has, and None is one that is not about a run. Each stands
+    alone unless `single`; `is_batch` asks for the answer that OpenLineage has for batches."""
+
+    items: tuple[RunEvent | TocsinError | None, ...]
+    single: bool
+    is_batch: bool = False
+
+
 class Changes(Noun, frozen=True, kw_only=True):
     """Changes of records: all or nothing."""
 
@@ -72,7 +89,7 @@ class Submission(Noun, frozen=True, kw_only=True):
     tenant: str
     received_at: int
     size: int = 0
-    body: Reports | Changes | DataVersions | CloudEvents | Notices | Overrun
+    body: Reports | RunEvents | Changes | DataVersions | CloudEvents | Notices | Overrun
     idempotency: IdempotencyKey | None = None
 
 

@@ -18,6 +18,7 @@ from tocsin.ports.reading import (
     EventQuery,
     FailingEndpoint,
     JobQuery,
+    JobTree,
     JobView,
     KeyQuery,
     Page,
@@ -31,6 +32,7 @@ from tocsin.ports.reading import (
     Strip,
     StripCell,
     StripQuery,
+    TreeJob,
     Views,
 )
 from tocsin.ports.replaying import Candidates, Note, Replays
@@ -100,6 +102,7 @@ __all__ = [
     "Holder",
     "JobOver",
     "JobQuery",
+    "JobTree",
     "JobView",
     "Key",
     "KeyQuery",
@@ -135,6 +138,7 @@ __all__ = [
     "StripCell",
     "StripQuery",
     "Templates",
+    "TreeJob",
     "Views",
     "Waiting",
     "WrappedKey",

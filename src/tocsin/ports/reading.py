@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeVar
 
 from tocsin.model.access import ApiKey
@@ -61,11 +61,13 @@ class EventQuery(Page, frozen=True, kw_only=True):
 
 
 class JobQuery(Page, frozen=True, kw_only=True):
-    """Filters of the list of jobs."""
+    """Filters of the list of jobs; `search` is a part of the name or of the id, in whatever case."""
 
     state: str | None = None
     job_type: str | None = None
     parent: str | None = None
+    mode: str | None = None
+    search: str | None = None
 
 
 class KeyQuery(Page, frozen=True, kw_only=True):
@@ -120,6 +122,21 @@ class JobView(Noun, frozen=True, kw_only=True):
     row: JobRow
     created_at: int
     updated_at: int
+
+
+class TreeJob(Noun, frozen=True, kw_only=True):
+    """A job in its tree; `depth` is how far it is from the top one that is shown."""
+
+    depth: int
+    view: JobView
+
+
+class JobTree(Noun, frozen=True, kw_only=True):
+    """The tree that a job is in, each parent before its children and these in the order of their making. Not `complete`: of a tree
+    with too many jobs, the way up from the job and what is below it, as far as there was room."""
+
+    jobs: tuple[TreeJob, ...]
+    complete: bool
 
 
 PendingPlace = tuple[int, int, int, int]
@@ -232,6 +249,12 @@ class Views(Protocol):
     async def jobs(self, query: JobQuery) -> Rows[JobView]: ...
 
     async def job(self, job_id: str, tenant: str | None) -> JobView | None: ...
+
+    async def job_tree(self, job: JobView, limit: int) -> JobTree: ...
+
+    async def job_deliveries(self, tenant: str, job_ids: Sequence[str], limit: int, most: int) -> list[DeliveryView]:
+        """The deliveries of each job's newest events, newest first: at most `limit` for each job and `most` in all, of which the
+        first jobs come first."""
 
     async def keys(self, query: KeyQuery) -> list[tuple[int, ApiKey]]: ...
 

@@ -25,10 +25,12 @@ from tocsin.model.submission import (
     Lineage,
     Overrun,
     Reports,
+    RunEvents,
     StoredVersion,
     Submission,
     Verdict,
 )
+from tocsin.rules.accepting_runs import decide_runs
 from tocsin.rules.job_reports import Told, told_by
 from tocsin.rules.job_watch import NO_LIMITS, JobLimits, told, watched
 from tocsin.rules.needs import NOTICE_SOURCE, seen_hash
@@ -100,6 +102,8 @@ class Deciding:
                 return self._on_cloud_events(body, submission, facts)
             case DataVersions() as body:
                 return self._on_data_versions(body, submission)
+            case RunEvents() as body:
+                return decide_runs(body, submission, facts, self._heard, self._job_events)
             case Notices() as body:
                 return self._on_notices(body, submission, facts)
             case Overrun() as body:
@@ -134,11 +138,12 @@ class Deciding:
 
     def _told(self, report: Report, facts: Facts, received_at: Millis) -> Told | TocsinError:
         """What the report says that was not known; the facts now know it too, and until when the next one may take."""
-        job_id = report.job_id
+        told = told_by(report, facts.jobs.get(report.job_id), facts.lineages, received_at)
+        return told if isinstance(told, TocsinError) else self._heard(told, report.job_id, facts, received_at)
+
+    def _heard(self, told: Told, job_id: str, facts: Facts, received_at: Millis) -> Told:
+        """What was told, with the watch over the job set anew; the facts now know it."""
         old = facts.jobs.get(job_id)
-        told = told_by(report, old, facts.lineages, received_at)
-        if isinstance(told, TocsinError):
-            return told
         if told.row is None:
             if old is not None:
                 facts.jobs[job_id] = watched(old, self._limits, received_at, old)

@@ -29,9 +29,9 @@ def _differences(path: str, before: object, after: object) -> Iterator[Differenc
             yield from _differences(
                 f"{path}.{name}" if path else str(name), before.get(name, _ABSENT), after.get(name, _ABSENT)
             )
-    elif before != after or type(before) is not type(after):
+    elif _text(before, is_sorted=True) != _text(after, is_sorted=True):
         yield Difference(field=path, before=_text(before), after=_text(after))
 
 
-def _text(value: object) -> str | None:
-    return None if value is _ABSENT else json.dumps(value, ensure_ascii=False)
+def _text(value: object, *, is_sorted: bool = False) -> str | None:
+    return None if value is _ABSENT else json.dumps(value, ensure_ascii=False, sort_keys=is_sorted)

@@ -223,7 +223,10 @@ def test_a_page_of_events_looks_at_few(connection: apsw.Connection, asked: dict[
         assert rows.rest is None or len(rows) < 51
 
 
-@pytest.mark.parametrize("asked", [{"state": "failed"}, {"job_type": "never"}, {"parent": "never"}])
+@pytest.mark.parametrize(
+    "asked",
+    [{"state": "failed"}, {"job_type": "never"}, {"parent": "never"}, {"mode": "realtime"}, {"search": "never"}],
+)
 def test_a_page_of_jobs_looks_at_few(connection: apsw.Connection, asked: dict[str, str]) -> None:
     for tenant, span in itertools.product(WHOSE, RANGES):
         query = msgspec.convert({"tenant": tenant, "limit": 51} | asked | span, JobQuery)

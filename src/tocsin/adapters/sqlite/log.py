@@ -16,9 +16,10 @@ from tocsin.adapters.sqlite.writer import DataRefusedError, Rank, Writer
 from tocsin.errors import IdempotencyKeyReused, InvalidRequest, StorageFull, StoreUnavailable, TocsinError
 from tocsin.model.event import Event
 from tocsin.model.ids import EventId, Millis
-from tocsin.model.job import JobRow, Report
-from tocsin.model.submission import Accepted, Decide, Facts, Lineage, Needs, Reports, StoredVersion, Submission, Verdict
+from tocsin.model.job import JobRow
+from tocsin.model.submission import Accepted, Decide, Facts, Lineage, Needs, StoredVersion, Submission, Verdict
 from tocsin.ports import JobOver
+from tocsin.rules.needs import reports_in
 from tocsin.rules.streaks import streaks_of
 from tocsin.telemetry import log
 
@@ -195,6 +196,8 @@ def _job_row(tenant: str, row: JobRow, at: Millis) -> Row:
         job.job_id,
         job.state,
         job.job_type,
+        job.mode,
+        job.name,
         job.parent_job_id,
         job.root_job_id,
         at,
@@ -258,11 +261,7 @@ def _load_streaks(connection: apsw.Connection, submissions: Sequence[Item], fact
     for tenant in {submission.tenant for submission, needed in submissions if needed.streaks}:
         known = facts[tenant]
         reports = [
-            item
-            for submission, _ in submissions
-            if submission.tenant == tenant and isinstance(submission.body, Reports)
-            for item in submission.body.items
-            if isinstance(item, Report)
+            report for submission, _ in submissions if submission.tenant == tenant for report in reports_in(submission)
         ]
         touched = streaks_of(reports, known.jobs)
         for digest, failures in read_among(connection, "streaks_by_hash", (tenant,), touched):

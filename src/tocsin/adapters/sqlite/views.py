@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Final, cast
 
 import apsw
@@ -16,6 +17,7 @@ from tocsin.adapters.sqlite.rows import attempt_of, delivery_view_of, endpoint_o
 from tocsin.adapters.sqlite.statements import Values, read_one, read_page, statement_with, write
 from tocsin.adapters.sqlite.stats import read_backlogs, read_stats
 from tocsin.adapters.sqlite.strips import read_attempts, read_strips
+from tocsin.adapters.sqlite.trees import read_job_deliveries, read_tree
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.model.access import ApiKey
 from tocsin.model.attempt import Attempt
@@ -33,6 +35,7 @@ from tocsin.ports import (
     EndpointQuery,
     EventQuery,
     JobQuery,
+    JobTree,
     JobView,
     KeyQuery,
     PendingPage,
@@ -104,6 +107,12 @@ class SqliteViews:
         values: Values = {"id": job_id, "tenant": tenant, "low": 1, "below": 1 << 62, "limit": 1}
         rows = await self._readers.run(lambda c: read_page(c, "jobs", values))
         return job_view_of(rows[0]) if rows else None
+
+    async def job_tree(self, job: JobView, limit: int) -> JobTree:
+        return await self._readers.run(lambda connection: read_tree(connection, job, limit))
+
+    async def job_deliveries(self, tenant: str, job_ids: Sequence[str], limit: int, most: int) -> list[DeliveryView]:
+        return await self._readers.run(lambda c: read_job_deliveries(c, tenant, tuple(job_ids), limit, most))
 
     async def keys(self, query: KeyQuery) -> list[tuple[int, ApiKey]]:
         values: Values = {"tenant": query.tenant, "before": query.before, "limit": query.limit}

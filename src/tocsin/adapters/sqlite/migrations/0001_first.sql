@@ -23,6 +23,8 @@ CREATE TABLE job (
     id TEXT NOT NULL,
     state TEXT NOT NULL,
     job_type TEXT NOT NULL,
+    mode TEXT NOT NULL DEFAULT 'batch',
+    name TEXT,
     parent TEXT,
     root TEXT NOT NULL,
     created_at INTEGER NOT NULL,

@@ -1,6 +1,6 @@
 SELECT number FROM job
 WHERE number < :below
-    AND tenant = :tenant --? tenant !parent
+    AND tenant = :tenant --? tenant
     AND +tenant = :tenant --? tenant
     AND parent = :parent --? parent
 ORDER BY number DESC
