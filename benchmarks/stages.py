@@ -12,8 +12,8 @@ from benchmarks import parts
 from benchmarks.parts import NOW, endpoint, sample, view
 from tocsin.adapters.http.answer import AnswerReader
 from tocsin.adapters.http.limits import SenderLimits
-from tocsin.adapters.sqlite.rows import encode
-from tocsin.adapters.sqlite.tally_changes import Changes as TallyChanges
+from tocsin.adapters.storing.rows import encode
+from tocsin.adapters.storing.tally_changes import Changes as TallyChanges
 from tocsin.api.cloudevents import decode_cloudevents
 from tocsin.api.decoding import decode_reports
 from tocsin.formats import KINDS, Template, renderer_of

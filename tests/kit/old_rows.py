@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.contracts.given import settlement
 
 from tocsin.adapters.sqlite.database import open_connection
-from tocsin.adapters.sqlite.rows import encode
+from tocsin.adapters.storing.rows import encode
 from tocsin.adapters.sqlite.store import prepare_file
 from tocsin.model.ids import IdMint
 

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from tests.contracts.given import NOTHING, Clock, deciding, delivery, endpoint, entry, new_event, settlement, submission
 
-from tocsin.adapters.sqlite.rows import placed
+from tocsin.adapters.storing.rows import placed
 from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.adapters.sqlite.writer import Rank
 from tocsin.errors import Overloaded, RequestRunning, StoreUnavailable

@@ -12,10 +12,10 @@ from tocsin.adapters.sqlite.lines import end_batch, followers, leave_lines, toge
 from tocsin.adapters.sqlite.notices import count_given_up
 from tocsin.adapters.sqlite.queue import ATTEMPT_BITS, claim_of, claims_of
 from tocsin.adapters.sqlite.readers import Readers
-from tocsin.adapters.sqlite.rows import encode
+from tocsin.adapters.storing.rows import encode
 from tocsin.adapters.sqlite.statements import Row, listed, read, read_among, read_one, statement, write
 from tocsin.adapters.sqlite.tallies import Tallies
-from tocsin.adapters.sqlite.tally_changes import Changes
+from tocsin.adapters.storing.tally_changes import Changes
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.errors import StoreUnavailable
 from tocsin.model.batch import Batch, BatchClaim, BatchSettlement

@@ -12,7 +12,7 @@ from tocsin.adapters.sqlite.audit import write_entry
 from tocsin.adapters.sqlite.lines import end_batch, leave_lines
 from tocsin.adapters.sqlite.queue import claims_of
 from tocsin.adapters.sqlite.readers import Readers
-from tocsin.adapters.sqlite.rows import (
+from tocsin.adapters.storing.rows import (
     attempt_of,
     decode_keys,
     encode,
@@ -31,7 +31,7 @@ from tocsin.adapters.sqlite.statements import (
     write,
 )
 from tocsin.adapters.sqlite.tallies import Tallies
-from tocsin.adapters.sqlite.tally_changes import moves_of
+from tocsin.adapters.storing.tally_changes import moves_of
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, DeliveryState

@@ -12,7 +12,7 @@ from typing import Final, TypeVar, cast
 import apsw
 import msgspec
 
-from tocsin.adapters.sqlite.rows import delivery_view_of, event_of, job_view_of
+from tocsin.adapters.storing.rows import delivery_view_of, event_of, job_view_of
 from tocsin.adapters.sqlite.statements import Row, SqlValue, Values, read_one, read_page, statement
 from tocsin.model.event import Event
 from tocsin.model.ids import Millis

@@ -9,7 +9,7 @@ import apsw
 import msgspec
 
 from tocsin.adapters.sqlite.readers import Readers
-from tocsin.adapters.sqlite.rows import decode_job_row, encode, event_of, event_row, placed
+from tocsin.adapters.storing.rows import decode_job_row, encode, event_of, event_row, placed
 from tocsin.adapters.sqlite.statements import Row, read, read_among, read_one, statement, write, write_rows
 from tocsin.adapters.sqlite.tallies import Tallies
 from tocsin.adapters.sqlite.writer import DataRefusedError, Rank, Writer

@@ -12,10 +12,10 @@ from tocsin.adapters.sqlite.audit import write_entry
 from tocsin.adapters.sqlite.lines import end_batch, join_lines, leave_lines, let_go
 from tocsin.adapters.sqlite.notices import count_given_up
 from tocsin.adapters.sqlite.readers import Readers
-from tocsin.adapters.sqlite.rows import DELIVERY_COLUMNS, delivery_of, encode, event_of
+from tocsin.adapters.storing.rows import DELIVERY_COLUMNS, delivery_of, encode, event_of
 from tocsin.adapters.sqlite.statements import Row, listed, read, read_among, read_one, statement, write, write_rows
 from tocsin.adapters.sqlite.tallies import Tallies
-from tocsin.adapters.sqlite.tally_changes import Changes, moves_of
+from tocsin.adapters.storing.tally_changes import Changes, moves_of
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.errors import StoreUnavailable
 from tocsin.model.attempt import Settlement

@@ -14,10 +14,10 @@ from tocsin.adapters.sqlite.lists import position_at
 from tocsin.adapters.sqlite.notices import write_notice
 from tocsin.adapters.sqlite.queue import claims_of
 from tocsin.adapters.sqlite.readers import Readers
-from tocsin.adapters.sqlite.rows import encode, event_of, replay_of
+from tocsin.adapters.storing.rows import encode, event_of, replay_of
 from tocsin.adapters.sqlite.statements import Row, Values, read, read_among, read_one, read_page, statement_with, write
 from tocsin.adapters.sqlite.tallies import Tallies
-from tocsin.adapters.sqlite.tally_changes import moves_of
+from tocsin.adapters.storing.tally_changes import moves_of
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, DeliveryState, NewDelivery

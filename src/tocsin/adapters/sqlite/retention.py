@@ -18,7 +18,7 @@ from tocsin.adapters.sqlite.notices import count_given_up
 from tocsin.adapters.sqlite.queue import claims_of
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.retention_tables import look_through
-from tocsin.adapters.sqlite.rows import encode, stripped
+from tocsin.adapters.storing.rows import encode, stripped
 from tocsin.adapters.sqlite.statements import (
     Row,
     Values,
@@ -30,7 +30,7 @@ from tocsin.adapters.sqlite.statements import (
     write_among,
 )
 from tocsin.adapters.sqlite.tallies import Tallies
-from tocsin.adapters.sqlite.tally_changes import moves_of
+from tocsin.adapters.storing.tally_changes import moves_of
 from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, DeliveryState

@@ -8,16 +8,13 @@ one statement, up to a number of rows for which the statement cache holds every 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
 
 import apsw
 
-SqlValue = None | int | float | bytes | str
-Row = tuple[SqlValue, ...]
-
-Values = Mapping[str, SqlValue]
+from tocsin.adapters.storing.values import Row, SqlValue, Values
 
 _MARK = "/*row*/"
 _CHUNK = 64

@@ -11,10 +11,10 @@ from typing import cast
 import apsw
 import msgspec
 
-from tocsin.adapters.sqlite.rows import endpoint_of
+from tocsin.adapters.storing.rows import endpoint_of
 from tocsin.adapters.sqlite.statements import Row, Values, listed, read_one, read_page, statement, statement_with
 from tocsin.adapters.sqlite.tallies import EVERYTHING, Scope
-from tocsin.adapters.sqlite.tally_changes import BLOCK_BITS, FIELDS, PACKED
+from tocsin.adapters.storing.tally_changes import BLOCK_BITS, FIELDS, PACKED
 from tocsin.model.ids import EndpointId, Millis
 from tocsin.model.tally import ERROR_KINDS, Percentiles, Span, Tally
 from tocsin.ports import FailingEndpoint, StatsQuery, StatsView

@@ -15,7 +15,7 @@ from typing import Final, cast
 import apsw
 
 from tocsin.adapters.sqlite.statements import Row, read_one, write, write_rows
-from tocsin.adapters.sqlite.tally_changes import EVENTS, FIELDS, PACKED, PENDING, Changes, by_block
+from tocsin.adapters.storing.tally_changes import EVENTS, FIELDS, PACKED, PENDING, Changes, by_block
 from tocsin.adapters.sqlite.writer import Writer
 from tocsin.model.delivery import NewDelivery
 from tocsin.model.ids import Millis

@@ -13,7 +13,7 @@ from tocsin.adapters.sqlite.lists import list_deliveries, list_events, list_jobs
 from tocsin.adapters.sqlite.log import ANSWERS_KEPT_MS
 from tocsin.adapters.sqlite.queue import ATTEMPT_BITS
 from tocsin.adapters.sqlite.readers import Readers
-from tocsin.adapters.sqlite.rows import attempt_of, delivery_view_of, endpoint_of, event_of, job_view_of, key_of
+from tocsin.adapters.storing.rows import attempt_of, delivery_view_of, endpoint_of, event_of, job_view_of, key_of
 from tocsin.adapters.sqlite.statements import Values, read_one, read_page, statement_with, write
 from tocsin.adapters.sqlite.stats import read_backlogs, read_stats
 from tocsin.adapters.sqlite.strips import read_attempts, read_strips

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, cast
 
-from tocsin.adapters.sqlite.statements import Row
+from tocsin.adapters.storing.values import Row
 from tocsin.model.attempt import Attempt, Settlement
 from tocsin.model.delivery import TRANSITIONS, DeliveryState
 from tocsin.model.ids import Millis

@@ -6,7 +6,7 @@ from typing import cast
 
 import msgspec
 
-from tocsin.adapters.sqlite.statements import Row
+from tocsin.adapters.storing.values import Row
 from tocsin.model.access import ApiKey, Role
 from tocsin.model.attempt import Attempt
 from tocsin.model.delivery import Delivery

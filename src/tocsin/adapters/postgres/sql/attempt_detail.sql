@@ -1,0 +1,1 @@
+SELECT detail FROM attempt WHERE place = $1

@@ -1,0 +1,1 @@
+SELECT place, detail FROM attempt WHERE place = ANY($1)

@@ -1,0 +1,1 @@
+SELECT detail FROM batch_attempt WHERE place = $1

@@ -1,0 +1,1 @@
+SELECT place, detail FROM batch_attempt WHERE place = ANY($1)

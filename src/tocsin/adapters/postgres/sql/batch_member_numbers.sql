@@ -1,0 +1,1 @@
+SELECT number FROM delivery WHERE batch = $1

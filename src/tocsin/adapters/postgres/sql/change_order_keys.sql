@@ -1,0 +1,1 @@
+UPDATE event SET keys = $1 WHERE position = $2

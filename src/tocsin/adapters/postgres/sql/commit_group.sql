@@ -1,0 +1,1 @@
+SELECT number FROM commit_group WHERE one = 1

@@ -1,0 +1,1 @@
+SELECT position, endpoint FROM cursor WHERE partition = $1 AND epoch = $2

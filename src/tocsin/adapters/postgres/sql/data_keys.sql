@@ -1,0 +1,1 @@
+SELECT id, master_key, wrapped, created_at FROM data_key ORDER BY id

@@ -1,0 +1,1 @@
+SELECT revision FROM directory WHERE one = 1

@@ -1,0 +1,1 @@
+SELECT epoch FROM cursor WHERE partition = $1

@@ -1,0 +1,1 @@
+UPDATE audit SET before = NULL, after = NULL WHERE number = ANY($1)

@@ -1,0 +1,1 @@
+UPDATE replay SET filters = $1 WHERE number = $2

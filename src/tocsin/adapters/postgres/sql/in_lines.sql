@@ -1,0 +1,1 @@
+SELECT DISTINCT delivery FROM line WHERE delivery = ANY($1)

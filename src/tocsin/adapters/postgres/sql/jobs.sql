@@ -1,0 +1,13 @@
+SELECT number, tenant, created_at, updated_at, snapshot
+FROM job
+WHERE number >= :low AND number < :below
+    AND tenant = :tenant --? tenant !parent !id
+    AND tenant = :tenant --? tenant
+    AND id = :id --? id
+    AND state = :state --? state
+    AND job_type = :job_type --? job_type
+    AND parent = :parent --? parent
+    AND created_at >= :since --? since
+    AND created_at < :until --? until
+ORDER BY number DESC
+LIMIT :limit

@@ -1,0 +1,1 @@
+UPDATE delivery SET batch = $1 WHERE number = ANY($2) AND state = 'pending' AND batch IS NULL

@@ -1,0 +1,1 @@
+UPDATE delivery SET batch = NULL WHERE number = ANY($1)

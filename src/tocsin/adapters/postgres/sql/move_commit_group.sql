@@ -1,0 +1,1 @@
+UPDATE commit_group SET number = $1 WHERE one = 1

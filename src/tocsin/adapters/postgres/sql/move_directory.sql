@@ -1,0 +1,1 @@
+UPDATE directory SET revision = revision + 1 WHERE one = 1

@@ -1,0 +1,1 @@
+SELECT block, since FROM pending_block WHERE tenant = $1 AND endpoint = $2 AND pending > 0 ORDER BY block LIMIT 1

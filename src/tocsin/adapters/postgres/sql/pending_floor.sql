@@ -1,0 +1,9 @@
+SELECT block << 11 FROM pending_block
+WHERE pending > 0
+    AND tenant = '' AND endpoint = 0 --? !tenant !endpoint
+    AND tenant = :tenant AND endpoint = 0 --? tenant !endpoint
+    AND tenant = (SELECT tenant FROM endpoint WHERE id = :endpoint) --? endpoint
+    AND endpoint = (SELECT number FROM endpoint WHERE id = :endpoint) --? endpoint
+    AND block <= :before >> 11 --? before
+ORDER BY block DESC
+LIMIT 1 OFFSET :budget

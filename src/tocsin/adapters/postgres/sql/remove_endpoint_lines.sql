@@ -1,0 +1,1 @@
+DELETE FROM line WHERE endpoint = $1

@@ -1,0 +1,1 @@
+DELETE FROM streak WHERE tenant = $1 AND hash = $2

@@ -1,0 +1,1 @@
+SELECT pending FROM replay WHERE number = $1

@@ -1,0 +1,1 @@
+SELECT position FROM replay WHERE number = $1

@@ -1,0 +1,1 @@
+SELECT at FROM retention_clock WHERE one = 1

@@ -1,0 +1,1 @@
+SELECT what, scope, keep, policy, position FROM retention_cursor

@@ -1,0 +1,1 @@
+SELECT at FROM audit ORDER BY number LIMIT 1

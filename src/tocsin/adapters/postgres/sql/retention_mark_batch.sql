@@ -1,0 +1,1 @@
+UPDATE batch SET removed = $1 WHERE number = $2

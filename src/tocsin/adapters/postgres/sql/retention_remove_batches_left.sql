@@ -1,0 +1,1 @@
+DELETE FROM batch_left WHERE delivery = ANY($1)

@@ -1,0 +1,1 @@
+SELECT tenant, rules FROM retention

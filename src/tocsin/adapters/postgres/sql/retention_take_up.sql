@@ -1,0 +1,1 @@
+DELETE FROM retention_left WHERE what = $1 AND number = ANY($2)

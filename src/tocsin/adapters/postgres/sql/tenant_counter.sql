@@ -1,0 +1,1 @@
+SELECT version_counter FROM tenant WHERE name = $1

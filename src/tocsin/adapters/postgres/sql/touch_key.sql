@@ -1,0 +1,1 @@
+UPDATE api_key SET last_used_at = $1 WHERE id = $2

@@ -1,0 +1,1 @@
+SELECT number FROM batch WHERE waits_for = $1

@@ -1,0 +1,1 @@
+"""What the stores share and no technology is named in: rows and nouns, and the arithmetic of what is kept beside them."""
