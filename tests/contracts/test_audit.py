@@ -7,7 +7,7 @@ import pytest
 from tests.contracts.given import NOTHING, deciding, delivery, endpoint, entry, noting, settlement, submission
 
 from tocsin.adapters.sqlite.store import SqliteStore
-from tocsin.adapters.sqlite.writer import DataRefusedError
+from tocsin.adapters.storing.ranks import DataRefusedError
 from tocsin.model.access import ApiKey, Role
 from tocsin.model.audit import Actor, AuditEntry
 from tocsin.model.delivery import DeliveryState

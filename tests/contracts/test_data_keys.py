@@ -7,7 +7,7 @@ import pytest
 from tests.contracts.given import Clock
 
 from tocsin.adapters.sqlite.store import SqliteStore
-from tocsin.adapters.sqlite.writer import DataRefusedError
+from tocsin.adapters.storing.ranks import DataRefusedError
 from tocsin.model.audit import SERVER, AuditEntry
 from tocsin.model.ids import IdMint
 from tocsin.ports import AuditQuery, WrappedKey

@@ -24,7 +24,7 @@ from tests.contracts.given import (
 )
 
 from tocsin.adapters.sqlite.store import SqliteStore
-from tocsin.adapters.sqlite.writer import DataRefusedError
+from tocsin.adapters.storing.ranks import DataRefusedError
 from tocsin.model.attempt import AttemptError
 from tocsin.model.audit import AuditEntry
 from tocsin.model.batch import Batch, BatchSettlement

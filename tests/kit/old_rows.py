@@ -9,8 +9,8 @@ from pathlib import Path
 from tests.contracts.given import settlement
 
 from tocsin.adapters.sqlite.database import open_connection
-from tocsin.adapters.storing.rows import encode
 from tocsin.adapters.sqlite.store import prepare_file
+from tocsin.adapters.storing.rows import encode
 from tocsin.model.ids import IdMint
 
 DAY = 24 * 3_600_000

@@ -14,9 +14,9 @@ import msgspec
 import pytest
 from tests.contracts.given import NOTHING, Clock, deciding, delivery, endpoint, entry, new_event, settlement, submission
 
-from tocsin.adapters.storing.rows import placed
 from tocsin.adapters.sqlite.store import SqliteStore
-from tocsin.adapters.sqlite.writer import Rank
+from tocsin.adapters.storing.ranks import Rank
+from tocsin.adapters.storing.rows import placed
 from tocsin.errors import Overloaded, RequestRunning, StoreUnavailable
 from tocsin.formats import renderer_of
 from tocsin.model.attempt import Settlement

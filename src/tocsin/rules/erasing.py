@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 from msgspec.structs import replace
 
 from tocsin.model.attempt import Attempt, AttemptError
-from tocsin.model.erasure import ERASED, MOST_NAMED, Subject
+from tocsin.model.erasure import ERASED, MOST_NAMED, Progress, Subject
 from tocsin.model.filter import Filter
 
 STEP_BYTES: Final = 512 * 1024
@@ -115,3 +115,10 @@ def first_step(sizes: Sequence[int]) -> int:
 def named_too(named: Sequence[str], more: Iterable[str]) -> tuple[str, ...]:
     """Names that a report lists, each once and no more than it can hold."""
     return tuple(dict.fromkeys((*named, *more)))[:MOST_NAMED]
+
+
+def counted(progress: Progress, **more: int) -> Progress:
+    """The progress with more in its report."""
+    report = progress.report
+    counts = {name: cast("int", getattr(report, name)) + count for name, count in more.items()}
+    return msgspec.structs.replace(progress, report=msgspec.structs.replace(report, **counts))

@@ -5,7 +5,6 @@ The time is not asserted: a statement that visits a million rows takes a hundred
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 from collections.abc import Callable, Iterator
@@ -17,11 +16,12 @@ import apsw
 import msgspec
 import pytest
 
-from tocsin.adapters.sqlite.database import migrate, migrations, open_connection
+from tocsin.adapters.sqlite.database import migrate, open_connection
 from tocsin.adapters.sqlite.lists import BUDGET, list_deliveries, list_events, list_jobs
 from tocsin.adapters.sqlite.statements import read_one, read_page, statement
 from tocsin.adapters.sqlite.stats import read_backlogs, read_stats
 from tocsin.adapters.sqlite.strips import read_attempts, read_strips
+from tocsin.adapters.storing.migrations import migrations_of
 from tocsin.model.delivery import DeliveryState
 from tocsin.model.ids import EndpointId, EventId
 from tocsin.ports import AttemptsQuery, DeliveryQuery, EventQuery, JobQuery, StatsQuery, StripQuery
@@ -47,11 +47,10 @@ def filled(path: Path, shape: str) -> None:
         "CREATE TABLE migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL) STRICT"
     )
     with connection:
-        for number, name, text in migrations():
-            if number < 8:
-                connection.execute(text)
-                checksum = hashlib.sha256(text.encode()).hexdigest()
-                connection.execute("INSERT INTO migration VALUES (?, ?, ?)", (number, name, checksum))
+        for one in migrations_of("tocsin.adapters.sqlite"):
+            if one.number < 8:
+                connection.execute(one.text)
+                connection.execute("INSERT INTO migration VALUES (?, ?, ?)", (one.number, one.name, one.checksum))
         state = "pending" if shape == "pending" else "delivered"
         connection.execute(
             "CREATE TEMP VIEW series AS WITH RECURSIVE n (value) AS "

@@ -14,10 +14,10 @@ from tocsin.adapters.sqlite.database import (
     check_filesystem,
     check_sqlite_version,
     migrate,
-    migrations,
     open_connection,
 )
 from tocsin.adapters.sqlite.store import prepare_file
+from tocsin.adapters.storing.migrations import migrations_of
 from tocsin.errors import Misconfigured
 
 
@@ -48,6 +48,9 @@ def test_a_network_filesystem_is_refused(directory: str) -> None:
 @pytest.mark.parametrize("directory", ["/", "/var/lib", "/mnt/share/local/x", "/mnt/shared"])
 def test_a_local_filesystem_is_taken(directory: str) -> None:
     check_filesystem(Path(directory), MOUNTS)
+
+
+MIGRATIONS = migrations_of("tocsin.adapters.sqlite")
 
 
 def test_the_file_is_durable_and_in_wal_mode(tmp_path: Path) -> None:
@@ -85,7 +88,7 @@ def test_only_one_process_holds_the_file(tmp_path: Path) -> None:
 
 def test_migrations_are_applied_once_and_keep_what_is_there(tmp_path: Path) -> None:
     connection = open_connection(tmp_path / "t.db")
-    assert migrate(connection) == [name for _, name, _ in migrations()]
+    assert migrate(connection) == [one.name for one in MIGRATIONS]
     connection.execute("INSERT INTO tenant VALUES ('acme', 7, 0)")
     assert migrate(connection) == []
     assert connection.execute("SELECT version_counter FROM tenant").fetchall() == [(7,)]
@@ -93,7 +96,7 @@ def test_migrations_are_applied_once_and_keep_what_is_there(tmp_path: Path) -> N
 
 
 def test_numbers_of_migrations_have_no_gap() -> None:
-    assert [number for number, _, _ in migrations()] == list(range(1, len(migrations()) + 1))
+    assert [one.number for one in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))
 
 
 def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:

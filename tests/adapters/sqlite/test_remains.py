@@ -18,7 +18,7 @@ from tests.contracts.given import Clock
 from tocsin.adapters.sqlite.database import open_connection
 from tocsin.adapters.sqlite.remains import Remains
 from tocsin.adapters.sqlite.store import SqliteStore, prepare_file
-from tocsin.adapters.sqlite.writer import Rank
+from tocsin.adapters.storing.ranks import Rank
 
 MARK = b"PLANTEDMARK"
 ROWS = 3000

@@ -11,7 +11,8 @@ import apsw
 import pytest
 
 from tocsin.adapters.sqlite.store import prepare_file
-from tocsin.adapters.sqlite.writer import DataRefusedError, Rank, Writer
+from tocsin.adapters.sqlite.writer import Writer
+from tocsin.adapters.storing.ranks import DataRefusedError, Rank
 from tocsin.errors import StorageFull, StoreUnavailable
 
 

@@ -10,17 +10,19 @@ import msgspec
 
 from tocsin.adapters.sqlite.lines import end_batch, followers, leave_lines, together
 from tocsin.adapters.sqlite.notices import count_given_up
-from tocsin.adapters.sqlite.queue import ATTEMPT_BITS, claim_of, claims_of
+from tocsin.adapters.sqlite.queue import claims_of
 from tocsin.adapters.sqlite.readers import Readers
-from tocsin.adapters.storing.rows import encode
-from tocsin.adapters.sqlite.statements import Row, listed, read, read_among, read_one, statement, write
+from tocsin.adapters.sqlite.statements import listed, read, read_among, read_one, statement, write
 from tocsin.adapters.sqlite.tallies import Tallies
+from tocsin.adapters.sqlite.writer import Writer
+from tocsin.adapters.storing.ranks import Rank
+from tocsin.adapters.storing.rows import batch_of, encode
 from tocsin.adapters.storing.tally_changes import Changes
-from tocsin.adapters.sqlite.writer import Rank, Writer
+from tocsin.adapters.storing.values import Row
 from tocsin.errors import StoreUnavailable
 from tocsin.model.batch import Batch, BatchClaim, BatchSettlement
 from tocsin.model.delivery import Claim, DeliveryState
-from tocsin.model.ids import BatchId, Millis
+from tocsin.model.ids import Millis
 from tocsin.ports import BatchPage, Following, Formed, Holder, Waiting
 
 
@@ -217,7 +219,7 @@ def _released(connection: apsw.Connection, batch: int) -> list[BatchClaim]:
 
 
 def _with_members(connection: apsw.Connection, rows: Sequence[Row]) -> list[BatchClaim]:
-    batches = [_batch_of(row) for row in rows]
+    batches = [batch_of(row) for row in rows]
     return [
         BatchClaim(
             batch=batch, members=tuple(claim_of(row) for row in read(connection, "batch_members", (batch.number,)))
@@ -246,20 +248,3 @@ def _changes_of(connection: apsw.Connection, settlement: BatchSettlement) -> Cha
 def _check(connection: apsw.Connection, holder: Holder) -> None:
     if read_one(connection, "epoch", (holder.partition,)) != (holder.epoch,):
         raise StoreUnavailable("Another process holds the deliveries now.")
-
-
-def _batch_of(row: Row) -> Batch:
-    number, id_, tenant, endpoint, lane, step, at_once, attempts, created_at = cast(
-        "tuple[int, str, str, int, int, int, int, int, int]", row
-    )
-    return Batch(
-        number=number,
-        id=BatchId(id_),
-        tenant=tenant,
-        endpoint=endpoint,
-        lane=lane,
-        step=step,
-        at_once=at_once,
-        attempts=attempts,
-        created_at=created_at,
-    )

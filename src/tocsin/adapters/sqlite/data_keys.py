@@ -10,7 +10,8 @@ import apsw
 from tocsin.adapters.sqlite.audit import write_entry
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.statements import read, write_rows
-from tocsin.adapters.sqlite.writer import Rank, Writer
+from tocsin.adapters.sqlite.writer import Writer
+from tocsin.adapters.storing.ranks import Rank
 from tocsin.model.audit import AuditEntry
 from tocsin.ports import WrappedKey
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
-from importlib.resources import files
 from pathlib import Path
 from typing import Final, TextIO
 
 import apsw
 
+from tocsin.adapters.storing.migrations import migrations_of, missing
 from tocsin.errors import Misconfigured
 
 OLDEST_SQLITE: Final = (3, 51, 3)
@@ -101,13 +100,6 @@ class FileLock:
             self._file = None
 
 
-def migrations() -> list[tuple[int, str, str]]:
-    """Number, name and text of each migration, in order."""
-    folder = files("tocsin.adapters.sqlite").joinpath("migrations")
-    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
-    return [(int(name[:4]), name, folder.joinpath(name).read_text(encoding="utf-8")) for name in names]
-
-
 def migrate(connection: apsw.Connection) -> list[str]:
     """Bring the schema up to date, each migration in its own transaction; gives the names of those applied. Raises
     Misconfigured when the file is newer than this version, or was made by migrations that have changed since."""
@@ -117,20 +109,11 @@ def migrate(connection: apsw.Connection) -> list[str]:
     done = {
         int(number): str(checksum) for number, checksum in connection.execute("SELECT number, checksum FROM migration")
     }
-    known = migrations()
-    if newer := set(done) - {number for number, _, _ in known}:
-        raise Misconfigured(
-            f"The database has migration {max(newer)}, which this version does not know. Upgrade Tocsin."
-        )
-    applied: list[str] = []
-    for number, name, text in known:
-        checksum = hashlib.sha256(text.encode()).hexdigest()
-        if number in done:
-            if done[number] != checksum:
-                raise Misconfigured(f"Migration {name} is not the one that made this database.")
-            continue
+    todo = missing(migrations_of("tocsin.adapters.sqlite"), done)
+    for migration in todo:
         with connection:
-            connection.execute(text)
-            connection.execute("INSERT INTO migration VALUES (?, ?, ?)", (number, name, checksum))
-        applied.append(name)
-    return applied
+            connection.execute(migration.text)
+            connection.execute(
+                "INSERT INTO migration VALUES (?, ?, ?)", (migration.number, migration.name, migration.checksum)
+            )
+    return [migration.name for migration in todo]

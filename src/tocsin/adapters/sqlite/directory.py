@@ -11,11 +11,12 @@ import msgspec
 from tocsin.adapters.sqlite.audit import write_entry
 from tocsin.adapters.sqlite.notices import write_notice
 from tocsin.adapters.sqlite.readers import Readers
-from tocsin.adapters.storing.rows import encode, endpoint_of, key_of
 from tocsin.adapters.sqlite.statements import read, read_one, read_page, statement_with, write
 from tocsin.adapters.sqlite.tallies import Tallies
+from tocsin.adapters.sqlite.writer import Writer
+from tocsin.adapters.storing.ranks import Rank
+from tocsin.adapters.storing.rows import encode, endpoint_of, key_of
 from tocsin.adapters.storing.tally_changes import moves_of
-from tocsin.adapters.sqlite.writer import Rank, Writer
 from tocsin.model.access import ApiKey
 from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import DeliveryState

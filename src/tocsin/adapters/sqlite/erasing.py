@@ -12,6 +12,10 @@ from tocsin.adapters.sqlite.audit import write_entry
 from tocsin.adapters.sqlite.lines import end_batch, leave_lines
 from tocsin.adapters.sqlite.queue import claims_of
 from tocsin.adapters.sqlite.readers import Readers
+from tocsin.adapters.sqlite.statements import listed, read, read_among, read_one, read_page, statement, write
+from tocsin.adapters.sqlite.tallies import Tallies
+from tocsin.adapters.sqlite.writer import Writer
+from tocsin.adapters.storing.ranks import Rank
 from tocsin.adapters.storing.rows import (
     attempt_of,
     decode_keys,
@@ -20,19 +24,8 @@ from tocsin.adapters.storing.rows import (
     subject_delivery_of,
     subject_event_of,
 )
-from tocsin.adapters.sqlite.statements import (
-    Values,
-    listed,
-    read,
-    read_among,
-    read_one,
-    read_page,
-    statement,
-    write,
-)
-from tocsin.adapters.sqlite.tallies import Tallies
 from tocsin.adapters.storing.tally_changes import moves_of
-from tocsin.adapters.sqlite.writer import Rank, Writer
+from tocsin.adapters.storing.values import Values
 from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, DeliveryState
 from tocsin.model.erasure import (
@@ -50,7 +43,7 @@ from tocsin.model.erasure import (
 from tocsin.model.ids import ErasureId, EventId, Millis
 from tocsin.model.replay import Replay
 from tocsin.ports import ErasureQuery
-from tocsin.rules.erasing import attempt_without, keys_without, named_too
+from tocsin.rules.erasing import attempt_without, counted, keys_without, named_too
 from tocsin.rules.streaks import streak_hash
 
 T = TypeVar("T")
@@ -150,7 +143,7 @@ class SqliteErasures:
             cancelled = connection.execute(statement("cancel"), (ERASED, now, listed(deliveries))).fetchall()
             self._tallies.write(connection, moves_of(cancelled, DeliveryState.PENDING, DeliveryState.CANCELLED))
             ready.extend(claims_of(connection, leave_lines(connection, _without_batches(connection, here, now))))
-            return _counted(erasure.progress, deliveries_cancelled=len(cancelled))
+            return counted(erasure.progress, deliveries_cancelled=len(cancelled))
 
         return await self._step(erasure, step), ready
 
@@ -160,7 +153,7 @@ class SqliteErasures:
     async def erase_attempts(self, erasure: Erasure, places: Sequence[int]) -> Erasure:
         def step(connection: apsw.Connection) -> Progress:
             count = _erase_attempts(connection, "attempt_details", "erase_attempt", places)
-            return _counted(erasure.progress, attempts=count)
+            return counted(erasure.progress, attempts=count)
 
         return await self._step(erasure, step)
 
@@ -178,7 +171,7 @@ class SqliteErasures:
     async def erase_batch_attempts(self, erasure: Erasure, places: Sequence[int]) -> Erasure:
         def step(connection: apsw.Connection) -> Progress:
             count = _erase_attempts(connection, "batch_attempt_details", "erase_batch_attempt", places)
-            return _counted(erasure.progress, batch_attempts=count)
+            return counted(erasure.progress, batch_attempts=count)
 
         return await self._step(erasure, step)
 
@@ -198,7 +191,7 @@ class SqliteErasures:
                 if newest > head:
                     return msgspec.structs.replace(progress, position=event.position, number=head)
                 progress = _erase_event(connection, erasure.subject, event, progress)
-                progress = _counted(progress, deliveries=deliveries)
+                progress = counted(progress, deliveries=deliveries)
             return progress
 
         return await self._step(erasure, step)
@@ -220,16 +213,14 @@ class SqliteErasures:
     async def erase_answers(self, erasure: Erasure, answers: Sequence[KeptAnswer], progress: Progress) -> Erasure:
         def step(connection: apsw.Connection) -> Progress:
             rows = ((answer.tenant, answer.route, answer.key, answer.at) for answer in answers)
-            return _counted(progress, kept_answers=sum(write(connection, "erase_answer", row) for row in rows))
+            return counted(progress, kept_answers=sum(write(connection, "erase_answer", row) for row in rows))
 
         return await self._step(erasure, step)
 
     async def erase_filters(self, erasure: Erasure, replays: Sequence[Replay], progress: Progress) -> Erasure:
         def step(connection: apsw.Connection) -> Progress:
             rows = ((encode(replay.filters), replay.number) for replay in replays)
-            return _counted(
-                progress, replay_filters=sum(write(connection, "erase_replay_filters", row) for row in rows)
-            )
+            return counted(progress, replay_filters=sum(write(connection, "erase_replay_filters", row) for row in rows))
 
         return await self._step(erasure, step)
 
@@ -237,7 +228,7 @@ class SqliteErasures:
         def step(connection: apsw.Connection) -> Progress:
             if numbers:
                 connection.execute(statement("erase_audit"), (listed(numbers),))
-            return _counted(progress, audit_entries=len(numbers))
+            return counted(progress, audit_entries=len(numbers))
 
         return await self._step(erasure, step)
 
@@ -311,13 +302,6 @@ def _erase_event(connection: apsw.Connection, subject: Subject, event: SubjectEv
         connection.execute(statement("erase_versions"), (subject.tenant, listed((event.version_id,))))
         versions = connection.changes()
     erased = write(connection, "erase_event", (event.position,))
-    counted = _counted(progress, events=erased, order_keys=len(others), versions=versions)
-    report = msgspec.structs.replace(counted.report, merged_with=named_too(counted.report.merged_with, others))
-    return msgspec.structs.replace(counted, report=report)
-
-
-def _counted(progress: Progress, **more: int) -> Progress:
-    """The progress with more in its report."""
-    report = progress.report
-    counts = {name: cast("int", getattr(report, name)) + count for name, count in more.items()}
-    return msgspec.structs.replace(progress, report=msgspec.structs.replace(report, **counts))
+    moved = counted(progress, events=erased, order_keys=len(others), versions=versions)
+    report = msgspec.structs.replace(moved.report, merged_with=named_too(moved.report.merged_with, others))
+    return msgspec.structs.replace(moved, report=report)

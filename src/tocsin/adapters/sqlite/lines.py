@@ -10,7 +10,6 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import cast
 
 import apsw
@@ -20,15 +19,9 @@ from tocsin.model.delivery import NewDelivery
 from tocsin.model.ids import Millis
 
 
-def key_hash(tenant: str, key: str) -> int:
-    """64 bits of a key. A collision only makes a delivery wait for a stranger."""
-    return int.from_bytes(blake2b(f"{tenant}\0{key}".encode(), digest_size=8).digest(), "big", signed=True)
-
-
 def join_lines(connection: apsw.Connection, new: NewDelivery, number: int) -> int:
     """Put a delivery at the end of its lines; gives how many of them it does not head."""
-    keys = sorted({key_hash(new.tenant, key) for key in new.keys})
-    places = [(new.endpoint, new.lane, key) for key in keys]
+    places = lines_of(new)
     blocked = sum(_head(connection, place) is not None for place in places)
     write_rows(connection, "add_lines", [(*place, number) for place in places])
     return blocked

@@ -12,8 +12,9 @@ from typing import Final, TypeVar, cast
 import apsw
 import msgspec
 
+from tocsin.adapters.sqlite.statements import read_one, read_page, statement
 from tocsin.adapters.storing.rows import delivery_view_of, event_of, job_view_of
-from tocsin.adapters.sqlite.statements import Row, SqlValue, Values, read_one, read_page, statement
+from tocsin.adapters.storing.values import Row, SqlValue, Values
 from tocsin.model.event import Event
 from tocsin.model.ids import Millis
 from tocsin.ports import DeliveryQuery, DeliveryView, EventQuery, JobQuery, JobView, Page, Rows

@@ -9,24 +9,25 @@ import apsw
 import msgspec
 
 from tocsin.adapters.sqlite.readers import Readers
-from tocsin.adapters.storing.rows import decode_job_row, encode, event_of, event_row, placed
-from tocsin.adapters.sqlite.statements import Row, read, read_among, read_one, statement, write, write_rows
+from tocsin.adapters.sqlite.statements import read, read_among, read_one, statement, write, write_rows
 from tocsin.adapters.sqlite.tallies import Tallies
-from tocsin.adapters.sqlite.writer import DataRefusedError, Rank, Writer
-from tocsin.errors import IdempotencyKeyReused, InvalidRequest, StorageFull, StoreUnavailable, TocsinError
+from tocsin.adapters.sqlite.writer import Writer
+from tocsin.adapters.storing.commit_groups import (
+    ANSWERS_KEPT_MS,
+    Group,
+    Item,
+    answer_again,
+    fault_of,
+    streaks_touched,
+    version_of,
+)
+from tocsin.adapters.storing.ranks import Rank
+from tocsin.adapters.storing.rows import decode_job_row, event_of, event_row, placed
+from tocsin.errors import StorageFull, StoreUnavailable, TocsinError
 from tocsin.model.event import Event
 from tocsin.model.ids import EventId, Millis
-from tocsin.model.job import JobRow
-from tocsin.model.submission import Accepted, Decide, Facts, Lineage, Needs, StoredVersion, Submission, Verdict
+from tocsin.model.submission import Accepted, Decide, Facts, Lineage, Needs, Submission
 from tocsin.ports import JobOver
-from tocsin.rules.needs import reports_in
-from tocsin.rules.streaks import streaks_of
-from tocsin.telemetry import log
-
-ANSWERS_KEPT_MS = 24 * 3600 * 1000
-_decode_event_ids = msgspec.json.Decoder(tuple[str, ...]).decode
-
-Item = tuple[Submission, Needs]
 
 
 class SqliteLog:
@@ -64,7 +65,7 @@ class SqliteLog:
         except Exception as error:  # noqa: BLE001  # one submission's fault must not be its neighbours'
             self._forget()
             if len(submissions) == 1:
-                return [_fault(error)]
+                return [fault_of(error)]
         else:
             pairs = zip(submissions, answers, strict=True)
             self._tenants.update(item[0].tenant for item, answer in pairs if isinstance(answer, Accepted))
@@ -85,7 +86,7 @@ class SqliteLog:
         accepted_at = max(self._now_ms(), previous)
         facts = _load_facts(connection, submissions)
         _load_streaks(connection, submissions, facts)
-        group = _Group(connection)
+        group = Group()
         answers: list[Accepted | TocsinError] = []
         for submission, needs in submissions:
             stored = _stored_answer(connection, group, submission)
@@ -98,11 +99,11 @@ class SqliteLog:
                 continue
             events = tuple(placed(new, position + n, accepted_at) for n, new in enumerate(verdict.events, 1))
             position += len(events)
-            group.add(submission, verdict, events)
+            group.add(submission, verdict, [event_row(event) for event in events])
             if needs.counter or submission.tenant not in self._tenants:
                 group.counters.add(submission.tenant)
             answers.append(Accepted(verdict=verdict, events=events))
-        group.write(facts, accepted_at)
+        _write_group(connection, group, facts, accepted_at)
         self._tallies.write_accepted(connection, group.accepted)
         self._head = (position, accepted_at)
         return answers
@@ -123,65 +124,20 @@ class SqliteLog:
         return await self._readers.run(lambda connection: _head(connection)[0])
 
 
-class _Group:
-    """What a commit group writes: gathered while deciding, written in a few statements."""
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-        self._events: list[Row] = []
-        self._jobs: dict[tuple[str, str], tuple[JobRow, int]] = {}
-        self._seen: list[Row] = []
-        self._versions: list[Row] = []
-        self._streaks: dict[tuple[str, bytes], tuple[int, int]] = {}
-        self.counters: set[str] = set()
-        self.accepted: dict[str, int] = {}
-        """How many events, by tenant."""
-        self.answers: dict[tuple[str, str, str], tuple[bytes, Verdict]] = {}
-
-    def add(self, submission: Submission, verdict: Verdict, events: Sequence[Event]) -> None:
-        tenant = submission.tenant
-        self._events.extend(event_row(event) for event in events)
-        self.accepted[tenant] = self.accepted.get(tenant, 0) + len(events)
-        for job_id, row in verdict.jobs:
-            self._jobs[tenant, job_id] = (row, submission.received_at)
-        self._seen.extend((tenant, digest, event_id, submission.received_at) for digest, event_id in verdict.seen)
-        self._versions.extend(
-            (tenant, version_id, stored.content_hash, encode(stored.event_ids).decode())
-            for version_id, stored in verdict.versions
-        )
-        for digest, failures in verdict.streaks:
-            self._streaks[tenant, digest] = (failures, submission.received_at)
-        if submission.idempotency is not None and verdict.keeps_answer:
-            named = (tenant, submission.idempotency.route, submission.idempotency.key)
-            self.answers[named] = (submission.idempotency.body_hash, verdict)
-
-    def write(self, facts: dict[str, Facts], at: int) -> None:
-        connection = self._connection
-        write_rows(connection, "add_events", self._events)
-        write_rows(
-            connection,
-            "save_jobs",
-            [_job_row(tenant, row, seen_at) for (tenant, _), (row, seen_at) in self._jobs.items()],
-        )
-        write_rows(connection, "add_seen", self._seen)
-        write_rows(connection, "add_versions", self._versions)
-        streaks = [(tenant, digest, *counted) for (tenant, digest), counted in self._streaks.items()]
-        write_rows(connection, "save_streaks", [row for row in streaks if row[2]])
-        for tenant, digest, failures, _ in streaks:
-            if not failures:
-                write(connection, "remove_streak", (tenant, digest))
-        for tenant in self.counters:
-            write(connection, "save_tenant", (tenant, facts[tenant].counter, at))
-        for (tenant, route, key), (body_hash, verdict) in self.answers.items():
-            write(connection, "save_answer", (tenant, route, key, body_hash, verdict.status, verdict.body, at))
-
-
-def _fault(error: Exception) -> TocsinError:
-    """What a submission gets that fails even alone: its data, or a fault of ours."""
-    if isinstance(error, DataRefusedError):
-        return InvalidRequest(f"The store cannot take this: {error}.")
-    log.error("accept.fault", exc_info=error)
-    return TocsinError()
+def _write_group(connection: apsw.Connection, group: Group, facts: dict[str, Facts], at: int) -> None:
+    write_rows(connection, "add_events", group.events)
+    write_rows(connection, "save_jobs", group.job_rows())
+    write_rows(connection, "add_seen", group.seen)
+    write_rows(connection, "add_versions", group.versions)
+    streaks = group.streak_rows()
+    write_rows(connection, "save_streaks", [row for row in streaks if row[2]])
+    for tenant, digest, failures, _ in streaks:
+        if not failures:
+            write(connection, "remove_streak", (tenant, digest))
+    for tenant in group.counters:
+        write(connection, "save_tenant", (tenant, facts[tenant].counter, at))
+    for row in group.answer_rows(at):
+        write(connection, "save_answer", row)
 
 
 def _head(connection: apsw.Connection) -> tuple[int, int]:
@@ -189,41 +145,16 @@ def _head(connection: apsw.Connection) -> tuple[int, int]:
     return cast("tuple[int, int]", row)
 
 
-def _job_row(tenant: str, row: JobRow, at: Millis) -> Row:
-    job = row.job
-    return (
-        tenant,
-        job.job_id,
-        job.state,
-        job.job_type,
-        job.mode,
-        job.name,
-        job.parent_job_id,
-        job.root_job_id,
-        at,
-        at,
-        row.overdue_at,
-        row.lost_at,
-        encode(row),
-    )
-
-
-def _stored_answer(connection: apsw.Connection, group: _Group, submission: Submission) -> Accepted | TocsinError | None:
+def _stored_answer(connection: apsw.Connection, group: Group, submission: Submission) -> Accepted | TocsinError | None:
     key = submission.idempotency
     if key is None:
         return None
-    if (known := group.answers.get((submission.tenant, key.route, key.key))) is not None:
-        body_hash, verdict = known
-        status, body = verdict.status, verdict.body
-    else:
-        oldest = submission.received_at - ANSWERS_KEPT_MS
-        row = read_one(connection, "answer", (submission.tenant, key.route, key.key, oldest))
-        if row is None:
-            return None
-        body_hash, status, body = cast("tuple[bytes, int, bytes]", row)
-    if body_hash != key.body_hash:
-        return IdempotencyKeyReused(key.key)
-    return Accepted(verdict=Verdict(status=status, body=body))
+    if (known := group.answered(submission)) is not None:
+        return known
+    row = read_one(
+        connection, "answer", (submission.tenant, key.route, key.key, submission.received_at - ANSWERS_KEPT_MS)
+    )
+    return None if row is None else answer_again(key, *cast("tuple[bytes, int, bytes]", row))
 
 
 def _load_facts(connection: apsw.Connection, submissions: Sequence[Item]) -> dict[str, Facts]:
@@ -246,10 +177,7 @@ def _load_facts(connection: apsw.Connection, submissions: Sequence[Item]) -> dic
             known.seen[cast("bytes", digest)] = EventId(str(event_id))
         versions = {version_id for needed in wanted for version_id in needed.versions}
         for version_id, content_hash, event_ids in read_among(connection, "versions_by_id", (tenant,), versions):
-            known.versions[cast("int", version_id)] = StoredVersion(
-                content_hash=cast("bytes", content_hash),
-                event_ids=tuple(EventId(text) for text in _decode_event_ids(cast("str", event_ids))),
-            )
+            known.versions[cast("int", version_id)] = version_of(cast("bytes", content_hash), cast("str", event_ids))
         if any(needed.counter for needed in wanted):
             row = read_one(connection, "tenant_counter", (tenant,))
             known.counter = cast("int", row[0]) if row else 0
@@ -260,9 +188,6 @@ def _load_streaks(connection: apsw.Connection, submissions: Sequence[Item], fact
     """Those that reports of the commit group may touch, once its jobs are known."""
     for tenant in {submission.tenant for submission, needed in submissions if needed.streaks}:
         known = facts[tenant]
-        reports = [
-            report for submission, _ in submissions if submission.tenant == tenant for report in reports_in(submission)
-        ]
-        touched = streaks_of(reports, known.jobs)
+        touched = streaks_touched(tenant, submissions, known)
         for digest, failures in read_among(connection, "streaks_by_hash", (tenant,), touched):
             known.streaks[cast("bytes", digest)] = cast("int", failures)

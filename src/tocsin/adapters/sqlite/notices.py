@@ -6,26 +6,24 @@ from collections.abc import Callable, Sequence
 from typing import Final, cast
 
 import apsw
-import msgspec
 
 from tocsin.adapters.sqlite.readers import Readers
-from tocsin.adapters.sqlite.statements import Row, listed, read, read_one, statement, write
-from tocsin.adapters.sqlite.writer import Rank, Writer
+from tocsin.adapters.sqlite.statements import listed, read, read_one, statement, write
+from tocsin.adapters.sqlite.writer import Writer
+from tocsin.adapters.storing.ranks import Rank
+from tocsin.adapters.storing.rows import given_up_of, notice_of, notice_row
 from tocsin.model.event import OPERATIONAL_SUBJECT_TYPES
-from tocsin.model.ids import EndpointId, Millis
+from tocsin.model.ids import Millis
 from tocsin.model.notice import NAMED, GivenUp, Notice
 
 MINUTE_MS: Final = 60_000
 _GATHERED: Final = 200
-_decode_reasons = msgspec.json.Decoder(dict[str, int]).decode
-_decode_ids = msgspec.json.Decoder(list[list[str]]).decode
 _OPERATIONAL: Final = tuple(sorted(OPERATIONAL_SUBJECT_TYPES))
 
 
 def write_notice(connection: apsw.Connection, notice: Notice) -> None:
     """Keep it, within the caller's transaction."""
-    row: Row = (notice.tenant, notice.type, notice.about, notice.time, notice.data, notice.once)
-    write(connection, "add_notice", row)
+    write(connection, "add_notice", notice_row(notice))
 
 
 def count_given_up(connection: apsw.Connection, numbers: Sequence[int], now: Millis, reason: str | None = None) -> None:
@@ -52,8 +50,7 @@ class SqliteNotices:
 
     async def waiting(self, limit: int) -> list[tuple[int, Notice]]:
         rows = await self._readers.run(lambda connection: read(connection, "notices", (limit,)))
-        names = Notice.__struct_fields__
-        return [(cast("int", row[0]), msgspec.convert(dict(zip(names, row[1:], strict=True)), Notice)) for row in rows]
+        return [(cast("int", row[0]), notice_of(row[1:])) for row in rows]
 
     async def told(self, numbers: Sequence[int]) -> None:
         await self._writer.run(
@@ -66,7 +63,7 @@ class SqliteNotices:
         def transaction(connection: apsw.Connection) -> bool:
             rows = read(connection, "given_up", (minute, _GATHERED))
             for row in rows:
-                given_up = _given_up_of(row)
+                given_up = given_up_of(row)
                 write_notice(connection, note(given_up))
                 write(connection, "remove_given_up", (given_up.endpoint, given_up.minute))
             return len(rows) == _GATHERED
@@ -74,16 +71,3 @@ class SqliteNotices:
         if await self._readers.run(lambda connection: read_one(connection, "has_given_up", (minute,))) is not None:
             while await self._writer.run(Rank.REST, transaction):
                 continue
-
-
-def _given_up_of(row: Row) -> GivenUp:
-    endpoint, endpoint_id, tenant, minute, count, reasons, ids = cast("tuple[int, str, str, int, int, str, str]", row)
-    return GivenUp(
-        endpoint=endpoint,
-        endpoint_id=EndpointId(endpoint_id),
-        tenant=tenant,
-        minute=minute,
-        count=count,
-        reasons=_decode_reasons(reasons),
-        delivery_ids=[one for some in _decode_ids(ids) for one in some][:NAMED],
-    )

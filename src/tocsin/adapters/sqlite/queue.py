@@ -6,21 +6,22 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 import apsw
-import msgspec
 
 from tocsin.adapters.sqlite.audit import write_entry
 from tocsin.adapters.sqlite.lines import end_batch, join_lines, leave_lines, let_go
 from tocsin.adapters.sqlite.notices import count_given_up
 from tocsin.adapters.sqlite.readers import Readers
-from tocsin.adapters.storing.rows import DELIVERY_COLUMNS, delivery_of, encode, event_of
-from tocsin.adapters.sqlite.statements import Row, listed, read, read_among, read_one, statement, write, write_rows
+from tocsin.adapters.sqlite.statements import listed, read, read_among, read_one, statement, write, write_rows
 from tocsin.adapters.sqlite.tallies import Tallies
+from tocsin.adapters.sqlite.writer import Writer
+from tocsin.adapters.storing.ranks import Rank
+from tocsin.adapters.storing.rows import claim_of, settle_row
 from tocsin.adapters.storing.tally_changes import Changes, moves_of
-from tocsin.adapters.sqlite.writer import Rank, Writer
+from tocsin.adapters.storing.values import Row
 from tocsin.errors import StoreUnavailable
 from tocsin.model.attempt import Settlement
 from tocsin.model.audit import AuditEntry
-from tocsin.model.delivery import TRANSITIONS, Claim, DeliveryState, NewDelivery, Step
+from tocsin.model.delivery import Claim, DeliveryState, NewDelivery, Step
 from tocsin.model.ids import Millis
 from tocsin.ports import (
     BEGINNING,
@@ -32,9 +33,6 @@ from tocsin.ports import (
     Waiting,
 )
 
-ATTEMPT_BITS = 20
-"""An attempt's place is `delivery number << 20 | attempt number`."""
-_LAST_ATTEMPT = (1 << ATTEMPT_BITS) - 1
 _FAILED_TEMPLATE = "the template failed"
 """What failures of templates are counted as: each has a reason of its own."""
 _PAGE_BYTES = 8 * 1024 * 1024
@@ -224,11 +222,6 @@ def _delivery_head(connection: apsw.Connection) -> int:
     return cast("int", row[0]) if row else 0
 
 
-def claim_of(row: Row) -> Claim:
-    """From the columns of a delivery and its event."""
-    return Claim(delivery=delivery_of(row[:DELIVERY_COLUMNS]), event=event_of(row[DELIVERY_COLUMNS:]))
-
-
 def claims_of(connection: apsw.Connection, numbers: Sequence[int]) -> list[Claim]:
     """Those of these deliveries that are ready, with their events."""
     return [claim_of(row) for row in read_among(connection, "claims_by_number", (), numbers)]
@@ -239,7 +232,7 @@ def _settled(connection: apsw.Connection, settlements: Sequence[Settlement]) -> 
     attempts, which count one less, or by having no row any more."""
     numbers = [s.delivery for s in settlements]
     others: set[int] = set()
-    if write_rows(connection, "settle", [_settle_row(s) for s in settlements]) != len(numbers):
+    if write_rows(connection, "settle", [settle_row(s) for s in settlements]) != len(numbers):
         attempts = dict(cast("list[tuple[int, int]]", read_among(connection, "attempts_made", (), numbers)))
         others = {s.delivery for s in settlements if attempts.get(s.delivery) != s.attempt.number}
     changes = Changes()
@@ -248,31 +241,14 @@ def _settled(connection: apsw.Connection, settlements: Sequence[Settlement]) -> 
         if s.delivery not in others:
             continue
         changes.attempted(s.endpoint, s.attempt)
-        if read_one(connection, "settle_cancelled", _settle_row(s)) == (DeliveryState.DELIVERED,):
+        if read_one(connection, "settle_cancelled", settle_row(s)) == (DeliveryState.DELIVERED,):
             changes.moved(s.endpoint, s.lane, s.delivery, DeliveryState.CANCELLED, DeliveryState.DELIVERED)
     return changes
 
 
-def _settle_row(settlement: Settlement) -> Row:
-    return (
-        settlement.delivery,
-        TRANSITIONS[DeliveryState.PENDING, settlement.step_taken],
-        settlement.reason,
-        settlement.due_at,
-        settlement.schedule_step,
-        settlement.at_once,
-        settlement.attempt.number,
-        settlement.settled_at,
-    )
-
-
 def _attempt_row(connection: apsw.Connection, settlement: Settlement) -> Row:
-    attempt = settlement.attempt
-    first = settlement.delivery << ATTEMPT_BITS
-    place = first + min(attempt.number, _LAST_ATTEMPT)
-    body: bytes | None = attempt.request_body
-    if attempt.number > 1:
-        row = read_one(connection, "last_body", (first, place))
-        if row is not None and row[0] == body:
-            body = None
-    return (place, encode(msgspec.structs.replace(attempt, request_body=b"")), body)
+    place = place_of(settlement)
+    row = None
+    if settlement.attempt.number > 1:
+        row = read_one(connection, "last_body", (settlement.delivery << ATTEMPT_BITS, place))
+    return attempt_row(settlement, None if row is None else cast("bytes", row[0]))

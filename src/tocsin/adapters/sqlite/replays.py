@@ -14,11 +14,13 @@ from tocsin.adapters.sqlite.lists import position_at
 from tocsin.adapters.sqlite.notices import write_notice
 from tocsin.adapters.sqlite.queue import claims_of
 from tocsin.adapters.sqlite.readers import Readers
-from tocsin.adapters.storing.rows import encode, event_of, replay_of
-from tocsin.adapters.sqlite.statements import Row, Values, read, read_among, read_one, read_page, statement_with, write
+from tocsin.adapters.sqlite.statements import read, read_among, read_one, read_page, statement_with, write
 from tocsin.adapters.sqlite.tallies import Tallies
+from tocsin.adapters.sqlite.writer import Writer
+from tocsin.adapters.storing.ranks import Rank
+from tocsin.adapters.storing.rows import encode, event_of, replay_of
 from tocsin.adapters.storing.tally_changes import moves_of
-from tocsin.adapters.sqlite.writer import Rank, Writer
+from tocsin.adapters.storing.values import Row, Values
 from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, DeliveryState, NewDelivery
 from tocsin.model.ids import Millis, ReplayId

@@ -18,20 +18,13 @@ from tocsin.adapters.sqlite.notices import count_given_up
 from tocsin.adapters.sqlite.queue import claims_of
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.retention_tables import look_through
-from tocsin.adapters.storing.rows import encode, stripped
-from tocsin.adapters.sqlite.statements import (
-    Row,
-    Values,
-    read,
-    read_among,
-    read_one,
-    read_page,
-    write,
-    write_among,
-)
+from tocsin.adapters.sqlite.statements import read, read_among, read_one, read_page, write, write_among
 from tocsin.adapters.sqlite.tallies import Tallies
+from tocsin.adapters.sqlite.writer import Writer
+from tocsin.adapters.storing.ranks import Rank
+from tocsin.adapters.storing.rows import encode, stripped
 from tocsin.adapters.storing.tally_changes import moves_of
-from tocsin.adapters.sqlite.writer import Rank, Writer
+from tocsin.adapters.storing.values import Row, Values
 from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, DeliveryState
 from tocsin.model.ids import DeliveryId, Millis

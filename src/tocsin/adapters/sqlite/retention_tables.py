@@ -13,9 +13,11 @@ import apsw
 
 from tocsin.adapters.sqlite.log import ANSWERS_KEPT_MS
 from tocsin.adapters.sqlite.readers import Readers
+from tocsin.adapters.sqlite.statements import read, read_one, read_page, write, write_among
+from tocsin.adapters.sqlite.writer import Writer
+from tocsin.adapters.storing.ranks import Rank
 from tocsin.adapters.storing.rows import stripped
-from tocsin.adapters.sqlite.statements import SqlValue, Values, read, read_one, read_page, write, write_among
-from tocsin.adapters.sqlite.writer import Rank, Writer
+from tocsin.adapters.storing.values import SqlValue, Values
 from tocsin.model.retention import Table
 from tocsin.ports import Ages, Key
 

@@ -14,7 +14,8 @@ from importlib.resources import files
 
 import apsw
 
-from tocsin.adapters.storing.values import Row, SqlValue, Values
+from tocsin.adapters.storing.optional_lines import with_lines
+from tocsin.adapters.storing.values import Row, Values
 
 _MARK = "/*row*/"
 _CHUNK = 64
@@ -37,13 +38,7 @@ def statement_for(name: str, rows: int) -> str:
 def statement_with(name: str, given: frozenset[str]) -> str:
     """The statement without its optional lines that are not asked for. Such a line ends in `--? word`, where the word must
     be given; `!word` after it must not be."""
-    kept = [line for line in statement(name).splitlines() if _is_wanted(line, given)]
-    return "\n".join(line.partition("--?")[0].rstrip() for line in kept)
-
-
-def _is_wanted(line: str, given: frozenset[str]) -> bool:
-    words = line.partition("--?")[2].split()
-    return all(word[1:] not in given if word.startswith("!") else word in given for word in words)
+    return with_lines(statement(name), given)
 
 
 def write_rows(connection: apsw.Connection, name: str, rows: Sequence[Row]) -> int:

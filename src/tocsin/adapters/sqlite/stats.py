@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 from itertools import pairwise
-from operator import sub
 from typing import cast
 
 import apsw
 import msgspec
 
-from tocsin.adapters.storing.rows import endpoint_of
-from tocsin.adapters.sqlite.statements import Row, Values, listed, read_one, read_page, statement, statement_with
+from tocsin.adapters.sqlite.statements import listed, read_one, read_page, statement, statement_with
 from tocsin.adapters.sqlite.tallies import EVERYTHING, Scope
+from tocsin.adapters.storing.rows import endpoint_of
 from tocsin.adapters.storing.tally_changes import BLOCK_BITS, FIELDS, PACKED
+from tocsin.adapters.storing.tally_spans import between, tally_of
+from tocsin.adapters.storing.values import Values
 from tocsin.model.ids import EndpointId, Millis
-from tocsin.model.tally import ERROR_KINDS, Percentiles, Span, Tally
+from tocsin.model.tally import Span, Tally
 from tocsin.ports import FailingEndpoint, StatsQuery, StatsView
-from tocsin.rules import histograms
-from tocsin.rules.ranges import MINUTE_MS
-
-_SHARES = (0.5, 0.95, 0.99)
-_NAMES = {"pending", "dead", "oldest_at"}
 
 
 def read_stats(connection: apsw.Connection, query: StatsQuery) -> StatsView:
@@ -38,8 +33,8 @@ def read_stats(connection: apsw.Connection, query: StatsQuery) -> StatsView:
     if query.minutes:
         tallies = _at(connection, scope, query.minutes, query.step, minute, now)
         marks = list(zip(query.minutes, tallies, strict=True))
-        points = tuple(_between(*before, *after) for before, after in pairwise(marks))
-        whole = _between(*marks[0], *marks[-1])
+        points = tuple(between(*before, *after) for before, after in pairwise(marks))
+        whole = between(*marks[0], *marks[-1])
         if query.failing:
             failing = _failing(connection, query)
     return StatsView(
@@ -64,7 +59,7 @@ def _current(connection: apsw.Connection, scope: Scope) -> tuple[int, Tally]:
     row = read_one(connection, "tally", scope)
     if row is None:
         return 0, Tally()
-    return cast("int", row[0]), _tally_of(row[1:], [cast("bytes", part) for part in row[1 + PACKED :]])
+    return cast("int", row[0]), tally_of(row[1:], [cast("bytes", part) for part in row[1 + PACKED :]])
 
 
 def _at(connection: apsw.Connection, scope: Scope, minutes: range, step: int, minute: int, now: Tally) -> list[Tally]:
@@ -75,37 +70,9 @@ def _at(connection: apsw.Connection, scope: Scope, minutes: range, step: int, mi
         values = {"tenant": scope[0], "endpoint": scope[1], "step": step, "minutes": listed(past)}
         for at, *row in connection.execute(statement("tallies_at"), values):
             packed = [zlib.decompress(part) for part in row[PACKED : len(FIELDS)]]
-            found[at] = _tally_of(tuple(row), packed, cast("int | None", row[len(FIELDS)]))
+            found[at] = tally_of(tuple(row), packed, cast("int | None", row[len(FIELDS)]))
     empty = Tally()
     return [found.get(at, empty) if at <= minute else now for at in minutes]
-
-
-def _tally_of(row: Row, packed: Sequence[bytes], oldest_at: Millis | None = None) -> Tally:
-    counts = cast("tuple[int, ...]", row[:PACKED])
-    values = (*counts, *(int.from_bytes(part, "little") for part in packed))
-    return Tally(**dict(zip(FIELDS, values, strict=True)), oldest_at=oldest_at)
-
-
-def _between(since: int, before: Tally, until: int, after: Tally) -> Span:
-    """What happened between two moments, given as minutes."""
-    differences = {name: sub(getattr(after, name), getattr(before, name)) for name in FIELDS if name not in _NAMES}
-    errors = histograms.counts(differences.pop("errors"))
-    attempt_ms, delivered_ms = differences.pop("attempt_ms"), differences.pop("delivered_ms")
-    return Span(
-        **differences,
-        since=since * MINUTE_MS,
-        until=until * MINUTE_MS,
-        errors={kind: count for kind, count in zip(ERROR_KINDS, errors, strict=False) if count},
-        attempt_ms=_percentiles(attempt_ms),
-        delivered_ms=_percentiles(delivered_ms),
-        pending=after.pending,
-        oldest_at=after.oldest_at,
-    )
-
-
-def _percentiles(histogram: int) -> Percentiles:
-    p50, p95, p99 = histograms.percentiles(histogram, _SHARES)
-    return Percentiles(p50=p50, p95=p95, p99=p99)
 
 
 def _oldest(connection: apsw.Connection, query: StatsQuery, scope: Scope) -> Millis | None:

@@ -9,9 +9,10 @@ from typing import Final, cast
 
 import apsw
 
-from tocsin.adapters.sqlite.rows import attempt_of
-from tocsin.adapters.sqlite.statements import Values, listed, read_one, read_page, statement_with
-from tocsin.adapters.sqlite.tally_changes import BLOCK_BITS
+from tocsin.adapters.sqlite.statements import listed, read_one, read_page, statement_with
+from tocsin.adapters.storing.rows import attempt_of
+from tocsin.adapters.storing.tally_changes import BLOCK_BITS
+from tocsin.adapters.storing.values import Values
 from tocsin.model.attempt import Attempt
 from tocsin.model.ids import DeliveryId
 from tocsin.ports import AttemptsQuery, Strip, StripCell, StripQuery

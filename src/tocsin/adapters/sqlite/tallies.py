@@ -14,9 +14,10 @@ from typing import Final, cast
 
 import apsw
 
-from tocsin.adapters.sqlite.statements import Row, read_one, write, write_rows
-from tocsin.adapters.storing.tally_changes import EVENTS, FIELDS, PACKED, PENDING, Changes, by_block
+from tocsin.adapters.sqlite.statements import read_one, write, write_rows
 from tocsin.adapters.sqlite.writer import Writer
+from tocsin.adapters.storing.tally_changes import EVENTS, FIELDS, PACKED, PENDING, Changes, by_block, packed_bytes
+from tocsin.adapters.storing.values import Row
 from tocsin.model.delivery import NewDelivery
 from tocsin.model.ids import Millis
 from tocsin.rules.ranges import KEPT_MINUTES, MINUTE_MS
@@ -124,7 +125,7 @@ class Tallies:
                 kept.minute = minute
             kept.counts = list(map(add, kept.counts, counts))
             kept.is_written = True
-            rows.append((*scope, kept.minute, *kept.counts[:PACKED], *map(_bytes_of, kept.counts[PACKED:])))
+            rows.append((*scope, kept.minute, *kept.counts[:PACKED], *map(packed_bytes, kept.counts[PACKED:])))
         write_rows(connection, "add_tally_history", ended)
         write_rows(connection, "save_tallies", rows)
 
@@ -150,7 +151,7 @@ class Tallies:
         oldest = read_one(connection, "oldest_block", scope) if kept.counts[PENDING] > 0 else None
         values = (
             *kept.counts[:PACKED],
-            *(zlib.compress(_bytes_of(count), 1) for count in kept.counts[PACKED:]),
+            *(zlib.compress(packed_bytes(count), 1) for count in kept.counts[PACKED:]),
             oldest[1] if oldest else None,
         )
         steps = [step for step in KEPT_MINUTES if kept.minute // step < minute // step]
@@ -169,7 +170,3 @@ class Tallies:
                 return None
             tenant = self._tenants[endpoint] = cast("str", row[0])
         return tenant
-
-
-def _bytes_of(packed: int) -> bytes:
-    return packed.to_bytes((packed.bit_length() + 7) // 8, "little")

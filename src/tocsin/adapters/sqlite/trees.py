@@ -6,8 +6,9 @@ from typing import Final
 
 import apsw
 
-from tocsin.adapters.sqlite.rows import delivery_view_of, job_view_of
-from tocsin.adapters.sqlite.statements import Row, Values, read, read_page
+from tocsin.adapters.sqlite.statements import read, read_page
+from tocsin.adapters.storing.rows import delivery_view_of, job_view_of
+from tocsin.adapters.storing.values import Row, Values
 from tocsin.ports import DeliveryView, JobTree, JobView, TreeJob
 
 MOST_ABOVE: Final = 32

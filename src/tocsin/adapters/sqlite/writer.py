@@ -14,7 +14,6 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import IntEnum
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -22,6 +21,7 @@ import apsw
 
 from tocsin.adapters.sqlite.database import open_connection
 from tocsin.adapters.sqlite.statements import read_one, write
+from tocsin.adapters.storing.ranks import ALONE, DataRefusedError, Rank
 from tocsin.errors import StorageFull, StoreUnavailable, TocsinError
 
 T = TypeVar("T")
@@ -32,25 +32,6 @@ PAUSE_SECONDS: Final = 10.0
 """How long whoever wants the writer to stand still waits for it."""
 SHARED: Final = 16
 """Pieces of work behind one COMMIT, at most."""
-
-
-class Rank(IntEnum):
-    """What goes first when several kinds wait."""
-
-    SETTLE = 0
-    ACCEPT = 1
-    FANOUT = 2
-    REST = 3
-    RETENTION = 24
-    """It lets so many others go first, and has its transactions for itself: nobody waits for its COMMIT."""
-
-
-ALONE: Final = frozenset({Rank.ACCEPT, Rank.RETENTION})
-"""What shares no transaction."""
-
-
-class DataRefusedError(Exception):
-    """The store cannot take these values; nothing was written."""
 
 
 class _Work(Generic[T]):

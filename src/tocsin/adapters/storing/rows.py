@@ -1,4 +1,4 @@
-"""Rows and nouns: one place of conversion."""
+"""Rows and nouns: one place of conversion, for every store."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ import msgspec
 
 from tocsin.adapters.storing.values import Row
 from tocsin.model.access import ApiKey, Role
-from tocsin.model.attempt import Attempt
-from tocsin.model.delivery import Delivery
+from tocsin.model.attempt import Attempt, Settlement
+from tocsin.model.audit import Actor, AuditEntry
+from tocsin.model.batch import Batch
+from tocsin.model.delivery import TRANSITIONS, Claim, Delivery, DeliveryState
 from tocsin.model.erasure import Erasure, ErasureState, Progress, Subject, SubjectDelivery, SubjectEvent
 from tocsin.model.event import CloudContext, Event, NewEvent
 from tocsin.model.filter import Filter
-from tocsin.model.ids import DeliveryId, EndpointId, ErasureId, EventId, KeyId
+from tocsin.model.ids import BatchId, DeliveryId, EndpointId, ErasureId, EventId, KeyId
 from tocsin.model.job import JobRow
+from tocsin.model.notice import NAMED, GivenUp, Notice
 from tocsin.model.replay import Replay
 from tocsin.ports import DeliveryView, JobView, StoredEndpoint
 
@@ -24,6 +27,8 @@ _decode_attempt = msgspec.json.Decoder(Attempt).decode
 decode_job_row = msgspec.json.Decoder(JobRow).decode
 decode_keys = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_filters = msgspec.json.Decoder(tuple[Filter, ...]).decode
+_decode_reasons = msgspec.json.Decoder(dict[str, int]).decode
+_decode_ids = msgspec.json.Decoder(list[list[str]]).decode
 _decode_progress = msgspec.json.Decoder(Progress).decode
 
 
@@ -35,12 +40,15 @@ class _Version(msgspec.Struct):
 
 _decode_version = msgspec.json.Decoder(_Version).decode
 
+ATTEMPT_BITS = 20
+"""An attempt's place is `delivery number << 20 | attempt number`; so it is for batches."""
+_LAST_ATTEMPT = (1 << ATTEMPT_BITS) - 1
 EVENT_COLUMNS = 12
 DELIVERY_COLUMNS = 10
 
 
 def event_row(event: Event) -> Row:
-    """In the order of `add_events.sql`."""
+    """In the order of `add_events.sql` where positions are known before."""
     return (
         event.position,
         event.id,
@@ -54,6 +62,22 @@ def event_row(event: Event) -> Row:
         encode(event.keys).decode() if event.keys else None,
         encode(event.cloud) if event.cloud is not None else None,
         event.data,
+    )
+
+
+def new_event_row(new: NewEvent) -> Row:
+    """In the order of `add_events.sql` where the store gives positions."""
+    return (
+        new.id,
+        new.tenant,
+        new.type,
+        new.subject_type,
+        new.subject_id,
+        new.verb,
+        new.time,
+        encode(new.keys).decode() if new.keys else None,
+        encode(new.cloud) if new.cloud is not None else None,
+        new.data,
     )
 
 
@@ -220,3 +244,97 @@ def subject_delivery_of(row: Row) -> SubjectDelivery:
     return SubjectDelivery(
         position=position, number=number, endpoint=endpoint, is_pending=bool(is_pending), batch=batch
     )
+
+
+def entry_row(entry: AuditEntry) -> Row:
+    """In the order of `add_audit_entry.sql`."""
+    actor = entry.actor
+    return (
+        entry.id, entry.at, entry.tenant, actor.key_id, actor.key_name, actor.role, entry.action, entry.target, entry.before,
+        entry.after,
+    )  # fmt: skip
+
+
+def entry_of(row: Row) -> AuditEntry:
+    """From the columns of `audit.sql` behind the number."""
+    id_, at, tenant, key_id, key_name, role, action, target, before, after = row
+    fields = {"id": id_, "at": at, "tenant": tenant, "action": action, "target": target}
+    actor = Actor(
+        key_id=cast("str | None", key_id),
+        key_name=cast("str | None", key_name),
+        role=None if role is None else Role(cast("str", role)),
+    )
+    return msgspec.convert(fields | {"actor": actor, "before": before, "after": after}, AuditEntry)
+
+
+def notice_row(notice: Notice) -> Row:
+    """In the order of `add_notice.sql`."""
+    return (notice.tenant, notice.type, notice.about, notice.time, notice.data, notice.once)
+
+
+def notice_of(row: Row) -> Notice:
+    """From the columns of `notices.sql` behind the number."""
+    return msgspec.convert(dict(zip(Notice.__struct_fields__, row, strict=True)), Notice)
+
+
+def given_up_of(row: Row) -> GivenUp:
+    """From the columns of `given_up.sql`."""
+    endpoint, endpoint_id, tenant, minute, count, reasons, ids = cast("tuple[int, str, str, int, int, str, str]", row)
+    return GivenUp(
+        endpoint=endpoint,
+        endpoint_id=EndpointId(endpoint_id),
+        tenant=tenant,
+        minute=minute,
+        count=count,
+        reasons=_decode_reasons(reasons),
+        delivery_ids=[one for some in _decode_ids(ids) for one in some][:NAMED],
+    )
+
+
+def batch_of(row: Row) -> Batch:
+    """From the columns of `due_batches.sql`."""
+    number, id_, tenant, endpoint, lane, step, at_once, attempts, created_at = cast(
+        "tuple[int, str, str, int, int, int, int, int, int]", row
+    )
+    return Batch(
+        number=number,
+        id=BatchId(id_),
+        tenant=tenant,
+        endpoint=endpoint,
+        lane=lane,
+        step=step,
+        at_once=at_once,
+        attempts=attempts,
+        created_at=created_at,
+    )
+
+
+def settle_row(settlement: Settlement) -> Row:
+    """In the order of `settle.sql`."""
+    return (
+        settlement.delivery,
+        TRANSITIONS[DeliveryState.PENDING, settlement.step_taken],
+        settlement.reason,
+        settlement.due_at,
+        settlement.schedule_step,
+        settlement.at_once,
+        settlement.attempt.number,
+        settlement.settled_at,
+    )
+
+
+def claim_of(row: Row) -> Claim:
+    """From the columns of a delivery and its event."""
+    return Claim(delivery=delivery_of(row[:DELIVERY_COLUMNS]), event=event_of(row[DELIVERY_COLUMNS:]))
+
+
+def place_of(settlement: Settlement) -> int:
+    """Where its attempt stands."""
+    return (settlement.delivery << ATTEMPT_BITS) + min(settlement.attempt.number, _LAST_ATTEMPT)
+
+
+def attempt_row(settlement: Settlement, last_body: bytes | None) -> Row:
+    """In the order of `add_attempts.sql`. The body is left out where it is the last one again."""
+    attempt = settlement.attempt
+    body = None if attempt.request_body == last_body else attempt.request_body
+    return (place_of(settlement), encode(msgspec.structs.replace(attempt, request_body=b"")), body)

@@ -136,3 +136,8 @@ def by_block(first: int, endpoints: Sequence[int]) -> dict[tuple[int, int], int]
 
 def _place_in_replay(state: DeliveryState) -> int:
     return 0 if state is DeliveryState.PENDING else 1 if state is DeliveryState.DELIVERED else 2
+
+
+def packed_bytes(packed: int) -> bytes:
+    """A packed number as it is stored."""
+    return packed.to_bytes((packed.bit_length() + 7) // 8, "little")

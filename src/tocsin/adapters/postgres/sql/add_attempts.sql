@@ -1,1 +1,3 @@
-INSERT OR REPLACE INTO attempt (place, detail, body) VALUES /*row*/ ($1, $2, $3) /*row*/
+INSERT INTO attempt (place, detail, body)
+SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[])
+ON CONFLICT (place) DO UPDATE SET detail = excluded.detail, body = excluded.body

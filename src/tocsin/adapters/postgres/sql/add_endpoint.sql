@@ -1,3 +1,3 @@
 INSERT INTO endpoint (id, tenant, revision, active_from, created_at, config, moved)
-VALUES ($1, $2, $3, (SELECT coalesce(max(position), 0) FROM event), $4, $5, (SELECT revision FROM directory WHERE one = 1))
+VALUES ($1, $2, $3, (SELECT position FROM log_head WHERE one = 1), $4, $5, (SELECT revision FROM directory WHERE one = 1))
 RETURNING number, active_from

@@ -1,11 +1,9 @@
 INSERT INTO given_up (endpoint, minute, reason, count, delivery_ids)
-SELECT d.endpoint, :minute, coalesce(:reason, d.reason, 'unknown'), 1, json_array(d.id)
+SELECT d.endpoint, $1, coalesce($2, d.reason, 'unknown') AS why, count(*), (array_agg(d.id ORDER BY d.number))[1:$5::integer]
 FROM delivery AS d JOIN event AS e ON e.position = d.position
-WHERE d.number = ANY(:numbers) AND d.state = 'dead'
-    AND e.subject_type <> ALL(:operational)
+WHERE d.number = ANY($3::bigint[]) AND d.state = 'dead' AND e.subject_type <> ALL($4::text[])
+GROUP BY d.endpoint, why
+ORDER BY d.endpoint, why
 ON CONFLICT (endpoint, minute, reason) DO UPDATE SET
-    count = count + 1,
-    delivery_ids = CASE
-        WHEN count < :named THEN json_insert(delivery_ids, '$[#]', excluded.delivery_ids ->> 0)
-        ELSE delivery_ids
-    END
+    count = given_up.count + excluded.count,
+    delivery_ids = (given_up.delivery_ids || excluded.delivery_ids)[1:$5::integer]

@@ -1,1 +1,2 @@
-INSERT INTO line (endpoint, lane, key, delivery) VALUES /*row*/ ($1, $2, $3, $4) /*row*/
+INSERT INTO line (endpoint, lane, key, delivery)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])

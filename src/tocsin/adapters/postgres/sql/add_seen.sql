@@ -1,1 +1,2 @@
-INSERT INTO seen (tenant, hash, event_id, at) VALUES /*row*/ ($1, $2, $3, $4) /*row*/
+INSERT INTO seen (tenant, hash, event_id, at)
+SELECT * FROM unnest($1::text[], $2::bytea[], $3::text[], $4::bigint[])

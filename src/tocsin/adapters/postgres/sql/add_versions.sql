@@ -1,1 +1,2 @@
-INSERT INTO version (tenant, version_id, content_hash, event_ids) VALUES /*row*/ ($1, $2, $3, $4) /*row*/
+INSERT INTO version (tenant, version_id, content_hash, event_ids)
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[], $4::text[])

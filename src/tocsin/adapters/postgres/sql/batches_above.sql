@@ -1,5 +1,5 @@
 WITH RECURSIVE chain (number) AS (
-    SELECT value FROM unnest($1::bigint[]) AS given(value)
+    SELECT unnest($1::bigint[])
     UNION
     SELECT b.parent FROM batch AS b JOIN chain AS c ON b.number = c.number WHERE b.parent IS NOT NULL
 )

@@ -1,4 +1,3 @@
-WITH given AS MATERIALIZED (SELECT value AS number FROM unnest($1::bigint[]) AS given(value))
-SELECT d.batch FROM given AS g JOIN delivery AS d ON d.number = g.number WHERE d.batch IS NOT NULL
+SELECT batch FROM delivery WHERE number = ANY($1::bigint[]) AND batch IS NOT NULL
 UNION
-SELECT l.batch FROM given AS g JOIN batch_left AS l ON l.delivery = g.number
+SELECT batch FROM batch_left WHERE delivery = ANY($1::bigint[])

@@ -12,28 +12,19 @@ WHERE d.number > 0
     AND w.tenant = :tenant AND w.endpoint = 0 AND w.pending > 0 --? pending tenant !endpoint
     AND w.tenant = (SELECT tenant FROM endpoint WHERE id = :endpoint) AND w.pending > 0 --? pending endpoint
     AND w.endpoint = (SELECT number FROM endpoint WHERE id = :endpoint) --? pending endpoint
-    AND w.block <= :before >> 11 --? pending before
-    AND d.tenant = :tenant --? tenant !endpoint !id !by_position !pending
+    AND w.block <= CAST(:before AS bigint) >> 11 --? pending before
     AND d.tenant = :tenant --? tenant
     AND d.id = :id --? id
-    AND d.number < :before --? before !by_position !pending
     AND d.number < :before --? before
     AND d.number >= :floor --? floor !pending
-    AND w.block >= :floor >> 11 --? floor pending
-    AND d.endpoint = (SELECT number FROM endpoint WHERE id = :endpoint AND tenant = :tenant) --? endpoint tenant !by_position !pending
-    AND d.endpoint = (SELECT number FROM endpoint WHERE id = :endpoint) --? endpoint !tenant !by_position !pending
+    AND w.block >= CAST(:floor AS bigint) >> 11 --? floor pending
     AND d.endpoint = (SELECT number FROM endpoint WHERE id = :endpoint) --? endpoint
     AND d.position = (SELECT position FROM event WHERE id = :event) --? event
     AND d.position IN (SELECT position FROM event WHERE subject_type = 'job' AND subject_id = :job AND subject_id <> '') --? job
-    AND d.state = :state --? state !pending
     AND d.state = :state --? state
     AND d.state IN ('dead', 'cancelled') --? given_up
     AND e.type = :event_type --? event_type
-    AND d.position >= :from_position --? from_position by_position !event !job
-    AND d.position < :to_position --? to_position by_position !event !job
     AND d.position >= :from_position --? from_position
     AND d.position < :to_position --? to_position
-ORDER BY d.number DESC --? !pending !by_position
-ORDER BY d.number DESC --? by_position !pending
-ORDER BY w.block DESC, d.number DESC --? pending
+ORDER BY d.number DESC
 LIMIT :limit

@@ -1,1 +1,1 @@
-SELECT epoch FROM cursor WHERE partition = $1
+SELECT epoch FROM cursor WHERE partition = $1 FOR SHARE

@@ -1,7 +1,6 @@
 SELECT position, id, tenant, type, subject_type, subject_id, verb, time, accepted_at, keys, cloud, data
 FROM event
 WHERE position >= :low AND position < :below
-    AND tenant = :tenant --? tenant !id
     AND tenant = :tenant --? tenant
     AND id = :id --? id
     AND subject_id = :subject_id AND subject_id <> '' --? subject_id

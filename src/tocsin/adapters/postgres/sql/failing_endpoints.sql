@@ -2,22 +2,23 @@
 SELECT e.number, e.id, e.tenant, e.revision, e.active_from, e.created_at, e.config, w.pending, w.dead, w.attempts, w.failures
 FROM (
     SELECT t.endpoint, t.pending, t.dead,
-        CASE WHEN t.minute < :until THEN t.attempts_retry + t.attempts_rejected
-            ELSE coalesce(u.attempts_retry + u.attempts_rejected, 0) END
-            - coalesce(s.attempts_retry + s.attempts_rejected, 0) AS failures,
-        CASE WHEN t.minute < :until THEN t.attempts_delivered + t.attempts_retry + t.attempts_rejected
-            ELSE coalesce(u.attempts_delivered + u.attempts_retry + u.attempts_rejected, 0) END
-            - coalesce(s.attempts_delivered + s.attempts_retry + s.attempts_rejected, 0) AS attempts
+        CASE WHEN t.minute < :until THEN t.attempts_retry + t.attempts_rejected ELSE coalesce(u.failures, 0) END
+            - coalesce(s.failures, 0) AS failures,
+        CASE WHEN t.minute < :until THEN t.attempts_delivered + t.attempts_retry + t.attempts_rejected ELSE coalesce(u.attempts, 0) END
+            - coalesce(s.attempts, 0) AS attempts
     FROM tally AS t
-        LEFT JOIN tally_history AS s ON s.tenant = t.tenant AND s.endpoint = t.endpoint AND s.step = :step AND s.minute = (
-            SELECT max(minute) FROM tally_history
-            WHERE tenant = t.tenant AND endpoint = t.endpoint AND step = :step AND minute < :since
-        )
-        LEFT JOIN tally_history AS u ON t.minute >= :until AND u.tenant = t.tenant AND u.endpoint = t.endpoint AND u.step = :step
-            AND u.minute = (
-                SELECT max(minute) FROM tally_history
-                WHERE tenant = t.tenant AND endpoint = t.endpoint AND step = :step AND minute < :until
-            )
+        LEFT JOIN LATERAL (
+            SELECT attempts_retry + attempts_rejected AS failures, attempts_delivered + attempts_retry + attempts_rejected AS attempts
+            FROM tally_history AS h
+            WHERE h.tenant = t.tenant AND h.endpoint = t.endpoint AND h.step = :step AND h.minute < :since
+            ORDER BY h.minute DESC LIMIT 1
+        ) AS s ON true
+        LEFT JOIN LATERAL (
+            SELECT attempts_retry + attempts_rejected AS failures, attempts_delivered + attempts_retry + attempts_rejected AS attempts
+            FROM tally_history AS h
+            WHERE t.minute >= :until AND h.tenant = t.tenant AND h.endpoint = t.endpoint AND h.step = :step AND h.minute < :until
+            ORDER BY h.minute DESC LIMIT 1
+        ) AS u ON true
     WHERE t.endpoint > 0 AND t.minute >= :since AND t.attempts_retry + t.attempts_rejected > 0
         AND t.tenant = :tenant --? tenant
 ) AS w JOIN endpoint AS e ON e.number = w.endpoint

@@ -1,7 +1,6 @@
 SELECT number, tenant, created_at, updated_at, snapshot
 FROM job
 WHERE number >= :low AND number < :below
-    AND tenant = :tenant --? tenant !parent !id
     AND tenant = :tenant --? tenant
     AND id = :id --? id
     AND state = :state --? state

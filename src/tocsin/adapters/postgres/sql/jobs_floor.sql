@@ -1,6 +1,5 @@
 SELECT number FROM job
 WHERE number < :below
-    AND tenant = :tenant --? tenant !parent
     AND tenant = :tenant --? tenant
     AND parent = :parent --? parent
 ORDER BY number DESC

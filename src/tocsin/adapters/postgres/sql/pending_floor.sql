@@ -4,6 +4,6 @@ WHERE pending > 0
     AND tenant = :tenant AND endpoint = 0 --? tenant !endpoint
     AND tenant = (SELECT tenant FROM endpoint WHERE id = :endpoint) --? endpoint
     AND endpoint = (SELECT number FROM endpoint WHERE id = :endpoint) --? endpoint
-    AND block <= :before >> 11 --? before
+    AND block <= CAST(:before AS bigint) >> 11 --? before
 ORDER BY block DESC
 LIMIT 1 OFFSET :budget

@@ -1,1 +1,2 @@
-DELETE FROM pending_block WHERE tenant = $1 AND endpoint = $2 AND pending = 0
+DELETE FROM pending_block AS b USING unnest($1::text[], $2::bigint[]) AS scope (tenant, endpoint)
+WHERE b.tenant = scope.tenant AND b.endpoint = scope.endpoint AND b.pending = 0

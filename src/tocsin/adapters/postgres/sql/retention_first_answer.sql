@@ -1,1 +1,1 @@
-SELECT at FROM answer ORDER BY rowid LIMIT 1
+SELECT at FROM answer ORDER BY at LIMIT 1

@@ -1,1 +1,2 @@
-INSERT INTO retention_left (what, number) SELECT $1, value FROM unnest($2::bigint[]) AS given(value)
+INSERT INTO retention_left (what, number) SELECT $1, unnest($2::bigint[])
+ON CONFLICT DO NOTHING

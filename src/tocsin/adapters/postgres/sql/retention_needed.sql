@@ -1,7 +1,7 @@
 SELECT e.position FROM event AS e
 WHERE (
     e.accepted_at > $1
-    OR e.position >= (SELECT max(position) FROM event)
+    OR e.position >= (SELECT position FROM log_head WHERE one = 1)
     OR e.position > (SELECT min(position) FROM cursor)
     OR EXISTS (
         SELECT 1 FROM delivery AS d

@@ -1,1 +1,1 @@
-DELETE FROM answer WHERE rowid IN (SELECT rowid FROM answer ORDER BY rowid LIMIT $1) AND at <= $2
+DELETE FROM answer WHERE ctid = ANY(ARRAY(SELECT ctid FROM answer ORDER BY at LIMIT $1)) AND at <= $2

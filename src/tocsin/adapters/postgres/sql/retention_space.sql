@@ -1,1 +1,1 @@
-SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size
+SELECT pg_database_size(current_database())

@@ -1,3 +1,3 @@
 INSERT INTO standing (endpoint, state)
-SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM endpoint WHERE number = $1 AND deleted_at IS NOT NULL)
+SELECT $1::bigint, $2::bytea WHERE NOT EXISTS (SELECT 1 FROM endpoint WHERE number = $1::bigint AND deleted_at IS NOT NULL)
 ON CONFLICT (endpoint) DO UPDATE SET state = excluded.state

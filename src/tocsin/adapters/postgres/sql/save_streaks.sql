@@ -1,2 +1,3 @@
-INSERT INTO streak (tenant, hash, failures, at) VALUES /*row*/ ($1, $2, $3, $4) /*row*/
+INSERT INTO streak (tenant, hash, failures, at)
+SELECT * FROM unnest($1::text[], $2::bytea[], $3::bigint[], $4::bigint[])
 ON CONFLICT (tenant, hash) DO UPDATE SET failures = excluded.failures, at = excluded.at

@@ -1,6 +1,5 @@
-INSERT INTO tally (tenant, endpoint, minute, pending, dead, events, attempts_delivered, attempts_retry, attempts_rejected, delivered,
-    died, cancelled, errors, attempt_ms, delivered_ms)
-VALUES /*row*/ ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) /*row*/
+INSERT INTO tally (tenant, endpoint, minute, pending, dead, events, attempts_delivered, attempts_retry, attempts_rejected, delivered, died, cancelled, errors, attempt_ms, delivered_ms)
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bytea[], $14::bytea[], $15::bytea[])
 ON CONFLICT (tenant, endpoint) DO UPDATE SET
     minute = excluded.minute, pending = excluded.pending, dead = excluded.dead, events = excluded.events,
     attempts_delivered = excluded.attempts_delivered, attempts_retry = excluded.attempts_retry,

@@ -1,6 +1,7 @@
 UPDATE delivery SET
-    state = outcome.column2, reason = outcome.column3,
-    due_at = outcome.column4, step = outcome.column5, at_once = outcome.column6, attempts = outcome.column7,
-    settled_at = CASE WHEN outcome.column2 = 'pending' THEN delivery.settled_at ELSE outcome.column8 END
-FROM (VALUES /*row*/ ($1, $2, $3, $4, $5, $6, $7, $8) /*row*/) AS outcome
-WHERE delivery.number = outcome.column1 AND delivery.state = 'pending'
+    state = outcome.state, reason = outcome.reason,
+    due_at = outcome.due_at, step = outcome.step, at_once = outcome.at_once, attempts = outcome.attempts,
+    settled_at = CASE WHEN outcome.state = 'pending' THEN delivery.settled_at ELSE outcome.settled_at END
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
+    AS outcome (number, state, reason, due_at, step, at_once, attempts, settled_at)
+WHERE delivery.number = outcome.number AND delivery.state = 'pending'

@@ -1,0 +1,143 @@
+"""Connections to PostgreSQL with the settings that every connection has, and the migrations."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, cast
+
+import asyncpg
+
+from tocsin.adapters.postgres.statements import Connection
+from tocsin.adapters.storing.migrations import migrations_of, missing
+from tocsin.errors import Misconfigured, StorageFull, StoreUnavailable, TocsinError
+
+OLDEST: Final = 14
+CONNECT_SECONDS: Final = 10.0
+CLOSE_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 30.0
+"""How long a server may be silent within a transaction before its connection is given up."""
+_MIGRATING: Final = 0x746F6373
+"""The advisory lock that is held while the schema is brought up to date."""
+_SETTINGS: Final = {
+    "application_name": "tocsin",
+    "jit": "off",
+    "timezone": "UTC",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "10s",
+    "tcp_user_timeout": "10s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+"""A client that froze, or whose network did, holds up the others for seconds at most."""
+LOST: Final = (OSError, EOFError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
+"""The connection is gone, or of no use any more."""
+AGAIN: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+"""Nothing was written because somebody else was quicker: it can be done again."""
+REFUSALS: Final = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    ValueError,
+    TypeError,
+)
+"""The store cannot take what it was given."""
+
+
+async def connect(url: str, *, seconds: float) -> Connection:
+    """A connection whose statements may take so long. Raises StoreUnavailable."""
+    settings = {**_SETTINGS, "statement_timeout": f"{round(seconds * 1000)}ms"}
+    try:
+        connection = await asyncpg.connect(
+            url,
+            timeout=CONNECT_SECONDS,
+            command_timeout=seconds + 5,
+            statement_cache_size=1024,
+            max_cached_statement_lifetime=0,
+            server_settings=settings,
+        )
+    except (*LOST, asyncpg.PostgresError) as error:
+        raise problem_of(error) from error
+    return cast("Connection", connection)
+
+
+async def prepare_database(url: str) -> list[str]:
+    """Check the server and bring the schema up to date; gives the names of the migrations applied. Raises Misconfigured."""
+    try:
+        connection = await connect(url, seconds=3600)
+    except (TocsinError, ValueError) as error:
+        raise Misconfigured(f"The database cannot be reached: {error.__cause__ or error}.") from error
+    try:
+        await _check(connection)
+        return await migrate(connection)
+    except (*LOST, asyncpg.PostgresError) as error:
+        raise Misconfigured(f"The database cannot be prepared: {error}.") from error
+    finally:
+        await let_go(connection)
+
+
+async def _check(connection: Connection) -> None:
+    row = await connection.fetchrow(
+        "SELECT pg_backend_pid(), current_setting('server_version_num')::integer / 10000, current_setting('synchronous_commit'),"
+        " current_setting('server_encoding'), pg_is_in_recovery()"
+    )
+    pid, version, commit, encoding, is_standby = cast("tuple[int, int, str, str, bool]", tuple(row or ()))
+    if version < OLDEST:
+        raise Misconfigured(f"This is PostgreSQL {version}; {OLDEST} or newer is needed.")
+    if pid != connection.get_server_pid():
+        raise Misconfigured("There is a pooler such as PgBouncer in between; connect to PostgreSQL directly.")
+    if commit == "off":
+        raise Misconfigured("synchronous_commit is off: what was accepted could be lost. Turn it on for this database.")
+    if encoding != "UTF8":
+        raise Misconfigured(f"The database is encoded in {encoding}; it must be UTF8.")
+    if is_standby:
+        raise Misconfigured("This server is a standby; connect to the primary.")
+
+
+async def migrate(connection: Connection) -> list[str]:
+    """Bring the schema up to date, one process at a time, each migration in its own transaction; gives the names of those
+    applied. Raises Misconfigured when the database is newer than this version, or was made by migrations that have changed since."""
+    applied: list[str] = []
+    while (name := await _migrate_one(connection)) is not None:
+        applied.append(name)
+    return applied
+
+
+async def _migrate_one(connection: Connection) -> str | None:
+    """The name of the migration that was missing first; None when none was."""
+    await connection.execute("BEGIN")
+    try:
+        await connection.execute("SET LOCAL lock_timeout = '60s'")
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATING)
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS migration (number bigint PRIMARY KEY, name text NOT NULL, checksum text NOT NULL)"
+        )
+        rows = await connection.fetch("SELECT number, checksum FROM migration")
+        done = dict(cast("list[tuple[int, str]]", list(map(tuple, rows))))
+        todo = next(iter(missing(migrations_of("tocsin.adapters.postgres"), done)), None)
+        if todo is not None:
+            await connection.execute(todo.text)
+            made = (todo.number, todo.name, todo.checksum)
+            await connection.execute("INSERT INTO migration VALUES ($1, $2, $3)", *made)
+    except BaseException:
+        if not connection.is_closed():
+            await connection.execute("ROLLBACK")
+        raise
+    await connection.execute("COMMIT")
+    return None if todo is None else todo.name
+
+
+def problem_of(error: BaseException) -> TocsinError:
+    """What callers are told of a fault of the server or of the way to it."""
+    if isinstance(error, asyncpg.DiskFullError):
+        return StorageFull()
+    return StoreUnavailable(type(error).__name__)
+
+
+async def let_go(connection: Connection) -> None:
+    """Close it, politely where that is possible."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await connection.close()
+    except (*LOST, asyncpg.PostgresError):
+        connection.terminate()

@@ -1,0 +1,384 @@
+-- The first schema. Times are milliseconds since 1970-01-01 UTC, except `minute`: minutes since then. The tables are those of the
+-- embedded store; what differs is said.
+
+CREATE TABLE event (
+    position bigint PRIMARY KEY,
+    id text NOT NULL UNIQUE,
+    tenant text NOT NULL,
+    type text NOT NULL,
+    subject_type text NOT NULL,
+    subject_id text NOT NULL,
+    verb text NOT NULL,
+    time bigint NOT NULL,
+    accepted_at bigint NOT NULL,
+    keys text,
+    cloud bytea,
+    data bytea NOT NULL
+);
+CREATE INDEX event_by_tenant ON event (tenant, position);
+CREATE INDEX event_by_subject ON event (subject_id, tenant, position) WHERE subject_id <> '';
+
+-- The head of the log. Whoever appends moves it, and so holds its row until COMMIT: position order is commit order.
+CREATE TABLE log_head (
+    one integer PRIMARY KEY CHECK (one = 1),
+    position bigint NOT NULL,
+    accepted_at bigint NOT NULL
+) WITH (fillfactor = 10);
+INSERT INTO log_head VALUES (1, 0, 0);
+
+CREATE TABLE job (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant text NOT NULL,
+    id text NOT NULL,
+    state text NOT NULL,
+    job_type text NOT NULL,
+    parent text,
+    root text NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    overdue_at bigint,
+    lost_at bigint,
+    snapshot bytea NOT NULL,
+    UNIQUE (id, tenant)
+);
+CREATE INDEX job_by_parent ON job (parent, tenant, number) WHERE parent IS NOT NULL;
+CREATE INDEX job_by_tenant ON job (tenant, number);
+CREATE INDEX job_by_overdue ON job (overdue_at) WHERE overdue_at IS NOT NULL;
+CREATE INDEX job_by_lost ON job (lost_at) WHERE lost_at IS NOT NULL;
+
+CREATE TABLE seen (
+    tenant text NOT NULL,
+    hash bytea NOT NULL,
+    event_id text NOT NULL,
+    at bigint NOT NULL,
+    PRIMARY KEY (tenant, hash)
+);
+
+CREATE TABLE answer (
+    tenant text NOT NULL,
+    route text NOT NULL,
+    key text NOT NULL,
+    body_hash bytea NOT NULL,
+    status bigint NOT NULL,
+    body bytea NOT NULL,
+    at bigint NOT NULL,
+    PRIMARY KEY (tenant, route, key)
+);
+CREATE INDEX answer_by_age ON answer (at);
+
+CREATE TABLE version (
+    tenant text NOT NULL,
+    version_id bigint NOT NULL,
+    content_hash bytea NOT NULL,
+    event_ids text NOT NULL,
+    PRIMARY KEY (tenant, version_id)
+);
+
+CREATE TABLE tenant (
+    name text PRIMARY KEY,
+    version_counter bigint NOT NULL,
+    created_at bigint NOT NULL
+);
+
+CREATE TABLE cursor (
+    partition bigint PRIMARY KEY,
+    position bigint NOT NULL,
+    endpoint bigint NOT NULL,
+    epoch bigint NOT NULL
+) WITH (fillfactor = 10);
+INSERT INTO cursor VALUES (0, 0, 0, 0);
+
+-- Grows with each change of an endpoint, so that fan-out never works from an older list; `endpoint.moved` is the revision
+-- in which it changed last.
+CREATE TABLE directory (one integer PRIMARY KEY CHECK (one = 1), revision bigint NOT NULL);
+INSERT INTO directory VALUES (1, 1);
+
+CREATE TABLE endpoint (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id text NOT NULL UNIQUE,
+    tenant text NOT NULL,
+    revision bigint NOT NULL,
+    active_from bigint NOT NULL,
+    created_at bigint NOT NULL,
+    deleted_at bigint,
+    moved bigint NOT NULL,
+    config bytea NOT NULL
+);
+CREATE INDEX endpoint_by_move ON endpoint (moved);
+CREATE INDEX endpoint_by_tenant ON endpoint (tenant, number) WHERE deleted_at IS NULL;
+
+CREATE TABLE standing (
+    endpoint bigint PRIMARY KEY,
+    state bytea NOT NULL
+);
+
+-- Delivery numbers; drawn in the transaction that inserts.
+CREATE SEQUENCE delivery_number;
+
+CREATE TABLE delivery (
+    number bigint PRIMARY KEY,
+    id text NOT NULL UNIQUE,
+    tenant text NOT NULL,
+    endpoint bigint NOT NULL,
+    position bigint NOT NULL,
+    lane bigint NOT NULL,
+    state text NOT NULL CHECK (state IN ('pending', 'delivered', 'dead', 'cancelled')),
+    reason text,
+    blocked bigint NOT NULL CHECK (blocked >= 0),
+    due_at bigint NOT NULL,
+    step bigint NOT NULL,
+    at_once bigint NOT NULL,
+    attempts bigint NOT NULL,
+    created_at bigint NOT NULL,
+    settled_at bigint,
+    resend_of bigint,
+    batch bigint
+);
+CREATE INDEX delivery_pending ON delivery (endpoint, lane, blocked, due_at, number) WHERE state = 'pending';
+CREATE INDEX delivery_by_event ON delivery (position);
+CREATE INDEX delivery_by_endpoint ON delivery (endpoint, number);
+CREATE INDEX delivery_by_tenant ON delivery (tenant, number);
+CREATE INDEX delivery_given_up ON delivery (state, tenant, number) WHERE state IN ('dead', 'cancelled');
+CREATE INDEX delivery_given_up_by_endpoint ON delivery (endpoint, state, number) WHERE state IN ('dead', 'cancelled');
+CREATE INDEX delivery_given_up_of_all ON delivery (state, number) WHERE state IN ('dead', 'cancelled');
+CREATE UNIQUE INDEX delivery_of_replay ON delivery (lane, position) WHERE lane > 0;
+CREATE INDEX delivery_by_lane ON delivery (lane, state) WHERE lane > 0;
+CREATE INDEX delivery_by_batch ON delivery (batch, number) WHERE batch IS NOT NULL;
+
+-- The lines of an ordered endpoint: who waits for whom. `key` is a 64-bit hash; a collision only makes somebody wait.
+CREATE TABLE line (
+    endpoint bigint NOT NULL,
+    lane bigint NOT NULL,
+    key bigint NOT NULL,
+    delivery bigint NOT NULL,
+    PRIMARY KEY (endpoint, lane, key, delivery)
+);
+CREATE INDEX line_by_delivery ON line (delivery);
+
+-- `place` is delivery number << 20 | attempt number. `body` is null where it is the one of an earlier attempt.
+CREATE TABLE attempt (
+    place bigint PRIMARY KEY,
+    detail bytea NOT NULL,
+    body bytea
+);
+
+CREATE TABLE api_key (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id text NOT NULL UNIQUE,
+    name text NOT NULL,
+    role text NOT NULL,
+    tenant text,
+    hash bytea NOT NULL UNIQUE,
+    created_at bigint NOT NULL,
+    expires_at bigint,
+    last_used_at bigint,
+    revoked_at bigint
+);
+
+CREATE TABLE data_key (
+    id bigint PRIMARY KEY,
+    master_key text NOT NULL,
+    wrapped bytea NOT NULL,
+    created_at bigint NOT NULL
+);
+
+CREATE TABLE audit (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id text NOT NULL UNIQUE,
+    at bigint NOT NULL,
+    tenant text,
+    actor_key text,
+    actor_name text,
+    actor_role text,
+    action text NOT NULL,
+    target text NOT NULL,
+    before bytea,
+    after bytea
+);
+CREATE INDEX audit_by_tenant ON audit (tenant, number);
+CREATE INDEX audit_by_target ON audit (target, number);
+CREATE INDEX audit_by_actor ON audit (actor_key, number);
+
+-- Replays: each has a lane of deliveries, which has its number.
+CREATE TABLE replay (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id text NOT NULL UNIQUE,
+    tenant text NOT NULL,
+    endpoint bigint NOT NULL,
+    state text NOT NULL CHECK (state IN ('running', 'paused', 'finished', 'cancelled', 'failed')),
+    reason text,
+    filters bytea NOT NULL,
+    only_these text NOT NULL,
+    rate_per_second double precision,
+    new_webhook_ids bigint NOT NULL,
+    since bigint,
+    until bigint,
+    position bigint NOT NULL,
+    last bigint NOT NULL,
+    total bigint NOT NULL,
+    made bigint NOT NULL,
+    pending bigint NOT NULL DEFAULT 0,
+    done bigint,
+    failed bigint,
+    created_at bigint NOT NULL,
+    finished_at bigint
+);
+CREATE INDEX replay_by_tenant ON replay (tenant, number);
+CREATE INDEX replay_under_way ON replay (number) WHERE finished_at IS NULL;
+
+-- Batches: fixed members, one request. A member that is pending is sent with its batch only. `removed` is what retention took of it:
+-- 1 bodies, 2 attempts.
+CREATE TABLE batch (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id text NOT NULL UNIQUE,
+    tenant text NOT NULL,
+    endpoint bigint NOT NULL,
+    lane bigint NOT NULL,
+    parent bigint,
+    state text NOT NULL CHECK (state IN ('pending', 'delivered', 'dead', 'split')),
+    due_at bigint NOT NULL,
+    step bigint NOT NULL,
+    at_once bigint NOT NULL,
+    attempts bigint NOT NULL,
+    created_at bigint NOT NULL,
+    settled_at bigint,
+    waits_for bigint,
+    removed bigint NOT NULL DEFAULT 0
+);
+CREATE INDEX batch_pending ON batch (endpoint, lane, due_at, number) WHERE state = 'pending';
+CREATE INDEX batch_by_wait ON batch (waits_for) WHERE waits_for IS NOT NULL;
+CREATE INDEX batch_by_parent ON batch (parent) WHERE parent IS NOT NULL;
+
+-- `place` is batch number << 20 | attempt number; `body` as in table attempt.
+CREATE TABLE batch_attempt (
+    place bigint PRIMARY KEY,
+    detail bytea NOT NULL,
+    body bytea
+);
+
+-- The batches that a delivery has left before they were through: their attempts had it in them.
+CREATE TABLE batch_left (
+    delivery bigint NOT NULL,
+    batch bigint NOT NULL,
+    PRIMARY KEY (delivery, batch)
+);
+
+-- What is kept how long: the rules of a tenant, how far retention has looked, and what a cursor went past because something still
+-- needed it. By `retention_clock` ages are judged: it follows the clock, but never jumps with it.
+CREATE TABLE retention (
+    tenant text PRIMARY KEY,
+    rules bytea NOT NULL
+);
+CREATE TABLE retention_cursor (
+    what text NOT NULL,
+    scope text NOT NULL,
+    keep bigint NOT NULL,
+    policy text NOT NULL,
+    position bigint NOT NULL,
+    PRIMARY KEY (what, scope, keep)
+);
+CREATE TABLE retention_left (
+    what text NOT NULL,
+    number bigint NOT NULL,
+    PRIMARY KEY (what, number)
+);
+CREATE TABLE retention_clock (one integer PRIMARY KEY CHECK (one = 1), at bigint NOT NULL);
+
+-- Tallies: one row for each endpoint, one for each tenant (endpoint 0), one for everything (endpoint 0, tenant ''), as they stand
+-- after the last change, in `minute`. Whoever changes some locks them in the order of their key first.
+CREATE TABLE tally (
+    tenant text NOT NULL,
+    endpoint bigint NOT NULL,
+    minute bigint NOT NULL,
+    pending bigint NOT NULL,
+    dead bigint NOT NULL,
+    events bigint NOT NULL,
+    attempts_delivered bigint NOT NULL,
+    attempts_retry bigint NOT NULL,
+    attempts_rejected bigint NOT NULL,
+    delivered bigint NOT NULL,
+    died bigint NOT NULL,
+    cancelled bigint NOT NULL,
+    errors bytea NOT NULL,
+    attempt_ms bytea NOT NULL,
+    delivered_ms bytea NOT NULL,
+    PRIMARY KEY (tenant, endpoint)
+) WITH (fillfactor = 50);
+
+-- The same rows as they stood at the end of a period of `step` minutes that begins in `minute`. A period in which nothing
+-- changed has none: the one before still holds. The packed numbers are compressed.
+CREATE TABLE tally_history (
+    tenant text NOT NULL,
+    endpoint bigint NOT NULL,
+    step bigint NOT NULL,
+    minute bigint NOT NULL,
+    pending bigint NOT NULL,
+    dead bigint NOT NULL,
+    events bigint NOT NULL,
+    attempts_delivered bigint NOT NULL,
+    attempts_retry bigint NOT NULL,
+    attempts_rejected bigint NOT NULL,
+    delivered bigint NOT NULL,
+    died bigint NOT NULL,
+    cancelled bigint NOT NULL,
+    errors bytea NOT NULL,
+    attempt_ms bytea NOT NULL,
+    delivered_ms bytea NOT NULL,
+    oldest_at bigint,
+    PRIMARY KEY (tenant, endpoint, step, minute)
+);
+
+-- Pending deliveries by 2048 delivery numbers: the oldest is found without passing what was settled. `since` is when the first of
+-- them was made. Empty rows are removed by and by.
+CREATE TABLE pending_block (
+    tenant text NOT NULL,
+    endpoint bigint NOT NULL,
+    block bigint NOT NULL,
+    pending bigint NOT NULL,
+    since bigint NOT NULL,
+    PRIMARY KEY (tenant, endpoint, block)
+) WITH (fillfactor = 50);
+
+-- Notices that wait to become events, what was given up on minute by minute, and how many runs of a job failed in a row.
+CREATE TABLE notice (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant text NOT NULL,
+    type text NOT NULL,
+    about text NOT NULL,
+    time bigint NOT NULL,
+    data bytea NOT NULL,
+    once text NOT NULL
+);
+CREATE TABLE given_up (
+    endpoint bigint NOT NULL,
+    minute bigint NOT NULL,
+    reason text NOT NULL,
+    count bigint NOT NULL,
+    delivery_ids text[] NOT NULL,
+    PRIMARY KEY (endpoint, minute, reason)
+);
+CREATE TABLE streak (
+    tenant text NOT NULL,
+    hash bytea NOT NULL,
+    failures bigint NOT NULL,
+    at bigint NOT NULL,
+    PRIMARY KEY (tenant, hash)
+);
+
+-- Erasures: everything about one subject goes, on request. `last` is the head of the log when it was asked for, `progress` how far
+-- it is and what it found.
+CREATE TABLE erasure (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id text NOT NULL UNIQUE,
+    tenant text NOT NULL,
+    subject_type text NOT NULL,
+    subject_id text NOT NULL,
+    state text NOT NULL CHECK (state IN ('running', 'finished', 'failed')),
+    reason text,
+    last bigint NOT NULL,
+    progress bytea NOT NULL,
+    created_at bigint NOT NULL,
+    finished_at bigint
+);
+CREATE INDEX erasure_by_tenant ON erasure (tenant, number);
+CREATE INDEX erasure_running ON erasure (number) WHERE state = 'running';

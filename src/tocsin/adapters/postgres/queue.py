@@ -1,0 +1,209 @@
+"""Deliveries that are not settled yet: fan out, read what is due, settle, cancel, resend."""
+
+from __future__ import annotations
+
+_FAILED_TEMPLATE = "the template failed"
+"""What failures of templates are counted as: each has a reason of its own."""
+_PAGE_BYTES = 8 * 1024 * 1024
+
+
+class PostgresQueue:
+    """`ports.Queue` on the shared store. Every write of a holder is conditional on its epoch."""
+
+    def __init__(self, writer: Writer, readers: Readers, tallies: Tallies, now_ms: Callable[[], Millis]) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._tallies = tallies
+        self._now_ms = now_ms
+
+    async def acquire(self, partition: int) -> tuple[Holder, Cursor]:
+        async def transaction(connection: Connection) -> tuple[Holder, Cursor]:
+            row = await read_one(connection, "take_cursor", (partition,))
+            epoch, position, endpoint = cast("tuple[int, int, int]", row)
+            while cancelled := await read(connection, "cancelled_batches"):
+                for (batch,) in cast("list[tuple[int]]", cancelled):
+                    await end_batch(connection, batch, None)
+            while ended := await read(connection, "release_ended_lines"):
+                await leave_lines(connection, [cast("int", number) for (number,) in ended])
+            return Holder(partition=partition, epoch=epoch), Cursor(position=position, endpoint=endpoint)
+
+        return await self._writer.run(Rank.FANOUT, transaction)
+
+    async def position(self, holder: Holder) -> Cursor | None:
+        rows = await self._readers.read("cursor", (holder.partition, holder.epoch))
+        if not rows:
+            return None
+        position, endpoint = cast("tuple[int, int]", rows[0])
+        return Cursor(position=position, endpoint=endpoint)
+
+    async def fan(
+        self, holder: Holder, old: Cursor, new: Cursor, deliveries: Sequence[NewDelivery], *, directory_revision: int
+    ) -> list[Fanned] | None:
+        async def transaction(connection: Connection) -> list[Fanned] | None:
+            moved = (new.position, new.endpoint, holder.partition, holder.epoch, old.position, old.endpoint)
+            if not await write(connection, "move_cursor", (*moved, directory_revision)):
+                return None
+            return await self.add(connection, deliveries)
+
+        return await self._writer.run(Rank.FANOUT, transaction)
+
+    async def add(
+        self, connection: Connection, deliveries: Sequence[NewDelivery], resend_of: int | None = None
+    ) -> list[Fanned]:
+        """Insert deliveries within the caller's transaction, with the next numbers. Whoever joins the lines of an endpoint draws
+        its numbers while nobody else does."""
+        if not deliveries:
+            return []
+        ordered = {new.endpoint for new in deliveries if new.keys}
+        await lock_slots(connection, Slots.LINES, ordered)
+        drawn = await read(connection, "draw_delivery_numbers", (len(deliveries),))
+        numbers = [cast("int", number) for (number,) in drawn]
+        blocked = await join_lines(connection, deliveries, numbers)
+        rows: list[Row] = [
+            (
+                number,
+                new.id,
+                new.tenant,
+                new.endpoint,
+                new.position,
+                new.lane,
+                waits,
+                new.created_at if new.due_at is None else new.due_at,
+                new.created_at,
+                resend_of,
+            )
+            for number, waits, new in zip(numbers, blocked, deliveries, strict=True)
+        ]
+        await write_rows(connection, "add_deliveries", rows)
+        await self._tallies.write_created(connection, deliveries, numbers)
+        return [Fanned(number=number, blocked=waits) for number, waits in zip(numbers, blocked, strict=True)]
+
+    async def due(
+        self, holder: Holder, endpoint: int, lane: int, now: Millis, limit: int, after: Place = BEGINNING
+    ) -> DuePage:
+        del holder  # reading needs no right; settling does
+
+        async def query(connection: Connection) -> DuePage:
+            claims: list[Claim] = []
+            end = after
+            room = _PAGE_BYTES
+            for due_at, *row in await read(connection, "due", (endpoint, lane, now, *after, limit)):
+                claim = claim_of(tuple(row))
+                claims.append(claim)
+                end = (cast("int", due_at), claim.delivery.number)
+                room -= len(claim.event.data)
+                if room < 0:
+                    break
+            later = await read_one(connection, "next_due", (endpoint, lane, now))
+            return DuePage(
+                claims=tuple(claims),
+                end=end,
+                is_all=room >= 0 and len(claims) < limit,
+                next_due_at=cast("int | None", later[0]) if later else None,
+            )
+
+        return await self._readers.run(query)
+
+    async def settle(self, holder: Holder, settlements: Sequence[Settlement]) -> list[Claim] | None:
+        async def transaction(connection: Connection) -> list[Claim] | None:
+            await check_holder(connection, holder)
+            rows = await _attempt_rows(connection, settlements)
+            if rows and await read_one(connection, "attempt_detail", rows[0][:1]) == rows[0][1:2]:
+                return None
+            changes = await _settled(connection, settlements)
+            await write_rows(connection, "add_attempts", rows)
+            given_up = [s.delivery for s in settlements if s.step_taken is Step.GIVE_UP]
+            await count_given_up(connection, given_up, self._now_ms())
+            ended = [s.delivery for s in settlements if s.ends]
+            retried = [s.delivery for s in settlements if not s.ends]
+            cancelled = await read_among(connection, "cancelled_among", (), retried)
+            ended.extend(cast("int", number) for (number,) in cancelled)
+            ready = await claims_of(connection, await leave_lines(connection, ended))
+            await self._tallies.write(connection, changes)
+            return ready
+
+        return await self._writer.run(Rank.SETTLE, transaction)
+
+    async def waiting(self, holder: Holder) -> list[Waiting]:
+        del holder  # one partition
+        rows = cast("list[tuple[int, int, int]]", await self._readers.read("waiting"))
+        return [Waiting(endpoint=endpoint, lane=lane, due_at=due_at) for endpoint, lane, due_at in rows]
+
+    async def cancel(
+        self,
+        numbers: Sequence[int],
+        in_flight: frozenset[int],
+        reason: str,
+        now: Millis,
+        entry: AuditEntry | None = None,
+    ) -> tuple[int, list[Claim]]:
+        async def transaction(connection: Connection) -> tuple[int, list[Claim]]:
+            if not numbers:
+                return 0, []
+            cancelled = await read_among(connection, "cancel", (reason, now), numbers)
+            if cancelled and entry is not None:
+                await write_entry(connection, entry)
+            await self._tallies.write(connection, moves_of(cancelled, DeliveryState.PENDING, DeliveryState.CANCELLED))
+            ready = await let_go(connection, numbers, in_flight, now)
+            return len(cancelled), await claims_of(connection, ready)
+
+        return await self._writer.run(Rank.REST, transaction)
+
+    async def give_up(self, number: int, reason: str, now: Millis) -> list[Claim]:
+        async def transaction(connection: Connection) -> list[Claim]:
+            dead = await read(connection, "give_up", (reason, now, number))
+            await self._tallies.write(connection, moves_of(dead, DeliveryState.PENDING, DeliveryState.DEAD))
+            if dead:
+                await count_given_up(connection, [number], self._now_ms(), _FAILED_TEMPLATE)
+            return await claims_of(connection, await leave_lines(connection, [number]))
+
+        return await self._writer.run(Rank.REST, transaction)
+
+    async def resend(self, original: int, new: NewDelivery, note: Callable[[Fanned], AuditEntry]) -> Fanned | None:
+        async def transaction(connection: Connection) -> Fanned | None:
+            if await read_one(connection, "event_of_delivery", (original,)) != (new.position,):
+                return None
+            (fanned,) = await self.add(connection, [new], resend_of=original)
+            await write_entry(connection, note(fanned))
+            return fanned
+
+        return await self._writer.run(Rank.REST, transaction)
+
+
+async def check_holder(connection: Connection, holder: Holder) -> None:
+    """The right to write: nobody takes it over before COMMIT. Raises StoreUnavailable."""
+    if await read_one(connection, "epoch", (holder.partition,)) != (holder.epoch,):
+        raise StoreUnavailable("Another process holds the deliveries now.")
+
+
+async def claims_of(connection: Connection, numbers: Sequence[int]) -> list[Claim]:
+    """Those of these deliveries that are ready, with their events."""
+    return [claim_of(row) for row in await read_among(connection, "claims_by_number", (), numbers)]
+
+
+async def _settled(connection: Connection, settlements: Sequence[Settlement]) -> Changes:
+    """Move the deliveries on; gives what that changes. Nearly always all of them are pending. The others are told by their
+    attempts, which count one less, or by having no row any more."""
+    numbers = [s.delivery for s in settlements]
+    others: set[int] = set()
+    if await write_rows(connection, "settle", [settle_row(s) for s in settlements]) != len(numbers):
+        attempts = dict(cast("list[tuple[int, int]]", await read_among(connection, "attempts_made", (), numbers)))
+        others = {s.delivery for s in settlements if attempts.get(s.delivery) != s.attempt.number}
+    changes = Changes()
+    changes.settled(s for s in settlements if s.delivery not in others)
+    for s in settlements if others else ():
+        if s.delivery not in others:
+            continue
+        changes.attempted(s.endpoint, s.attempt)
+        if await read_one(connection, "settle_cancelled", settle_row(s)) == (DeliveryState.DELIVERED,):
+            changes.moved(s.endpoint, s.lane, s.delivery, DeliveryState.CANCELLED, DeliveryState.DELIVERED)
+    return changes
+
+
+async def _attempt_rows(connection: Connection, settlements: Sequence[Settlement]) -> list[Row]:
+    """The attempts, each with its body where it is not the one of the attempt before."""
+    places = [place_of(s) for s in settlements]
+    later = [place for place, s in zip(places, settlements, strict=True) if s.attempt.number > 1]
+    bodies = dict(cast("list[tuple[int, bytes]]", await read_among(connection, "last_bodies", (), later)))
+    rows = {place: attempt_row(s, bodies.get(place)) for place, s in zip(places, settlements, strict=True)}
+    return list(rows.values())

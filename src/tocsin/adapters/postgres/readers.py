@@ -1,0 +1,88 @@
+"""Reading connections: short queries, each of one moment, limited in time, fetched whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
+
+import asyncpg
+
+from tocsin.adapters.postgres.database import LOST, connect, let_go, problem_of
+from tocsin.adapters.postgres.statements import Connection, read, read_page
+from tocsin.adapters.storing.values import Row, Values
+from tocsin.errors import StoreUnavailable
+
+T = TypeVar("T")
+Query = Callable[[Connection], Awaitable[T]]
+CONNECTIONS: Final = 2
+
+
+class Readers:
+    """A few connections. `close` waits for the reads under way."""
+
+    def __init__(self, url: str, *, limit_seconds: float) -> None:
+        self._url = url
+        self._limit_seconds = limit_seconds
+        self._idle: list[Connection] = []
+        self._room = asyncio.Semaphore(CONNECTIONS)
+        self._closed = False
+
+    async def run(self, query: Query[T]) -> T:
+        """Run a query that sees one moment. Raises StoreUnavailable when it takes too long or the server cannot be reached."""
+
+        async def of_one_moment(connection: Connection) -> T:
+            await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            try:
+                return await query(connection)
+            finally:
+                if not connection.is_closed():
+                    await connection.execute("COMMIT")
+
+        return await self._run(of_one_moment)
+
+    async def read(self, name: str, values: Sequence[object] = ()) -> list[Row]:
+        """All rows of one statement. Raises StoreUnavailable likewise."""
+        return await self._run(lambda connection: read(connection, name, values))
+
+    async def page(self, name: str, values: Values, *words: str) -> list[Row]:
+        """All rows of one statement with optional lines. Raises StoreUnavailable likewise."""
+        return await self._run(lambda connection: read_page(connection, name, values, *words))
+
+    async def close(self) -> None:
+        self._closed = True
+        for _ in range(CONNECTIONS):
+            await self._room.acquire()
+        while self._idle:
+            await let_go(self._idle.pop())
+
+    async def _run(self, query: Query[T]) -> T:
+        """A connection that was idle may be gone: then there is one more try, on a new one."""
+        async with self._room:
+            if self._closed:
+                raise StoreUnavailable("The store is closed.")
+            while self._idle:
+                connection = self._idle.pop()
+                if connection.is_closed():
+                    continue
+                try:
+                    return await self._on(connection, query)
+                except StoreUnavailable as error:
+                    if not isinstance(error.__cause__, LOST):
+                        raise
+            return await self._on(await connect(self._url, seconds=self._limit_seconds), query)
+
+    async def _on(self, connection: Connection, query: Query[T]) -> T:
+        try:
+            result = await query(connection)
+        except asyncpg.QueryCanceledError as error:
+            self._idle.append(connection)
+            raise StoreUnavailable("The query took too long; ask for less.") from error
+        except (*LOST, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError) as error:
+            connection.terminate()
+            raise problem_of(error) from error
+        except BaseException:
+            connection.terminate()
+            raise
+        self._idle.append(connection)
+        return result

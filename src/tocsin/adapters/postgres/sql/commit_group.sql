@@ -1,1 +1,0 @@
-SELECT number FROM commit_group WHERE one = 1

@@ -1,1 +1,0 @@
-SELECT DISTINCT delivery FROM line WHERE delivery = ANY($1)

@@ -1,1 +1,0 @@
-SELECT min(delivery) FROM line WHERE endpoint = $1 AND lane = $2 AND key = $3 AND delivery > $4

@@ -1,1 +1,0 @@
-SELECT endpoint, lane, key FROM line WHERE delivery = $1 ORDER BY key

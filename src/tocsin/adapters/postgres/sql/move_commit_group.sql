@@ -1,1 +1,0 @@
-UPDATE commit_group SET number = $1 WHERE one = 1

@@ -1,1 +1,0 @@
-DELETE FROM line WHERE delivery = $1

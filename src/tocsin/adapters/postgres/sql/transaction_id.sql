@@ -1,0 +1,1 @@
+SELECT CAST(pg_current_xact_id() AS text)

@@ -1,1 +1,0 @@
-UPDATE delivery SET blocked = blocked - 1 WHERE number = $1 RETURNING blocked

@@ -1,0 +1,203 @@
+"""The one writer of this process: a task that owns a connection and runs one transaction after another.
+
+Work waits in the order of its rank. Accepts have a transaction of their own, and so has retention; whatever else waits shares one
+COMMIT. When anything in a shared transaction fails, all of it is rolled back and its parts run one by one, so a transaction may
+run more than once and must begin anew each time. When it is not known whether a COMMIT came through, the server is asked what
+became of the transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+from collections.abc import Awaitable, Callable
+from typing import Final, Generic, TypeVar, cast
+
+import asyncpg
+
+from tocsin.adapters.postgres.database import AGAIN, ANSWER_SECONDS, LOST, REFUSALS, connect, let_go, problem_of
+from tocsin.adapters.postgres.statements import Connection, read_one
+from tocsin.adapters.storing.ranks import ALONE, DataRefusedError, Rank
+from tocsin.errors import StoreUnavailable, TocsinError
+
+T = TypeVar("T")
+Transaction = Callable[[Connection], Awaitable[T]]
+SHARED: Final = 16
+"""Pieces of work behind one COMMIT, at most."""
+TIMES: Final = 5
+"""How often a transaction is begun when others are in its way each time."""
+ASKED_SECONDS: Final = 30.0
+"""How long we try to learn what became of a COMMIT."""
+_PAUSE_SECONDS: Final = 0.1
+
+
+class _Work(Generic[T]):
+    __slots__ = ("error", "future", "key", "rank", "result", "transaction")
+
+    def __init__(self, rank: Rank, transaction: Transaction[T]) -> None:
+        self.rank = rank
+        self.transaction = transaction
+        self.future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.key = (int(rank), 0)
+        self.result: T | None = None
+        self.error: Exception | None = None
+
+    def __lt__(self, other: _Work[T]) -> bool:
+        return self.key < other.key
+
+
+class Writer:
+    """Runs transactions. `close` lets what is waiting finish."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: Connection | None = None
+        self._waiting: list[_Work[object]] = []
+        self._wake = asyncio.Event()
+        self._done = self._arrived = 0
+        self._closed = False
+        self._task: asyncio.Task[None] | None = None
+        self.on_begin: list[Callable[[], None]] = []
+        """Called when a transaction begins, perhaps once more."""
+        self.on_commit: list[Callable[[Connection], Awaitable[None]]] = []
+        """Called before COMMIT, within the transaction."""
+
+    async def open(self) -> None:
+        """Raises StoreUnavailable."""
+        self._connection = await self._connect()
+        self._task = asyncio.create_task(self._run(), name="tocsin-writer")
+
+    async def run(self, rank: Rank, transaction: Transaction[T]) -> T:
+        """Run one transaction and wait for its COMMIT. Raises StoreUnavailable, StorageFull or DataRefusedError: then
+        nothing of it was written."""
+        if self._closed:
+            raise StoreUnavailable("The store is closed.")
+        work = _Work(rank, transaction)
+        self._arrived += 1
+        work.key = (int(rank) + self._done, self._arrived)
+        heapq.heappush(self._waiting, cast("_Work[object]", work))
+        self._wake.set()
+        return await work.future
+
+    async def close(self) -> None:
+        """Finish what waits, then stop."""
+        self._closed = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+        if self._connection is not None:
+            await let_go(self._connection)
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                works = [heapq.heappop(self._waiting)]
+                while self._waiting and len(works) < SHARED and _may_share(works[0], self._waiting[0]):
+                    works.append(heapq.heappop(self._waiting))
+                await self._do(works)
+                self._done += len(works)
+            if self._closed:
+                return
+
+    async def _do(self, works: list[_Work[object]]) -> None:
+        try:
+            await self._transact(works)
+        except Exception as error:  # noqa: BLE001  # whatever it is belongs to the waiting callers, not to this task
+            if len(works) > 1 and not isinstance(error, TocsinError):
+                for work in works:
+                    await self._do([work])
+                return
+            for work in works:
+                work.error = error
+        for work in works:
+            _finish(work)
+
+    async def _transact(self, works: list[_Work[object]]) -> None:
+        for _ in range(TIMES - 1):
+            try:
+                await self._transact_once(works)
+            except AGAIN:
+                continue
+            return
+        await self._transact_once(works)
+
+    async def _transact_once(self, works: list[_Work[object]]) -> None:
+        connection = self._connection or await self._connect()
+        self._connection = connection
+        try:
+            await connection.execute("BEGIN")
+            for begin in self.on_begin:
+                begin()
+            for work in works:
+                work.result = await work.transaction(connection)
+            for finish in self.on_commit:
+                await finish(connection)
+            named = await read_one(connection, "transaction_id")
+        except REFUSALS as error:
+            await self._roll_back(connection)
+            raise DataRefusedError(str(error)) from error
+        except LOST as error:
+            self._discard(connection)
+            raise problem_of(error) from error
+        except asyncpg.PostgresError as error:
+            await self._roll_back(connection)
+            if isinstance(error, AGAIN):
+                raise
+            raise problem_of(error) from error
+        except BaseException:
+            await self._roll_back(connection)
+            raise
+        try:
+            await connection.execute("COMMIT")
+        except (*LOST, asyncpg.OperatorInterventionError) as error:
+            self._discard(connection)
+            if named is None or not await self._came_through(cast("str", named[0])):
+                raise problem_of(error) from error
+        except asyncpg.PostgresError as error:
+            self._discard(connection)
+            raise problem_of(error) from error
+
+    async def _came_through(self, transaction: str) -> bool:
+        """What became of a transaction, asked of a new connection. It may be under way still, at a server that has not noticed
+        that nobody listens."""
+        end = asyncio.get_running_loop().time() + ASKED_SECONDS
+        while asyncio.get_running_loop().time() < end:
+            with contextlib.suppress(TocsinError, asyncpg.PostgresError, *LOST):
+                connection = self._connection = self._connection or await self._connect()
+                row = await read_one(connection, "transaction_status", (transaction,))
+                if row is not None and row[0] != "in progress":
+                    return row[0] == "committed"
+            if self._connection is not None and self._connection.is_closed():
+                self._connection = None
+            await asyncio.sleep(_PAUSE_SECONDS)
+        return False
+
+    async def _connect(self) -> Connection:
+        return await connect(self._url, seconds=ANSWER_SECONDS)
+
+    def _discard(self, connection: Connection) -> None:
+        self._connection = None
+        connection.terminate()
+
+    async def _roll_back(self, connection: Connection) -> None:
+        try:
+            await connection.execute("ROLLBACK")
+        except (*LOST, asyncpg.PostgresError):
+            self._discard(connection)
+
+
+def _may_share(first: _Work[object], other: _Work[object]) -> bool:
+    return ALONE.isdisjoint({first.rank, other.rank})
+
+
+def _finish(work: _Work[object]) -> None:
+    """Resolve its future, unless nobody waits any more."""
+    if work.future.done():
+        return
+    if work.error is not None:
+        work.future.set_exception(work.error)
+    else:
+        work.future.set_result(work.result)
