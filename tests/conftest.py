@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.kit.node import Oracles, install_oracles
+from tests.kit.postgres import PostgresServer
 from tests.kit.server import Server
 
 # How long an example takes says something about the machine, and nothing about the code.
@@ -43,6 +44,13 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("shared") / "server.db")
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One PostgreSQL for all tests that ask for one. It is not durable."""
+    with PostgresServer() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,18 @@
-"""The contract of the store ports, held against every real store. A second store adds a parameter here, nothing else."""
+"""The contract of the store ports, held against every real store. Each is a parameter of `places`."""
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
 from tests.contracts.given import Clock
+from tests.kit.postgres import PostgresServer
+from tests.kit.stores import Place, PostgresPlace, SqlitePlace, Store, close
 
-from tocsin.adapters.sqlite.store import SqliteStore
+from tocsin.adapters.postgres.database import prepare_database
 from tocsin.model.ids import IdMint
 
 
@@ -24,8 +26,23 @@ def mint(clock: Clock) -> IdMint:
     return IdMint(clock, os.urandom)
 
 
-@pytest.fixture(params=["sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
-    opened = SqliteStore(tmp_path / "store.db", clock, time.monotonic)
+@pytest.fixture(params=["sqlite", "postgres"])
+def places(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Place]:
+    """Gives places for stores, each an empty one."""
+    if request.param == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        return lambda: PostgresPlace(server.fresh("store", prepare_database))
+    numbers = count()
+    return lambda: SqlitePlace(tmp_path / f"store{next(numbers)}.db")
+
+
+@pytest.fixture
+def place(places: Callable[[], Place]) -> Place:
+    return places()
+
+
+@pytest.fixture
+async def store(place: Place, clock: Clock) -> AsyncIterator[Store]:
+    opened = await place.open(clock)
     yield opened
-    opened.close()
+    await close(opened)

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import cast
 
 from tests.contracts.given import Clock
+from tests.kit.stores import Store
 
-from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.model.delivery import Claim
 from tocsin.model.retention import RetentionRule
 from tocsin.rules.retention import Limits, parse_times
@@ -39,7 +39,7 @@ class AtRest:
 
 
 async def worker_on(
-    store: SqliteStore, clock: Clock, limits: Limits = SHORT, rules: Mapping[str, Sequence[RetentionRule]] | None = None
+    store: Store, clock: Clock, limits: Limits = SHORT, rules: Mapping[str, Sequence[RetentionRule]] | None = None
 ) -> RetentionWorker:
     """Its real time is the wall clock, so that ages grow as the clock is set."""
     worker = RetentionWorker(

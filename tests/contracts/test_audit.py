@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 from tests.contracts.given import NOTHING, deciding, delivery, endpoint, entry, noting, settlement, submission
+from tests.kit.stores import Store
 
-from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.adapters.storing.ranks import DataRefusedError
 from tocsin.model.access import ApiKey, Role
 from tocsin.model.audit import Actor, AuditEntry
@@ -18,7 +18,7 @@ ALL = AuditQuery(tenant=None, limit=99)
 DELIVERIES = DeliveryQuery(tenant=None, limit=99)
 
 
-async def entries(store: SqliteStore) -> list[AuditEntry]:
+async def entries(store: Store) -> list[AuditEntry]:
     return [found for _, found in await store.views.audit(ALL)]
 
 
@@ -26,7 +26,7 @@ def key(mint: IdMint, value: bytes = b"h" * 32) -> ApiKey:
     return ApiKey(id=mint.key(), name="k", role=Role.ADMIN, tenant="acme", hash=value, created_at=1)
 
 
-async def one_delivery(store: SqliteStore, mint: IdMint) -> Holder:
+async def one_delivery(store: Store, mint: IdMint) -> Holder:
     await store.directory.add_endpoint(endpoint(mint), entry(mint))
     await store.log.accept([(submission(), NOTHING)], deciding(mint))
     holder, cursor = await store.queue.acquire(0)
@@ -36,7 +36,7 @@ async def one_delivery(store: SqliteStore, mint: IdMint) -> Holder:
     return holder
 
 
-async def test_an_entry_comes_back_as_it_was_written(store: SqliteStore, mint: IdMint) -> None:
+async def test_an_entry_comes_back_as_it_was_written(store: Store, mint: IdMint) -> None:
     actor = Actor(key_id="key_1", key_name="Ann", role=Role.ADMIN)
     whole = msgspec.structs.replace(entry(mint, at=7), actor=actor, before=b'{"a":1}', after=b'{"a":2}')
     bare = entry(mint, tenant=None)
@@ -45,7 +45,7 @@ async def test_an_entry_comes_back_as_it_was_written(store: SqliteStore, mint: I
     assert await store.views.audit(ALL) == [(2, bare), (1, whole)]
 
 
-async def test_every_change_writes_its_entry(store: SqliteStore, mint: IdMint) -> None:
+async def test_every_change_writes_its_entry(store: Store, mint: IdMint) -> None:
     written = [entry(mint) for _ in range(5)]
     added = await store.directory.add_endpoint(endpoint(mint), written[0])
     changed = await store.directory.change_endpoint(added, written[1], at_revision=1, to_head=False)
@@ -57,7 +57,7 @@ async def test_every_change_writes_its_entry(store: SqliteStore, mint: IdMint) -
     assert await entries(store) == written[::-1]
 
 
-async def test_a_change_that_is_not_made_writes_none(store: SqliteStore, mint: IdMint) -> None:
+async def test_a_change_that_is_not_made_writes_none(store: Store, mint: IdMint) -> None:
     first = entry(mint)
     added = await store.directory.add_endpoint(endpoint(mint), first)
     assert await store.directory.change_endpoint(added, entry(mint), at_revision=9, to_head=False) is None
@@ -75,9 +75,7 @@ async def test_a_change_that_is_not_made_writes_none(store: SqliteStore, mint: I
 
 
 @pytest.mark.parametrize("change", ["add", "change", "remove", "add key", "remove key", "cancel", "resend"])
-async def test_a_change_whose_entry_cannot_be_written_is_not_made(
-    store: SqliteStore, mint: IdMint, change: str
-) -> None:
+async def test_a_change_whose_entry_cannot_be_written_is_not_made(store: Store, mint: IdMint, change: str) -> None:
     await one_delivery(store, mint)
     stored = (await store.directory.endpoints())[1][0]
     kept = key(mint)
@@ -102,7 +100,7 @@ async def test_a_change_whose_entry_cannot_be_written_is_not_made(
     assert [view.state for view in await store.views.deliveries(DELIVERIES)] == [DeliveryState.PENDING]
 
 
-async def test_giving_up_and_sending_again_by_hand_is_written(store: SqliteStore, mint: IdMint) -> None:
+async def test_giving_up_and_sending_again_by_hand_is_written(store: Store, mint: IdMint) -> None:
     await one_delivery(store, mint)
     by_hand = entry(mint, action="delivery.cancelled", at=60)
     await store.queue.resend(1, delivery(mint, 1, 1), noting(mint))
@@ -114,7 +112,7 @@ async def test_giving_up_and_sending_again_by_hand_is_written(store: SqliteStore
     assert [view.state for view in await store.views.deliveries(DELIVERIES)] == [DeliveryState.CANCELLED] * 2
 
 
-async def test_pages_by_everything_that_can_be_asked(store: SqliteStore, mint: IdMint) -> None:
+async def test_pages_by_everything_that_can_be_asked(store: Store, mint: IdMint) -> None:
     ann, bob = (Actor(key_id=f"key_{n}", key_name=n, role=Role.ADMIN) for n in ("ann", "bob"))
     rows = (
         ("acme", ann, "endpoint.created", "end_1", 10),
@@ -146,7 +144,7 @@ async def test_pages_by_everything_that_can_be_asked(store: SqliteStore, mint: I
     assert await numbers(since=20, until=40) == [3, 2]
 
 
-async def test_the_value_of_a_revoked_key_cannot_be_made_a_key_again(store: SqliteStore, mint: IdMint) -> None:
+async def test_the_value_of_a_revoked_key_cannot_be_made_a_key_again(store: Store, mint: IdMint) -> None:
     first = key(mint)
     assert await store.directory.add_key(first, entry(mint))
     assert not await store.directory.add_key(key(mint), entry(mint))

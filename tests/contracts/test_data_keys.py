@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 from tests.contracts.given import Clock
+from tests.kit.stores import Store
 
-from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.adapters.storing.ranks import DataRefusedError
 from tocsin.model.audit import SERVER, AuditEntry
 from tocsin.model.ids import IdMint
@@ -25,14 +25,14 @@ def entry(mint: IdMint, clock: Clock) -> AuditEntry:
     )
 
 
-async def test_there_is_none_at_first_and_the_oldest_comes_first(store: SqliteStore) -> None:
+async def test_there_is_none_at_first_and_the_oldest_comes_first(store: Store) -> None:
     assert await store.data_keys.load() == []
     await store.data_keys.save([key(2), key(1)], None)
     assert await store.data_keys.load() == [key(1), key(2)]
     assert await store.views.audit(ALL) == []
 
 
-async def test_a_key_wrapped_anew_keeps_when_it_was_made(store: SqliteStore, mint: IdMint, clock: Clock) -> None:
+async def test_a_key_wrapped_anew_keeps_when_it_was_made(store: Store, mint: IdMint, clock: Clock) -> None:
     await store.data_keys.save([key(1)], None)
     noted = entry(mint, clock)
     await store.data_keys.save([key(1, by="new", at=9), key(2, by="new", at=9)], noted)
@@ -40,9 +40,7 @@ async def test_a_key_wrapped_anew_keeps_when_it_was_made(store: SqliteStore, min
     assert [told for _, told in await store.views.audit(ALL)] == [noted]
 
 
-async def test_keys_and_entry_are_written_together_or_not_at_all(
-    store: SqliteStore, mint: IdMint, clock: Clock
-) -> None:
+async def test_keys_and_entry_are_written_together_or_not_at_all(store: Store, mint: IdMint, clock: Clock) -> None:
     noted = entry(mint, clock)
     await store.data_keys.save([key(1)], noted)
     again = msgspec.structs.replace(noted, target="again")  # an id that is there already: the last statement fails

@@ -15,8 +15,8 @@ from tests.contracts.given import (
     submission,
 )
 from tests.contracts.test_tallies import replay
+from tests.kit.stores import Store
 
-from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.model.access import ApiKey, Role
 from tocsin.model.delivery import DeliveryState, Step
 from tocsin.model.endpoint import Standing
@@ -25,7 +25,7 @@ from tocsin.model.submission import StoredAnswer
 from tocsin.ports import Cursor, DeliveryQuery, EndpointQuery, EventQuery, KeyQuery, StatsQuery
 
 
-async def test_an_endpoint_is_active_from_the_head_of_the_log(store: SqliteStore, mint: IdMint) -> None:
+async def test_an_endpoint_is_active_from_the_head_of_the_log(store: Store, mint: IdMint) -> None:
     await store.log.accept([(submission(), NOTHING)], deciding(mint, 3))
     added = await store.directory.add_endpoint(endpoint(mint, config=b"one"), entry(mint))
     assert (added.number, added.active_from, added.revision) == (1, 3, 1)
@@ -41,13 +41,13 @@ async def test_an_endpoint_is_active_from_the_head_of_the_log(store: SqliteStore
     assert await store.directory.endpoint(added.id, None) == enabled
 
 
-async def test_of_two_changes_at_the_same_revision_one_wins(store: SqliteStore, mint: IdMint) -> None:
+async def test_of_two_changes_at_the_same_revision_one_wins(store: Store, mint: IdMint) -> None:
     added = await store.directory.add_endpoint(endpoint(mint), entry(mint))
     assert await store.directory.change_endpoint(added, entry(mint), at_revision=1, to_head=False) is not None
     assert await store.directory.change_endpoint(added, entry(mint), at_revision=1, to_head=False) is None
 
 
-async def test_the_directory_moves_with_every_change(store: SqliteStore, mint: IdMint) -> None:
+async def test_the_directory_moves_with_every_change(store: Store, mint: IdMint) -> None:
     revisions = [(await store.directory.endpoints())[0]]
     added = await store.directory.add_endpoint(endpoint(mint), entry(mint))
     revisions.append((await store.directory.endpoints())[0])
@@ -60,7 +60,7 @@ async def test_the_directory_moves_with_every_change(store: SqliteStore, mint: I
     assert (await store.directory.endpoints())[1] == []
 
 
-async def test_what_changed_since_a_revision_is_told_deleted_ones_marked(store: SqliteStore, mint: IdMint) -> None:
+async def test_what_changed_since_a_revision_is_told_deleted_ones_marked(store: Store, mint: IdMint) -> None:
     ends = [await store.directory.add_endpoint(endpoint(mint), entry(mint)) for _ in range(3)]
     seen, everything = await store.directory.endpoints()
     assert everything == ends
@@ -74,7 +74,7 @@ async def test_what_changed_since_a_revision_is_told_deleted_ones_marked(store: 
     assert [e.number for e in (await store.directory.endpoints())[1]] == [1, 2]
 
 
-async def test_an_endpoint_is_found_by_its_tenant_and_by_the_operator_only(store: SqliteStore, mint: IdMint) -> None:
+async def test_an_endpoint_is_found_by_its_tenant_and_by_the_operator_only(store: Store, mint: IdMint) -> None:
     mine = await store.directory.add_endpoint(endpoint(mint, "acme"), entry(mint))
     await store.directory.add_endpoint(endpoint(mint, "globex"), entry(mint))
     assert await store.directory.endpoint(mine.id, "acme") == mine
@@ -87,7 +87,7 @@ async def test_an_endpoint_is_found_by_its_tenant_and_by_the_operator_only(store
     assert [e.number for e in await store.views.endpoints(EndpointQuery(tenant=None, limit=9, before=2))] == [1]
 
 
-async def test_keys_are_kept_by_hash_and_revoked_by_their_tenant(store: SqliteStore, mint: IdMint) -> None:
+async def test_keys_are_kept_by_hash_and_revoked_by_their_tenant(store: Store, mint: IdMint) -> None:
     key = ApiKey(id=mint.key(), name="k", role=Role.ADMIN, tenant="acme", hash=b"h" * 32, created_at=1, expires_at=99)
     await store.directory.add_key(key, entry(mint))
     assert await store.directory.keys() == [key]
@@ -100,7 +100,7 @@ async def test_keys_are_kept_by_hash_and_revoked_by_their_tenant(store: SqliteSt
     assert await store.directory.keys() == []
 
 
-async def test_a_standing_is_replaced_and_goes_with_its_endpoint(store: SqliteStore, mint: IdMint) -> None:
+async def test_a_standing_is_replaced_and_goes_with_its_endpoint(store: Store, mint: IdMint) -> None:
     added = await store.directory.add_endpoint(endpoint(mint), entry(mint))
     await store.directory.save(Standing(endpoint=1, failures=1))
     paused = Standing(endpoint=1, paused_until=77, failing_since=5, failures=2, reason="503", stopped="gone")
@@ -110,7 +110,7 @@ async def test_a_standing_is_replaced_and_goes_with_its_endpoint(store: SqliteSt
     assert await store.directory.load() == []
 
 
-async def test_an_answer_is_kept_for_a_day(store: SqliteStore, clock: Clock) -> None:
+async def test_an_answer_is_kept_for_a_day(store: Store, clock: Clock) -> None:
     answer = StoredAnswer(body_hash=b"h", status=201, body=b"{}")
     await store.answers.keep("acme", "POST /v1/endpoints", "k", answer, clock())
     found = [await store.answers.find(t, "POST /v1/endpoints", "k", clock()) for t in ("acme", "globex")]
@@ -121,7 +121,7 @@ async def test_an_answer_is_kept_for_a_day(store: SqliteStore, clock: Clock) -> 
     assert await store.answers.find("acme", "POST /v1/endpoints", "k", clock() + day) is None
 
 
-async def test_pages_of_events_by_range_subject_and_tenant(store: SqliteStore, mint: IdMint, clock: Clock) -> None:
+async def test_pages_of_events_by_range_subject_and_tenant(store: Store, mint: IdMint, clock: Clock) -> None:
     begin = clock.now
     for n, tenant in enumerate(("acme", "acme", "globex", "acme")):
         clock.now = begin + n * 10
@@ -146,7 +146,7 @@ async def test_pages_of_events_by_range_subject_and_tenant(store: SqliteStore, m
     assert await store.views.event(newest.id, "globex") is None
 
 
-async def test_nothing_is_made_for_an_endpoint_that_was_just_removed(store: SqliteStore, mint: IdMint) -> None:
+async def test_nothing_is_made_for_an_endpoint_that_was_just_removed(store: Store, mint: IdMint) -> None:
     """Whoever looked before it was: a replay, a resend, and what is known of how it stood."""
     stored = await store.directory.add_endpoint(endpoint(mint), entry(mint))
     await store.log.accept([(submission(), NOTHING)], deciding(mint))
@@ -163,9 +163,7 @@ async def test_nothing_is_made_for_an_endpoint_that_was_just_removed(store: Sqli
     assert stats.now.pending == 0
 
 
-async def test_pages_of_deliveries_by_everything_that_can_be_asked(
-    store: SqliteStore, mint: IdMint, clock: Clock
-) -> None:
+async def test_pages_of_deliveries_by_everything_that_can_be_asked(store: Store, mint: IdMint, clock: Clock) -> None:
     begin = clock.now
     ends = [
         await store.directory.add_endpoint(endpoint(mint, tenant), entry(mint)) for tenant in ("acme", "acme", "globex")

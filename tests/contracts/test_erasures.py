@@ -14,8 +14,8 @@ from tests.contracts.given import (
     settlement,
     submission,
 )
+from tests.kit.stores import Place, Store
 
-from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.model.erasure import Erasure, ErasureState, Progress, Subject
 from tocsin.model.ids import IdMint
 from tocsin.model.job import JobState, Report
@@ -31,11 +31,11 @@ NOW = 5
 JOBS = {"j1": None, "j2": "nightly"}
 
 
-async def given_events(store: SqliteStore, mint: IdMint, count: int, subject: str = "s") -> None:
+async def given_events(store: Store, mint: IdMint, count: int, subject: str = "s") -> None:
     await store.log.accept([(submission(), NOTHING)], deciding(mint, count, subject=subject))
 
 
-async def given_deliveries(store: SqliteStore, mint: IdMint, *positions: int) -> tuple[Holder, list[Fanned], int]:
+async def given_deliveries(store: Store, mint: IdMint, *positions: int) -> tuple[Holder, list[Fanned], int]:
     number = (await store.directory.add_endpoint(endpoint(mint), entry(mint))).number
     holder, cursor = await store.queue.acquire(0)
     made = [delivery(mint, number, position) for position in positions]
@@ -59,11 +59,11 @@ def new(mint: IdMint, subject: Subject = SUBJECT) -> Erasure:
     )
 
 
-async def added(store: SqliteStore, mint: IdMint, subject: Subject = SUBJECT) -> Erasure:
+async def added(store: Store, mint: IdMint, subject: Subject = SUBJECT) -> Erasure:
     return await store.erasures.add(new(mint, subject), entry(mint, action="erasure.created"))
 
 
-async def test_it_is_about_what_was_there_when_it_was_asked_for(store: SqliteStore, mint: IdMint) -> None:
+async def test_it_is_about_what_was_there_when_it_was_asked_for(store: Store, mint: IdMint) -> None:
     await given_events(store, mint, 2)
     await given_events(store, mint, 1, subject="other")
     erasure = await added(store, mint)
@@ -83,7 +83,7 @@ async def test_it_is_about_what_was_there_when_it_was_asked_for(store: SqliteSto
     ]
 
 
-async def test_other_tenants_have_the_same_subject(store: SqliteStore, mint: IdMint) -> None:
+async def test_other_tenants_have_the_same_subject(store: Store, mint: IdMint) -> None:
     await given_events(store, mint, 1)
     erasure = await added(store, mint, msgspec.structs.replace(SUBJECT, tenant="other"))
     assert (await store.erasures.page(erasure)).events == ()
@@ -92,7 +92,7 @@ async def test_other_tenants_have_the_same_subject(store: SqliteStore, mint: IdM
     assert await store.erasures.erasures(ErasureQuery(tenant="other", limit=9)) == [erasure]
 
 
-async def test_progress_and_end_are_kept(store: SqliteStore, mint: IdMint) -> None:
+async def test_progress_and_end_are_kept(store: Store, mint: IdMint) -> None:
     first, second = await added(store, mint), await added(store, mint)
     assert await store.erasures.running() == [first, second]
     moved = await store.erasures.move(first, msgspec.structs.replace(first.progress, phase="audit", position=7))
@@ -105,7 +105,7 @@ async def test_progress_and_end_are_kept(store: SqliteStore, mint: IdMint) -> No
     assert (ended.state, ended.reason, ended.finished_at) == (ErasureState.FINISHED, None, 9)
 
 
-async def test_a_delivery_that_is_made_meanwhile_is_not_missed(store: SqliteStore, mint: IdMint) -> None:
+async def test_a_delivery_that_is_made_meanwhile_is_not_missed(store: Store, mint: IdMint) -> None:
     await given_events(store, mint, 2)
     _, (fanned, _), number = await given_deliveries(store, mint, 1, 2)
     erasure = await added(store, mint)
@@ -126,7 +126,7 @@ async def test_a_delivery_that_is_made_meanwhile_is_not_missed(store: SqliteStor
     assert (report.events, report.deliveries, report.deliveries_cancelled) == (2, 3, 3)
 
 
-async def test_nothing_is_made_of_an_erased_event(store: SqliteStore, mint: IdMint, clock: Clock) -> None:
+async def test_nothing_is_made_of_an_erased_event(store: Store, mint: IdMint, clock: Clock) -> None:
     await given_events(store, mint, 1)
     _, (fanned,), number = await given_deliveries(store, mint, 1)
     planned = Replay(
@@ -165,7 +165,7 @@ async def test_nothing_is_made_of_an_erased_event(store: SqliteStore, mint: IdMi
     assert await store.replays.move(replay.number, 0, 1, []) == []
 
 
-async def test_attempts_are_counted_once(store: SqliteStore, mint: IdMint) -> None:
+async def test_attempts_are_counted_once(store: Store, mint: IdMint) -> None:
     await given_events(store, mint, 1)
     holder, (fanned,), number = await given_deliveries(store, mint, 1)
     await store.queue.settle(holder, [settlement(mint, fanned.number, number, body=b"sent")])
@@ -181,7 +181,7 @@ async def test_attempts_are_counted_once(store: SqliteStore, mint: IdMint) -> No
     assert await store.erasures.attempts([fanned.number], sizes[0].place) == []
 
 
-async def test_of_a_job_without_a_name_not_even_its_failures_are_left(store: SqliteStore, mint: IdMint) -> None:
+async def test_of_a_job_without_a_name_not_even_its_failures_are_left(store: Store, place: Place, mint: IdMint) -> None:
     """A job with a name shares its streak with others of that name, and that one stays."""
     decide = Deciding(mint)
     reports = [
@@ -191,5 +191,5 @@ async def test_of_a_job_without_a_name_not_even_its_failures_are_left(store: Sql
     await store.log.accept([(given, needs_of(given))], decide)
     for job_id in JOBS:
         assert (await added(store, mint, Subject(tenant="acme", type="job", id=job_id))).progress.report.jobs == 1
-    left = await store.log._readers.run(lambda connection: connection.execute("SELECT hash FROM streak").fetchall())
+    left = await place.rows("SELECT hash FROM streak")
     assert left == [(streak_hash("load", "nightly", ""),)]

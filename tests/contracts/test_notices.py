@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.contracts.given import NOTHING, Clock, delivery, new_event, settlement, submission
 from tests.contracts.test_queue import fan, prepared
+from tests.kit.stores import Store
 
-from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.model.delivery import Step
 from tocsin.model.endpoint import Standing
 from tocsin.model.ids import IdMint
@@ -24,7 +24,7 @@ def told(given_up: GivenUp) -> Notice:
     return dead_notice(given_up, "n", 7)
 
 
-async def gathered(store: SqliteStore, now: int) -> list[GivenUp]:
+async def gathered(store: Store, now: int) -> list[GivenUp]:
     """What was given up on in minutes that are over at `now`; it is struck out by that."""
     found: list[GivenUp] = []
 
@@ -36,7 +36,7 @@ async def gathered(store: SqliteStore, now: int) -> list[GivenUp]:
     return found
 
 
-async def test_a_notice_is_kept_with_its_standing_until_it_was_told(store: SqliteStore) -> None:
+async def test_a_notice_is_kept_with_its_standing_until_it_was_told(store: Store) -> None:
     await store.directory.save(Standing(endpoint=1, failures=3), PAUSED)
     await store.directory.save(Standing(endpoint=2))
     ((number, kept),) = await store.notices.waiting(10)
@@ -47,7 +47,7 @@ async def test_a_notice_is_kept_with_its_standing_until_it_was_told(store: Sqlit
     assert await store.notices.waiting(10) == []
 
 
-async def test_one_that_is_told_again_after_a_crash_is_the_same_event(store: SqliteStore, mint: IdMint) -> None:
+async def test_one_that_is_told_again_after_a_crash_is_the_same_event(store: Store, mint: IdMint) -> None:
     submitted = Submission(tenant="acme", received_at=1, body=Notices(items=(PAUSED,)))
     events = 0
     for _ in range(2):
@@ -58,7 +58,7 @@ async def test_one_that_is_told_again_after_a_crash_is_the_same_event(store: Sql
 
 
 async def test_what_was_given_up_on_is_gathered_once_its_minute_is_over(
-    store: SqliteStore, mint: IdMint, clock: Clock
+    store: Store, mint: IdMint, clock: Clock
 ) -> None:
     clock.now = 10 * MINUTE_MS + 5
     holder, cursor, revision = await prepared(store, mint)
@@ -93,7 +93,7 @@ async def test_what_was_given_up_on_is_gathered_once_its_minute_is_over(
     assert (third.minute, third.count, third.reasons) == (11, 1, {"the template failed": 1})
 
 
-async def test_many_are_counted_and_the_first_are_named(store: SqliteStore, mint: IdMint) -> None:
+async def test_many_are_counted_and_the_first_are_named(store: Store, mint: IdMint) -> None:
     holder, cursor, revision = await prepared(store, mint)
     made = [delivery(mint, 1, 1) for _ in range(50)]
     await fan(store, holder, cursor, Cursor(position=1), revision, *made)
@@ -106,7 +106,7 @@ async def test_many_are_counted_and_the_first_are_named(store: SqliteStore, mint
     assert set(all_of_them.delivery_ids) <= {one.id for one in made}
 
 
-async def test_deliveries_of_operational_events_are_not_counted(store: SqliteStore, mint: IdMint) -> None:
+async def test_deliveries_of_operational_events_are_not_counted(store: Store, mint: IdMint) -> None:
     def decide(submitted: Submission, facts: Facts) -> Verdict:
         return Verdict(status=202, body=b"", events=(new_event(mint, event_type="endpoint.paused"),))
 

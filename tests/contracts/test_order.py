@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
-import time
-from pathlib import Path
+from collections.abc import Callable
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.contracts.given import NOTHING, deciding, delivery, endpoint, entry, settlement, submission
+from tests.kit.stores import Place, close
 
-from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.model.delivery import Step
 from tocsin.model.ids import IdMint
 from tocsin.ports import Cursor
@@ -38,58 +36,59 @@ class Model:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(moves, max_size=14))
-def test_the_store_agrees_with_the_model_in_every_history(history: list[tuple[str, object]]) -> None:
-    asyncio.run(follow(history))
+@given(history=st.lists(moves, max_size=14))
+def test_the_store_agrees_with_the_model_in_every_history(
+    places: Callable[[], Place], history: list[tuple[str, object]]
+) -> None:
+    asyncio.run(follow(places(), history))
 
 
-async def follow(history: list[tuple[str, object]]) -> None:
+async def follow(place: Place, history: list[tuple[str, object]]) -> None:
     mint = IdMint(lambda: 1, os.urandom)
     model = Model()
-    with tempfile.TemporaryDirectory() as folder:
-        store = SqliteStore(Path(folder) / "order.db", lambda: 1, time.monotonic)
-        try:
-            await store.log.accept([(submission(), NOTHING)], deciding(mint))
-            await store.directory.add_endpoint(endpoint(mint), entry(mint))
-            revision, _ = await store.directory.endpoints()
-            holder, cursor = await store.queue.acquire(0)
-            for move, argument in history:
-                newly: list[int] = []
-                before = model.ready()
-                match move:
-                    case "fan":
-                        made = [delivery(mint, 1, 1, keys=keys) for keys in argument]
-                        after = Cursor(position=cursor.position + 1)
-                        fanned = await store.queue.fan(holder, cursor, after, made, directory_revision=revision)
-                        assert fanned is not None
-                        cursor = after
-                        for new, placed in zip(made, fanned, strict=True):
-                            model.open[placed.number] = frozenset(new.keys)
-                            assert (placed.blocked == 0) == (placed.number in model.ready())
-                        before = model.ready()
-                    case "settle":
-                        chosen = {before[i % len(before)]: ends for i, ends in argument if before}
-                        outcome = [
-                            settlement(mint, n, step=Step.SUCCEED if ends else Step.RETRY) for n, ends in chosen.items()
-                        ]
-                        ready = await store.queue.settle(holder, outcome)
-                        assert ready is not None or not outcome
-                        newly = [c.delivery.number for c in ready or ()]
-                        for number, ends in chosen.items():
-                            if ends:
-                                del model.open[number]
-                    case "cancel":
-                        waiting = list(model.open)
-                        if waiting:
-                            number = waiting[argument % len(waiting)]
-                            newly = [
-                                c.delivery.number for c in (await store.queue.cancel([number], frozenset(), "x", 1))[1]
-                            ]
+    store = await place.open(lambda: 1)
+    try:
+        await store.log.accept([(submission(), NOTHING)], deciding(mint))
+        await store.directory.add_endpoint(endpoint(mint), entry(mint))
+        revision, _ = await store.directory.endpoints()
+        holder, cursor = await store.queue.acquire(0)
+        for move, argument in history:
+            newly: list[int] = []
+            before = model.ready()
+            match move:
+                case "fan":
+                    made = [delivery(mint, 1, 1, keys=keys) for keys in argument]
+                    after = Cursor(position=cursor.position + 1)
+                    fanned = await store.queue.fan(holder, cursor, after, made, directory_revision=revision)
+                    assert fanned is not None
+                    cursor = after
+                    for new, placed in zip(made, fanned, strict=True):
+                        model.open[placed.number] = frozenset(new.keys)
+                        assert (placed.blocked == 0) == (placed.number in model.ready())
+                    before = model.ready()
+                case "settle":
+                    chosen = {before[i % len(before)]: ends for i, ends in argument if before}
+                    outcome = [
+                        settlement(mint, n, step=Step.SUCCEED if ends else Step.RETRY) for n, ends in chosen.items()
+                    ]
+                    ready = await store.queue.settle(holder, outcome)
+                    assert ready is not None or not outcome
+                    newly = [c.delivery.number for c in ready or ()]
+                    for number, ends in chosen.items():
+                        if ends:
                             del model.open[number]
-                    case _:
-                        holder, cursor = await store.queue.acquire(0)
-                assert sorted(newly) == [n for n in model.ready() if n not in before]
-                due = await store.queue.due(holder, 1, 0, 10, 1000)
-                assert sorted(c.delivery.number for c in due.claims) == model.ready()
-        finally:
-            store.close()
+                case "cancel":
+                    waiting = list(model.open)
+                    if waiting:
+                        number = waiting[argument % len(waiting)]
+                        newly = [
+                            c.delivery.number for c in (await store.queue.cancel([number], frozenset(), "x", 1))[1]
+                        ]
+                        del model.open[number]
+                case _:
+                    holder, cursor = await store.queue.acquire(0)
+            assert sorted(newly) == [n for n in model.ready() if n not in before]
+            due = await store.queue.due(holder, 1, 0, 10, 1000)
+            assert sorted(c.delivery.number for c in due.claims) == model.ready()
+    finally:
+        await close(store)

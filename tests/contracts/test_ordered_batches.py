@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import os
 import random
-import time
-from pathlib import Path
 
 import pytest
 from tests.contracts.given import NOTHING, deciding, delivery, endpoint, entry, settlement, submission
+from tests.kit.stores import Place, Store, close
 
-from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.model.batch import Batch, BatchClaim, BatchSettlement, BatchState
 from tocsin.model.ids import IdMint
 from tocsin.ports import Cursor, Holder
@@ -71,11 +69,11 @@ class Model:
 
 
 @pytest.mark.parametrize("seed", range(60))
-async def test_no_batch_ever_overtakes(seed: int, tmp_path: Path) -> None:
+async def test_no_batch_ever_overtakes(seed: int, place: Place) -> None:
     chance = random.Random(seed)
     mint = IdMint(lambda: 1, os.urandom)
     model = Model()
-    store = SqliteStore(tmp_path / "order.db", lambda: 1, time.monotonic)
+    store = await place.open(lambda: 1)
     try:
         await store.log.accept([(submission(), NOTHING)], deciding(mint))
         await store.directory.add_endpoint(endpoint(mint), entry(mint))
@@ -91,14 +89,14 @@ async def test_no_batch_ever_overtakes(seed: int, tmp_path: Path) -> None:
             elif move == "fan":
                 cursor = await fan(store, holder, mint, model, cursor, revision, keys, chance)
             else:
-                await apply(move, store, holder, mint, model, which, chance)
+                await apply(move, place, store, holder, mint, model, which, chance)
             await compare(store, holder, model)
     finally:
-        store.close()
+        await close(store)
 
 
 async def fan(
-    store: SqliteStore,
+    store: Store,
     holder: Holder,
     mint: IdMint,
     model: Model,
@@ -119,13 +117,13 @@ async def fan(
 
 
 async def apply(
-    move: str, store: SqliteStore, holder: Holder, mint: IdMint, model: Model, which: int, chance: random.Random
+    move: str, place: Place, store: Store, holder: Holder, mint: IdMint, model: Model, which: int, chance: random.Random
 ) -> None:
     match move:
         case "form":
             await form(store, holder, mint, model, chance)
         case "settle":
-            await settle(store, holder, mint, model, which, chance.choice(STATES))
+            await settle(place, store, holder, mint, model, which, chance.choice(STATES))
         case "single":
             if ready := model.ready():
                 number = ready[which % len(ready)]
@@ -139,12 +137,12 @@ async def apply(
             await dissolve(store, holder, model, which)
 
 
-async def test_what_waits_for_a_batch_that_is_split_waits_for_all_of_it(tmp_path: Path) -> None:
+async def test_what_waits_for_a_batch_that_is_split_waits_for_all_of_it(place: Place) -> None:
     """Two subjects are tied by a merge in the later half; the earlier half falls into two that have nothing to do with one
     another, and the later one waits for both."""
     mint = IdMint(lambda: 1, os.urandom)
     model = Model()
-    store = SqliteStore(tmp_path / "order.db", lambda: 1, time.monotonic)
+    store = await place.open(lambda: 1)
     try:
         await store.log.accept([(submission(), NOTHING)], deciding(mint))
         await store.directory.add_endpoint(endpoint(mint), entry(mint))
@@ -161,14 +159,14 @@ async def test_what_waits_for_a_batch_that_is_split_waits_for_all_of_it(tmp_path
         for state in ("split", "split", "delivered", "delivered", "delivered"):
             (claim,) = (await store.batches.due(holder, 1, 0, FAR, 100)).claims
             sent.append(tuple(member.delivery.number for member in claim.members))
-            await settle(store, holder, mint, model, 0, state)
+            await settle(place, store, holder, mint, model, 0, state)
             await compare(store, holder, model)
         assert sent == [(1, 2, 3, 4), (1, 2), (1,), (2,), (3, 4)]
     finally:
-        store.close()
+        await close(store)
 
 
-async def form(store: SqliteStore, holder: Holder, mint: IdMint, model: Model, chance: random.Random) -> None:
+async def form(store: Store, holder: Holder, mint: IdMint, model: Model, chance: random.Random) -> None:
     """As the loop of delivery does: some that are ready, and what follows them. Now and then one is cancelled on the way."""
     first, room = model.ready()[: chance.randint(1, 4)], chance.randint(0, 7)
     found = await store.batches.following(holder, first, FAR, room, 1_000_000)
@@ -200,7 +198,9 @@ async def form(store: SqliteStore, holder: Holder, mint: IdMint, model: Model, c
         model.batches[formed.batch.number] = tuple(kept)
 
 
-async def settle(store: SqliteStore, holder: Holder, mint: IdMint, model: Model, which: int, state: BatchState) -> None:
+async def settle(
+    place: Place, store: Store, holder: Holder, mint: IdMint, model: Model, which: int, state: BatchState
+) -> None:
     """What came of a batch that could be sent."""
     due = (await store.batches.due(holder, 1, 0, FAR, 100)).claims
     if not due:
@@ -221,7 +221,7 @@ async def settle(store: SqliteStore, holder: Holder, mint: IdMint, model: Model,
     before = set(model.ready())
     if state == "split":
         model.end(model.cancelled & set(model.batches.pop(claim.batch.number)))
-        model.batches |= await stored_batches(store, holder, [part.id for part in parts])
+        model.batches |= await stored_batches(place, store, holder, [part.id for part in parts])
         assert {n for part in parts for n in part.members} == {number for number, _ in members}
     elif state != "pending" or model.cancelled.issuperset(model.batches[claim.batch.number]):
         model.end_of_batch(claim.batch.number)
@@ -230,7 +230,7 @@ async def settle(store: SqliteStore, holder: Holder, mint: IdMint, model: Model,
     assert {c.batch.number for c in freed} <= still
 
 
-async def dissolve(store: SqliteStore, holder: Holder, model: Model, which: int) -> None:
+async def dissolve(store: Store, holder: Holder, model: Model, which: int) -> None:
     if not model.batches:
         return
     number = sorted(model.batches)[which % len(model.batches)]
@@ -244,27 +244,21 @@ async def dissolve(store: SqliteStore, holder: Holder, model: Model, which: int)
     assert {claim.delivery.number for claim in ready} <= set(model.ready()) - before
 
 
-async def stored_batches(store: SqliteStore, holder: Holder, ids: list[str]) -> dict[int, tuple[int, ...]]:
+async def stored_batches(place: Place, store: Store, holder: Holder, ids: list[str]) -> dict[int, tuple[int, ...]]:
     """The members of new batches, also of those that wait."""
     numbers = await store.batches.pending(holder, 1, 0, 0, 1000)
 
-    def query(connection: object) -> dict[int, tuple[int, ...]]:
-        rows = connection.execute(  # type: ignore[attr-defined]  # the store's own connection
-            "SELECT b.number, d.number FROM batch AS b JOIN delivery AS d ON d.batch = b.number"
-            f" WHERE b.id IN ({', '.join('?' * len(ids))}) ORDER BY d.number",
-            ids,
-        ).fetchall()
-        found: dict[int, tuple[int, ...]] = {}
-        for batch, number in rows:
-            found[batch] = (*found.get(batch, ()), number)
-        return found
-
-    made = await store.batches._readers.run(query)
+    wanted = ", ".join(f"'{name}'" for name in ids)
+    made: dict[int, tuple[int, ...]] = {}
+    for batch, number in await place.rows(
+        f"SELECT b.number, d.number FROM batch AS b JOIN delivery AS d ON d.batch = b.number WHERE b.id IN ({wanted}) ORDER BY d.number"
+    ):
+        made[batch] = (*made.get(batch, ()), number)
     assert set(made) <= set(numbers)
     return made
 
 
-async def cancel(store: SqliteStore, model: Model, which: int, out: frozenset[int]) -> None:
+async def cancel(store: Store, model: Model, which: int, out: frozenset[int]) -> None:
     """Somebody gives up on a delivery; it keeps its keys while it is out or its batch lives."""
     waiting = [number for number in model.keys if number not in model.cancelled]
     if not waiting:
@@ -281,7 +275,7 @@ async def cancel(store: SqliteStore, model: Model, which: int, out: frozenset[in
     assert {claim.delivery.number for claim in ready} == set(model.ready()) - before - {number}
 
 
-async def compare(store: SqliteStore, holder: Holder, model: Model) -> None:
+async def compare(store: Store, holder: Holder, model: Model) -> None:
     due = await store.queue.due(holder, 1, 0, FAR, 1000)
     assert sorted(claim.delivery.number for claim in due.claims) == model.ready()
     pending = set(await store.batches.pending(holder, 1, 0, 0, 1000))

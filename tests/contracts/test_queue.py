@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from tests.contracts.given import NOTHING, deciding, delivery, endpoint, entry, noting, settlement, submission
+from tests.kit.stores import Store
 
-from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.errors import StoreUnavailable
 from tocsin.model.delivery import Step
 from tocsin.model.ids import IdMint
@@ -14,7 +14,7 @@ from tocsin.ports import Cursor, DeliveryQuery, Holder, Waiting
 PAGE = DeliveryQuery(tenant=None, limit=100)
 
 
-async def prepared(store: SqliteStore, mint: IdMint, events: int = 3) -> tuple[Holder, Cursor, int]:
+async def prepared(store: Store, mint: IdMint, events: int = 3) -> tuple[Holder, Cursor, int]:
     """A holder at the beginning of a log of so many events, and the directory's revision with two endpoints in it."""
     await store.log.accept([(submission(), NOTHING)], deciding(mint, events))
     for _ in range(2):
@@ -25,14 +25,14 @@ async def prepared(store: SqliteStore, mint: IdMint, events: int = 3) -> tuple[H
 
 
 async def fan(
-    store: SqliteStore, holder: Holder, old: Cursor, new: Cursor, revision: int, *deliveries: object
+    store: Store, holder: Holder, old: Cursor, new: Cursor, revision: int, *deliveries: object
 ) -> list[tuple[int, int]]:
     fanned = await store.queue.fan(holder, old, new, deliveries, directory_revision=revision)
     assert fanned is not None
     return [(f.number, f.blocked) for f in fanned]
 
 
-async def test_fan_inserts_and_moves_the_cursor_together(store: SqliteStore, mint: IdMint) -> None:
+async def test_fan_inserts_and_moves_the_cursor_together(store: Store, mint: IdMint) -> None:
     holder, old, revision = await prepared(store, mint)
     new = Cursor(position=1, endpoint=0)
     assert await fan(store, holder, old, new, revision, delivery(mint, 1, 1), delivery(mint, 2, 1)) == [(1, 0), (2, 0)]
@@ -43,7 +43,7 @@ async def test_fan_inserts_and_moves_the_cursor_together(store: SqliteStore, min
 
 
 @pytest.mark.parametrize("wrong", ["position", "endpoint", "epoch", "directory"])
-async def test_a_fan_from_a_wrong_view_writes_nothing(store: SqliteStore, mint: IdMint, wrong: str) -> None:
+async def test_a_fan_from_a_wrong_view_writes_nothing(store: Store, mint: IdMint, wrong: str) -> None:
     holder, old, revision = await prepared(store, mint)
     stale = Holder(partition=0, epoch=holder.epoch - 1) if wrong == "epoch" else holder
     seen = Cursor(position=old.position + (wrong == "position"), endpoint=old.endpoint + (wrong == "endpoint"))
@@ -55,7 +55,7 @@ async def test_a_fan_from_a_wrong_view_writes_nothing(store: SqliteStore, mint: 
     assert await store.views.deliveries(PAGE) == []
 
 
-async def test_taking_over_ends_the_right_of_the_one_before(store: SqliteStore, mint: IdMint) -> None:
+async def test_taking_over_ends_the_right_of_the_one_before(store: Store, mint: IdMint) -> None:
     first, cursor, revision = await prepared(store, mint)
     await fan(store, first, cursor, Cursor(position=1), revision, delivery(mint, 1, 1))
     second, where = await store.queue.acquire(0)
@@ -66,7 +66,7 @@ async def test_taking_over_ends_the_right_of_the_one_before(store: SqliteStore, 
         await store.queue.settle(first, [settlement(mint, 1)])
 
 
-async def test_due_leaves_out_what_is_later_and_says_when_it_is(store: SqliteStore, mint: IdMint) -> None:
+async def test_due_leaves_out_what_is_later_and_says_when_it_is(store: Store, mint: IdMint) -> None:
     holder, cursor, revision = await prepared(store, mint)
     made = [delivery(mint, 1, 1, at=at) for at in (30, 10, 20, 10)]
     await fan(store, holder, cursor, Cursor(position=1), revision, *made)
@@ -79,7 +79,7 @@ async def test_due_leaves_out_what_is_later_and_says_when_it_is(store: SqliteSto
     assert await store.queue.waiting(holder) == [Waiting(endpoint=1, lane=0, due_at=10)]
 
 
-async def test_settling_keeps_the_attempt_and_moves_the_delivery(store: SqliteStore, mint: IdMint) -> None:
+async def test_settling_keeps_the_attempt_and_moves_the_delivery(store: Store, mint: IdMint) -> None:
     holder, cursor, revision = await prepared(store, mint)
     await fan(store, holder, cursor, Cursor(position=3), revision, *(delivery(mint, 1, p) for p in (1, 2, 3)))
     await store.queue.settle(
@@ -102,7 +102,7 @@ async def test_settling_keeps_the_attempt_and_moves_the_delivery(store: SqliteSt
     assert (again.number, again.attempts, again.step) == (2, 1, 1)
 
 
-async def test_a_body_is_kept_once_and_shown_for_every_attempt(store: SqliteStore, mint: IdMint) -> None:
+async def test_a_body_is_kept_once_and_shown_for_every_attempt(store: Store, mint: IdMint) -> None:
     holder, cursor, revision = await prepared(store, mint)
     await fan(store, holder, cursor, Cursor(position=1), revision, delivery(mint, 1, 1))
     for number, body in ((1, b"one"), (2, b"one"), (3, b"two"), (4, b"two")):
@@ -114,7 +114,7 @@ async def test_a_body_is_kept_once_and_shown_for_every_attempt(store: SqliteStor
     assert await store.views.attempts(1, "other") == []
 
 
-async def test_cancel_ends_only_what_is_pending(store: SqliteStore, mint: IdMint) -> None:
+async def test_cancel_ends_only_what_is_pending(store: Store, mint: IdMint) -> None:
     holder, cursor, revision = await prepared(store, mint)
     await fan(store, holder, cursor, Cursor(position=2), revision, delivery(mint, 1, 1), delivery(mint, 1, 2))
     await store.queue.settle(holder, [settlement(mint, 1)])
@@ -129,7 +129,7 @@ async def test_cancel_ends_only_what_is_pending(store: SqliteStore, mint: IdMint
     [(Step.SUCCEED, "delivered", None), (Step.RETRY, "cancelled", "by hand"), (Step.GIVE_UP, "cancelled", "by hand")],
 )
 async def test_only_success_overwrites_a_cancel_of_what_was_out(
-    store: SqliteStore, mint: IdMint, step: Step, state: str, reason: str | None
+    store: Store, mint: IdMint, step: Step, state: str, reason: str | None
 ) -> None:
     holder, cursor, revision = await prepared(store, mint)
     await fan(store, holder, cursor, Cursor(position=1), revision, delivery(mint, 1, 1))
@@ -140,9 +140,7 @@ async def test_only_success_overwrites_a_cancel_of_what_was_out(
     assert (await store.queue.due(holder, 1, 0, 100, 10)).claims == ()
 
 
-async def test_a_cancelled_delivery_that_is_out_holds_its_keys_until_it_is_settled(
-    store: SqliteStore, mint: IdMint
-) -> None:
+async def test_a_cancelled_delivery_that_is_out_holds_its_keys_until_it_is_settled(store: Store, mint: IdMint) -> None:
     holder, cursor, revision = await prepared(store, mint)
     made = [delivery(mint, 1, p, keys=["k"]) for p in (1, 2)]
     assert await fan(store, holder, cursor, Cursor(position=2), revision, *made) == [(1, 0), (2, 1)]
@@ -152,7 +150,7 @@ async def test_a_cancelled_delivery_that_is_out_holds_its_keys_until_it_is_settl
     assert [c.delivery.number for c in ready] == [2]
 
 
-async def test_keys_of_a_cancelled_delivery_are_released_by_a_new_holder(store: SqliteStore, mint: IdMint) -> None:
+async def test_keys_of_a_cancelled_delivery_are_released_by_a_new_holder(store: Store, mint: IdMint) -> None:
     holder, cursor, revision = await prepared(store, mint)
     made = [delivery(mint, 1, p, keys=["k"]) for p in (1, 2)]
     await fan(store, holder, cursor, Cursor(position=2), revision, *made)
@@ -161,7 +159,7 @@ async def test_keys_of_a_cancelled_delivery_are_released_by_a_new_holder(store: 
     assert [c.delivery.number for c in (await store.queue.due(holder, 1, 0, 100, 10)).claims] == [2]
 
 
-async def test_a_delivery_that_is_given_up_is_dead_without_an_attempt(store: SqliteStore, mint: IdMint) -> None:
+async def test_a_delivery_that_is_given_up_is_dead_without_an_attempt(store: Store, mint: IdMint) -> None:
     holder, cursor, revision = await prepared(store, mint)
     made = [delivery(mint, 1, p, keys=["k"]) for p in (1, 2)]
     await fan(store, holder, cursor, Cursor(position=2), revision, *made)
@@ -180,7 +178,7 @@ async def test_a_delivery_that_is_given_up_is_dead_without_an_attempt(store: Sql
 
 @pytest.mark.parametrize("again", ["cancel", "give up"])
 async def test_a_cancelled_delivery_that_was_not_sent_after_all_releases_its_keys(
-    store: SqliteStore, mint: IdMint, again: str
+    store: Store, mint: IdMint, again: str
 ) -> None:
     holder, cursor, revision = await prepared(store, mint)
     made = [delivery(mint, 1, p, keys=["k"]) for p in (1, 2)]
@@ -194,9 +192,7 @@ async def test_a_cancelled_delivery_that_was_not_sent_after_all_releases_its_key
     assert {v.number: (v.state, v.reason) for v in await store.views.deliveries(PAGE)}[1] == ("cancelled", "by hand")
 
 
-async def test_resend_is_a_new_delivery_of_the_same_event_at_the_end_of_its_line(
-    store: SqliteStore, mint: IdMint
-) -> None:
+async def test_resend_is_a_new_delivery_of_the_same_event_at_the_end_of_its_line(store: Store, mint: IdMint) -> None:
     holder, cursor, revision = await prepared(store, mint)
     await fan(store, holder, cursor, Cursor(position=2), revision, *(delivery(mint, 1, p, keys=["k"]) for p in (1, 2)))
     placed = await store.queue.resend(1, delivery(mint, 1, 1, keys=["k"]), noting(mint))
@@ -210,7 +206,7 @@ async def test_resend_is_a_new_delivery_of_the_same_event_at_the_end_of_its_line
     assert [c.delivery.number for c in ready] == [3]
 
 
-async def test_deliveries_of_a_removed_endpoint_are_cancelled(store: SqliteStore, mint: IdMint) -> None:
+async def test_deliveries_of_a_removed_endpoint_are_cancelled(store: Store, mint: IdMint) -> None:
     holder, cursor, revision = await prepared(store, mint)
     await fan(
         store,

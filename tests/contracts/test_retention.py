@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -19,9 +18,8 @@ from tests.contracts.given import (
     versioning,
 )
 from tests.contracts.removing import DAY, AtRest, worker_on
+from tests.kit.stores import Place, Store
 
-from tocsin.adapters.sqlite.database import open_connection
-from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.model.batch import Batch, BatchSettlement, Part
 from tocsin.model.delivery import Step
 from tocsin.model.ids import IdMint
@@ -37,8 +35,8 @@ ALL = DeliveryQuery(tenant=None, limit=500)
 class Given:
     """A store with one endpoint, and what a test asks of it."""
 
-    def __init__(self, store: SqliteStore, clock: Clock, mint: IdMint, path: Path) -> None:
-        self.store, self.clock, self.mint, self.path = store, clock, mint, path
+    def __init__(self, store: Store, clock: Clock, mint: IdMint, place: Place) -> None:
+        self.store, self.clock, self.mint, self.place = store, clock, mint, place
         self.holder: Holder
         self.cursor = Cursor(position=0)
 
@@ -66,22 +64,18 @@ class Given:
         made = [settlement(self.mint, number, step=step, at=self.clock.now) for number in numbers]
         await self.store.queue.settle(self.holder, made)
 
-    def rows(self, query: str) -> list[tuple[object, ...]]:
-        connection = open_connection(self.path, read_only=True)
-        try:
-            return connection.execute(query).fetchall()
-        finally:
-            connection.close()
+    async def rows(self, query: str) -> list[tuple[object, ...]]:
+        return await self.place.rows(query)
 
-    def count(self, table: str) -> int:
-        (count,) = self.rows(f"SELECT count(*) FROM {table}")[0]
+    async def count(self, table: str) -> int:
+        ((count,),) = await self.rows(f"SELECT count(*) FROM {table}")
         assert isinstance(count, int)
         return count
 
 
 @pytest.fixture
-async def given(store: SqliteStore, clock: Clock, mint: IdMint, tmp_path: Path) -> Given:
-    made = Given(store, clock, mint, tmp_path / "store.db")
+async def given(store: Store, clock: Clock, mint: IdMint, place: Place) -> Given:
+    made = Given(store, clock, mint, place)
     await made.begin()
     return made
 
@@ -96,10 +90,10 @@ async def test_an_event_of_many_deliveries_goes_at_once_and_they_follow(given: G
     await given.store.retention.remove("rows", [page.found[0].number], given.clock.now)
     assert await given.store.views.deliveries(msgspec.structs.replace(ALL, limit=2)) != []
     assert {view.number for view in await given.store.views.deliveries(ALL)} == {1201}
-    assert given.count("delivery") == 1201 - 512
-    assert given.rows("SELECT what, number FROM retention_left") == [("remains", 1)]
+    assert await given.count("delivery") == 1201 - 512
+    assert await given.rows("SELECT what, number FROM retention_left") == [("remains", 1)]
     await worker.round()
-    assert (given.count("delivery"), given.count("attempt"), given.count("event")) == (1, 0, 1)
+    assert (await given.count("delivery"), await given.count("attempt"), await given.count("event")) == (1, 0, 1)
 
 
 async def test_keys_and_versions_outlive_their_events_and_then_go(given: Given) -> None:
@@ -114,12 +108,12 @@ async def test_keys_and_versions_outlive_their_events_and_then_go(given: Given) 
     await given.store.queue.fan(given.holder, Cursor(position=0), given.cursor, [], directory_revision=given.revision)
     given.clock.now += 11 * DAY
     await worker.round()
-    assert given.rows("SELECT version_id FROM version") == [(2,)]
-    assert (given.count("event"), given.count("seen")) == (1, 1)
+    assert await given.rows("SELECT version_id FROM version") == [(2,)]
+    assert (await given.count("event"), await given.count("seen")) == (1, 1)
     given.clock.now += 20 * DAY
     await worker.round()
-    assert (given.count("event"), given.count("seen")) == (1, 0)
-    row = given.rows("SELECT version_counter FROM tenant")
+    assert (await given.count("event"), await given.count("seen")) == (1, 0)
+    row = await given.rows("SELECT version_counter FROM tenant")
     assert row == [(2,)], "a version that is forgotten is never given again"
 
 
@@ -133,7 +127,7 @@ async def test_a_key_stays_as_long_as_its_event_whatever_its_own_time(given: Giv
     await given.store.log.accept([(submission(at=given.clock.now), Needs(counter=True))], decide)
     given.clock.now += 900 * DAY
     await worker.round()
-    assert (given.count("event"), given.count("seen"), given.count("version")) == (1, 1, 1)
+    assert (await given.count("event"), await given.count("seen"), await given.count("version")) == (1, 1, 1)
 
 
 async def test_answers_go_after_a_day_and_the_audit_log_after_its_time(given: Given) -> None:
@@ -142,13 +136,13 @@ async def test_answers_go_after_a_day_and_the_audit_log_after_its_time(given: Gi
         await given.store.log.accept([(submission(at=given.clock.now, key=key), NOTHING)], deciding(given.mint))
         given.clock.now += DAY // 3
     await worker.round()
-    assert (given.count("answer"), given.count("audit")) == (2, 1)
+    assert (await given.count("answer"), await given.count("audit")) == (2, 1)
     given.clock.now += DAY // 3
     await worker.round()
-    assert (given.count("answer"), given.count("audit")) == (1, 1)
+    assert (await given.count("answer"), await given.count("audit")) == (1, 1)
     given.clock.now += 4 * DAY
     await worker.round()
-    assert (given.count("answer"), given.count("audit")) == (0, 0)
+    assert (await given.count("answer"), await given.count("audit")) == (0, 0)
 
 
 async def test_a_streak_that_nobody_went_on_with_goes_as_the_events_of_its_failures(given: Given) -> None:
@@ -162,11 +156,11 @@ async def test_a_streak_that_nobody_went_on_with_goes_as_the_events_of_its_failu
         await given.store.log.accept([(submission(at=given.clock.now - number), NOTHING)], failing)
     given.clock.now += 10 * DAY - 150
     await worker.round()
-    assert given.count("streak") == 150
+    assert await given.count("streak") == 150
     worker._table_mono.clear()
     given.clock.now += 150
     await worker.round()
-    assert given.count("streak") == 0
+    assert await given.count("streak") == 0
 
 
 async def test_nothing_is_removed_without_a_time(given: Given) -> None:
@@ -174,7 +168,7 @@ async def test_nothing_is_removed_without_a_time(given: Given) -> None:
     await given.settled(await given.fanned(3))
     given.clock.now += 4000 * DAY
     await worker.round()
-    assert (given.count("event"), given.count("attempt"), given.count("audit")) == (3, 3, 1)
+    assert (await given.count("event"), await given.count("attempt"), await given.count("audit")) == (3, 3, 1)
     assert (await worker.progress()).passes == []
 
 
@@ -192,7 +186,7 @@ async def test_a_clock_that_jumps_ahead_wipes_nothing(given: Given, clock: Clock
         worker = await worker_on(given.store, clock, ROWS)
         worker._monotonic = lambda: clock.now / 1000
     await worker.round()
-    assert given.count("delivery") >= 3
+    assert await given.count("delivery") >= 3
     assert (await worker.progress()).judged_at == "2027-01-15T08:00:00.000Z"
 
 
@@ -203,10 +197,10 @@ async def test_a_long_stop_is_made_up_for_in_time(given: Given, clock: Clock) ->
     clock.now += 15 * DAY
     worker = await worker_on(given.store, clock, ROWS)
     await worker.round()
-    assert given.count("event") == 3
+    assert await given.count("event") == 3
     clock.now += DAY
     await worker.round()
-    assert given.count("event") == 1
+    assert await given.count("event") == 1
 
 
 async def test_rules_are_kept_and_looked_at_from_the_beginning(given: Given) -> None:
@@ -215,14 +209,14 @@ async def test_rules_are_kept_and_looked_at_from_the_beginning(given: Given) -> 
     await given.settled(await given.fanned(3))
     clock.now += 50 * DAY
     await worker.round()
-    assert given.count("event") == 3
+    assert await given.count("event") == 3
     rules: Mapping[str, tuple[RetentionRule, ...]] = {
         "acme": (RetentionRule(event_types=("order.*",), rows_seconds=86400),)
     }
     await store.retention.save_rules("acme", rules["acme"], entry(mint, "acme", action="retention.changed"))
     worker.changed(rules)
     await worker.round()
-    assert given.count("event") == 1
+    assert await given.count("event") == 1
     await worker.save()
     state = await store.retention.load()
     assert state.rules == rules
@@ -248,7 +242,7 @@ async def test_what_is_pending_for_too_long_is_dead_and_its_line_moves_on(given:
     states = {view.number: (view.state.value, view.reason) for view in await given.store.views.deliveries(ALL)}
     dead = ("dead", "expired")
     assert states == {first: ("pending", None), second: dead, third: dead, young: ("pending", None)}
-    assert given.rows("SELECT number FROM retention_left WHERE what = 'expire'") == [(first,)]
+    assert await given.rows("SELECT number FROM retention_left WHERE what = 'expire'") == [(first,)]
     rest.out = frozenset()
     given.clock.now += DAY
     await worker.round()
@@ -257,7 +251,7 @@ async def test_what_is_pending_for_too_long_is_dead_and_its_line_moves_on(given:
     given.clock.now += 10 * DAY
     await worker.round()
     assert [view.number for view in await given.store.views.deliveries(ALL)] == [young]
-    assert given.rows("SELECT number FROM retention_left WHERE what = 'expire'") == []
+    assert await given.rows("SELECT number FROM retention_left WHERE what = 'expire'") == []
 
 
 def _batch(given: Given) -> Batch:
@@ -285,7 +279,7 @@ async def test_a_batch_expires_when_all_of_it_is_old_enough(given: Given) -> Non
     given.clock.now += DAY
     await worker.round()
     assert {view.reason for view in await given.store.views.deliveries(ALL)} == {"expired"}
-    assert given.rows("SELECT state FROM batch") == [("dead",)]
+    assert await given.rows("SELECT state FROM batch") == [("dead",)]
     late = settlement(given.mint, formed.batch.number, step=Step.RETRY, at=given.clock.now).attempt
     ended = BatchSettlement(
         batch=formed.batch,
@@ -298,7 +292,7 @@ async def test_a_batch_expires_when_all_of_it_is_old_enough(given: Given) -> Non
         settled_at=0,
     )
     await given.store.batches.settle(given.holder, ended)
-    assert given.rows("SELECT state FROM batch") == [("dead",)]
+    assert await given.rows("SELECT state FROM batch") == [("dead",)]
 
 
 async def test_a_batch_that_is_pending_keeps_all_its_members(given: Given) -> None:
@@ -349,7 +343,7 @@ async def test_batches_are_emptied_and_go_after_their_members(given: Given) -> N
     given.clock.now += DAY
     await worker.round()
     assert await shown() == []
-    assert given.count("batch") == 3
+    assert await given.count("batch") == 3
     await given.fanned(1)
     given.clock.now += 10 * DAY
     await worker.round()
@@ -357,7 +351,7 @@ async def test_batches_are_emptied_and_go_after_their_members(given: Given) -> N
     await worker.round()
     given.clock.now += DAY
     await worker.round()
-    assert (given.count("batch"), given.count("batch_attempt"), given.count("delivery")) == (0, 0, 1)
+    assert (await given.count("batch"), await given.count("batch_attempt"), await given.count("delivery")) == (0, 0, 1)
 
 
 async def test_space_is_given_back(given: Given) -> None:
@@ -370,5 +364,5 @@ async def test_space_is_given_back(given: Given) -> None:
     worker = await worker_on(given.store, given.clock, ROWS)
     await worker.round()
     after = await given.store.retention.space()
-    assert given.count("event") == 1
+    assert await given.count("event") == 1
     assert (after.unused <= 4 * 1024 * 1024, after.file < before.file // 2) == (True, True)

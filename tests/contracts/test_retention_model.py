@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
-import tempfile
-import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from tests.contracts.given import NOTHING, Clock, delivery, endpoint, entry, new_event, settlement, submission
 from tests.contracts.removing import DAY, SHORT, worker_on
+from tests.kit.stores import Place, Store, close
 
-from tocsin.adapters.sqlite.database import open_connection
-from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.model.delivery import Step
 from tocsin.model.ids import IdMint
 from tocsin.model.replay import Replay, ReplayState
@@ -93,7 +88,8 @@ class Model:
 class History:
     """Does one random thing after another, to the store and to the model."""
 
-    def __init__(self, store: SqliteStore, clock: Clock, seed: int) -> None:
+    def __init__(self, place: Place, store: Store, clock: Clock, seed: int) -> None:
+        self.place = place
         self.store = store
         self.clock = clock
         self.mint = IdMint(clock, os.urandom)
@@ -228,13 +224,9 @@ class History:
 
     async def compare(self, policy: Policy) -> None:
         self.model.forget(policy, self.clock.now)
-        connection = open_connection(self.path, read_only=True)
-        try:
-            events = {p for (p,) in connection.execute("SELECT position FROM event")}
-            rows = {n for (n,) in connection.execute("SELECT number FROM delivery")}
-            owners = {p for (p,) in connection.execute("SELECT DISTINCT place >> 20 FROM attempt")}
-        finally:
-            connection.close()
+        events = {p for (p,) in await self.place.rows("SELECT position FROM event")}
+        rows = {n for (n,) in await self.place.rows("SELECT number FROM delivery")}
+        owners = {p for (p,) in await self.place.rows("SELECT DISTINCT place >> 20 FROM attempt")}
         assert events == set(self.model.events)
         assert rows == set(self.model.deliveries)
         assert owners <= rows
@@ -247,36 +239,30 @@ class History:
                 assert attempt.response.body == (b"" if attempt.bodies_removed else b"\x00\xff")
                 assert (attempt.request_body_bytes, attempt.response.body_bytes) == (3, 2)
 
-    @property
-    def path(self) -> Path:
-        return self.store._writer._path
-
 
 @pytest.mark.parametrize("seed", range(10))
-def test_exactly_what_is_old_and_not_needed_goes(seed: int) -> None:
-    asyncio.run(follow(seed))
+async def test_exactly_what_is_old_and_not_needed_goes(place: Place, seed: int) -> None:
+    await follow(place, seed)
 
 
-async def follow(seed: int) -> None:
+async def follow(place: Place, seed: int) -> None:
     clock = Clock()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "retention.db"
-        store = SqliteStore(path, clock, time.monotonic)
-        try:
-            history = History(store, clock, seed)
-            await history.begin()
-            worker = await worker_on(store, clock, SHORT, RULES)
-            for _ in range(ROUNDS):
-                for _ in range(STEPS):
-                    await history.step()
-                clock.now += history.chance.choice((DAY // 4, 2 * DAY, 12 * DAY))
-                await worker.round()
-                await history.compare(worker.policy)
-                if history.chance.random() < 0.3:
-                    await worker.save()
-                    worker = await worker_on(store, clock, SHORT, RULES)
-            clock.now += 400 * DAY
+    store = await place.open(clock)
+    try:
+        history = History(place, store, clock, seed)
+        await history.begin()
+        worker = await worker_on(store, clock, SHORT, RULES)
+        for _ in range(ROUNDS):
+            for _ in range(STEPS):
+                await history.step()
+            clock.now += history.chance.choice((DAY // 4, 2 * DAY, 12 * DAY))
             await worker.round()
             await history.compare(worker.policy)
-        finally:
-            store.close()
+            if history.chance.random() < 0.3:
+                await worker.save()
+                worker = await worker_on(store, clock, SHORT, RULES)
+        clock.now += 400 * DAY
+        await worker.round()
+        await history.compare(worker.policy)
+    finally:
+        await close(store)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-import time
 from collections import Counter
-from pathlib import Path
 
-import apsw
 import msgspec
 import pytest
 from tests.contracts.given import (
@@ -22,8 +19,8 @@ from tests.contracts.given import (
     settlement,
     submission,
 )
+from tests.kit.stores import Place, Store, close
 
-from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.adapters.storing.ranks import DataRefusedError
 from tocsin.model.attempt import AttemptError
 from tocsin.model.audit import AuditEntry
@@ -43,11 +40,11 @@ TENANTS = ("acme", "acme", "globex")
 class History:
     """A store and what was done to it. `out` are deliveries whose request is out: number, endpoint, lane, attempts."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, place: Place) -> None:
+        self.place = place
         self.clock = Clock()
         self.mint = IdMint(self.clock, os.urandom)
-        self.store = SqliteStore(path, self.clock, time.monotonic)
+        self.store: Store
         self.pending: dict[int, list[int]] = {}
         self.attempts: Counter[tuple[int, str]] = Counter()
         self.events: Counter[str] = Counter()
@@ -57,14 +54,15 @@ class History:
         self.removed: set[int] = set()
 
     async def begin(self) -> None:
+        self.store = await self.place.open(self.clock)
         for tenant in TENANTS:
             await self.store.directory.add_endpoint(endpoint(self.mint, tenant), entry(self.mint))
         self.holder, _ = await self.store.queue.acquire(0)
 
     async def killed(self) -> None:
         """As a crash leaves it: nothing is written any more, and what was remembered is gone."""
-        self.store.close()
-        self.store = SqliteStore(self.path, self.clock, time.monotonic)
+        await close(self.store)
+        self.store = await self.place.open(self.clock)
         self.holder, _ = await self.store.queue.acquire(0)
 
     async def accepted(self, tenant: str, count: int) -> None:
@@ -142,7 +140,7 @@ class History:
             del self.pending[number]
 
     async def agrees(self) -> None:
-        counted = full_counts(self.path)
+        counted = await full_counts(self.place)
         for tenant, end in ((None, None), ("acme", None), ("globex", None), ("acme", 1), ("acme", 2), ("globex", 3)):
             end_of_time = self.clock.now // MINUTE + 10_000
             minutes = range(0, end_of_time + 1, end_of_time)
@@ -180,12 +178,10 @@ def is_of(number: int, tenant: str | None, end: int | None) -> bool:
     return tenant in {None, TENANTS[number - 1]} and end in {None, number}
 
 
-def full_counts(path: Path) -> list[dict[str, int | str]]:
+async def full_counts(place: Place) -> list[dict[str, int | str]]:
     """Every delivery, from a connection of our own."""
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     names = ("number", "tenant", "endpoint", "lane", "state", "created_at")
-    rows = connection.execute(f"SELECT {', '.join(names)} FROM delivery").fetchall()
-    connection.close()
+    rows = await place.rows(f"SELECT {', '.join(names)} FROM delivery")
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
@@ -250,7 +246,7 @@ async def played_on(history: History, action: str, chosen: list[int]) -> None:  
         del history.pending[chosen[0]]
     elif action == "refused resend":
         end, _, _ = history.pending[chosen[0]]
-        position = next(row for row in positions(history.path) if row[0] == chosen[0])[1]
+        position = next(row for row in await positions(history.place) if row[0] == chosen[0])[1]
 
         def refuse(fanned: Fanned) -> AuditEntry:
             raise ValueError(fanned.number)
@@ -260,7 +256,7 @@ async def played_on(history: History, action: str, chosen: list[int]) -> None:  
             await store.queue.resend(chosen[0], new, refuse)
     elif action == "resend":
         end, _, _ = history.pending[chosen[0]]
-        position = next(row for row in positions(history.path) if row[0] == chosen[0])[1]
+        position = next(row for row in await positions(history.place) if row[0] == chosen[0])[1]
         new = delivery(history.mint, end, position, tenant=TENANTS[end - 1], at=now)
         fanned = await store.queue.resend(chosen[0], new, noting(history.mint))
         assert fanned is not None
@@ -286,17 +282,15 @@ async def played_on(history: History, action: str, chosen: list[int]) -> None:  
         del history.pending[chosen[0]]
 
 
-def positions(path: Path) -> list[tuple[int, int]]:
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-    rows = connection.execute("SELECT number, position FROM delivery").fetchall()
-    connection.close()
+async def positions(place: Place) -> list[tuple[int, int]]:
+    rows = await place.rows("SELECT number, position FROM delivery")
     return [(int(number), int(position)) for number, position in rows]
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_tallies_agree_with_the_rows_in_every_history(tmp_path: Path, seed: int) -> None:
+async def test_tallies_agree_with_the_rows_in_every_history(place: Place, seed: int) -> None:
     chance = random.Random(seed)
-    history = History(tmp_path / "tallies.db")
+    history = History(place)
     await history.begin()
     try:
         for number in range(150):
@@ -305,11 +299,11 @@ async def test_tallies_agree_with_the_rows_in_every_history(tmp_path: Path, seed
             if number % 10 == 0 or number > 140:
                 await history.agrees()
     finally:
-        history.store.close()
+        await close(history.store)
 
 
-async def test_points_say_what_happened_when(tmp_path: Path) -> None:
-    history = History(tmp_path / "points.db")
+async def test_points_say_what_happened_when(place: Place) -> None:
+    history = History(place)
     await history.begin()
     start = history.clock.now // MINUTE + 1
     history.clock.now = start * MINUTE
@@ -340,12 +334,12 @@ async def test_points_say_what_happened_when(tmp_path: Path) -> None:
     assert [(f.endpoint.number, f.failures, f.attempts) for f in view.failing] == [(2, 2, 3)]
     early = await history.store.views.stats(StatsQuery(tenant="acme", minutes=range(start - 1, start + 3), failing=5))
     assert early.failing == ()
-    history.store.close()
+    await close(history.store)
 
 
-async def test_old_points_are_read_from_longer_periods(tmp_path: Path) -> None:
+async def test_old_points_are_read_from_longer_periods(place: Place) -> None:
     """Minutes are kept for hours, ten minutes for days, hours for weeks: each range finds what it needs, and no more is kept."""
-    history = History(tmp_path / "old.db")
+    history = History(place)
     await history.begin()
     begin = history.clock.now // MINUTE // 1440 * 1440 + 1440
     for hour in range(4 * 24):
@@ -360,13 +354,11 @@ async def test_old_points_are_read_from_longer_periods(tmp_path: Path) -> None:
     tens = range(begin + 95 * 60, begin + 96 * 60 + 1, 10)
     view = await history.store.views.stats(StatsQuery(tenant="acme", minutes=tens, step=10))
     assert [p.events for p in view.points] == [0, 0, 0, 1, 0, 0]
-    connection = apsw.Connection(str(history.path), flags=apsw.SQLITE_OPEN_READONLY)
     kept = dict(
-        connection.execute(
+        await history.place.rows(
             "SELECT step, count(*) FROM tally_history WHERE tenant = 'acme' AND endpoint = 0 GROUP BY step"
         )
     )
-    connection.close()
     assert kept[1] <= 5
     assert kept[10] <= 3 * 24 + 2
     assert kept[60] == 95
@@ -379,22 +371,22 @@ async def test_old_points_are_read_from_longer_periods(tmp_path: Path) -> None:
         first = later // step * step - step
         query = StatsQuery(tenant="acme", minutes=range(first, first + 3 * step, step), step=step)
         assert [p.events for p in (await history.store.views.stats(query)).points] == [0, 1]
-    history.store.close()
+    await close(history.store)
 
 
-async def test_dead_deliveries_that_retention_removes_are_dead_no_more(tmp_path: Path) -> None:
-    history = History(tmp_path / "removed.db")
+async def test_dead_deliveries_that_retention_removes_are_dead_no_more(place: Place) -> None:
+    history = History(place)
     await history.begin()
     await history.accepted("globex", 2)
     await history.settled([1, 2], Step.GIVE_UP)
     await history.store.retention.remove("remains", [1], history.clock.now)
     view = await history.store.views.stats(StatsQuery(tenant="globex", endpoint=3))
     assert view.now.dead == 1
-    history.store.close()
+    await close(history.store)
 
 
-async def test_timings_beyond_every_bucket_are_counted(tmp_path: Path) -> None:
-    history = History(tmp_path / "long.db")
+async def test_timings_beyond_every_bucket_are_counted(place: Place) -> None:
+    history = History(place)
     await history.begin()
     await history.accepted("globex", 1)
     assert history.holder is not None
@@ -409,12 +401,12 @@ async def test_timings_beyond_every_bucket_are_counted(tmp_path: Path) -> None:
     assert view.whole.attempt_ms.p50 is not None
     assert view.whole.attempt_ms.p50 >= 30 * 86_400_000
     assert view.whole.delivered_ms.p50 == pytest.approx(0.05)
-    history.store.close()
+    await close(history.store)
 
 
-async def test_what_retention_removes_of_an_endpoint_that_is_not_remembered_is_counted_too(tmp_path: Path) -> None:
+async def test_what_retention_removes_of_an_endpoint_that_is_not_remembered_is_counted_too(place: Place) -> None:
     """After a restart nothing is known of the endpoint but what is in the file, and its last deliveries go."""
-    history = History(tmp_path / "forgotten.db")
+    history = History(place)
     await history.begin()
     await history.accepted("globex", 2)
     await history.settled([1, 2], Step.GIVE_UP)
@@ -422,4 +414,4 @@ async def test_what_retention_removes_of_an_endpoint_that_is_not_remembered_is_c
     await history.store.retention.remove("remains", [1, 2], history.clock.now)
     for query in (StatsQuery(tenant="globex", endpoint=3), StatsQuery(tenant="globex"), StatsQuery(tenant=None)):
         assert (await history.store.views.stats(query)).now.dead == 0
-    history.store.close()
+    await close(history.store)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.contracts.given import NOTHING, deciding, delivery, endpoint, entry, settlement, submission
 from tests.contracts.test_tallies import replay
+from tests.kit.stores import Place, Store
 
-from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.model.batch import Batch, BatchSettlement, BatchState, Part
 from tocsin.model.delivery import Step
 from tocsin.model.ids import IdMint
@@ -14,7 +14,7 @@ from tocsin.model.notice import Notice
 from tocsin.ports import Cursor, Holder, StatsQuery
 
 
-async def fanned(store: SqliteStore, mint: IdMint, count: int) -> Holder:
+async def fanned(store: Store, mint: IdMint, count: int) -> Holder:
     """So many deliveries of one subject, from number 1 on."""
     await store.log.accept([(submission(), NOTHING)], deciding(mint))
     await store.directory.add_endpoint(endpoint(mint), entry(mint))
@@ -25,7 +25,7 @@ async def fanned(store: SqliteStore, mint: IdMint, count: int) -> Holder:
     return holder
 
 
-async def test_of_a_settlement_that_was_in_before_it_is_said_that_it_was(store: SqliteStore, mint: IdMint) -> None:
+async def test_of_a_settlement_that_was_in_before_it_is_said_that_it_was(store: Store, mint: IdMint) -> None:
     holder = await fanned(store, mint, 2)
     first = settlement(mint, 1)
     ready = await store.queue.settle(holder, [first])
@@ -35,9 +35,7 @@ async def test_of_a_settlement_that_was_in_before_it_is_said_that_it_was(store: 
 
 
 @pytest.mark.parametrize("state", ["delivered", "dead", "pending", "split"])
-async def test_a_batch_that_was_settled_before_is_not_again(
-    store: SqliteStore, mint: IdMint, state: BatchState
-) -> None:
+async def test_a_batch_that_was_settled_before_is_not_again(store: Store, mint: IdMint, state: BatchState) -> None:
     """The first answer got lost; nothing counts twice."""
     holder = await fanned(store, mint, 5)
     new = Batch(number=0, id=mint.batch(), tenant="acme", endpoint=1, lane=0, created_at=1)
@@ -55,7 +53,9 @@ async def test_a_batch_that_was_settled_before_is_not_again(
     assert view.whole.pending == view.now.pending == {"delivered": 1, "dead": 1}.get(state, 5)
 
 
-async def test_a_cancelled_replay_leaves_no_line_of_what_ended_just_before(store: SqliteStore, mint: IdMint) -> None:
+async def test_a_cancelled_replay_leaves_no_line_of_what_ended_just_before(
+    store: Store, place: Place, mint: IdMint
+) -> None:
     """They were out when it was cancelled, but what came of them is written already: nobody else takes them out."""
     holder = await fanned(store, mint, 1)
     begun = await store.replays.add(replay(mint, 1, 1), entry(mint))
@@ -65,5 +65,5 @@ async def test_a_cancelled_replay_leaves_no_line_of_what_ended_just_before(store
     note = Notice(type="replay.finished", tenant="acme", about=begun.id, time=1, data=b"{}", once=begun.id)
     assert await store.replays.cancel_pending(begun, frozenset({2}), 1, lambda _: note) == []
     assert await store.replays.cancel_pending(begun, frozenset(), 1, lambda _: note) is None
-    left = await store.queue._readers.run(lambda c: c.execute("SELECT delivery FROM line WHERE lane > 0").fetchall())
+    left = await place.rows("SELECT delivery FROM line WHERE lane > 0")
     assert left == []

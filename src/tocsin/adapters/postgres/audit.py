@@ -6,7 +6,7 @@ from typing import cast
 
 import msgspec
 
-from tocsin.adapters.postgres.statements import read_page, write
+from tocsin.adapters.postgres.statements import Connection, read_page, write
 from tocsin.adapters.storing.rows import entry_of, entry_row
 from tocsin.adapters.storing.values import Values
 from tocsin.model.audit import AuditEntry

@@ -9,13 +9,13 @@ import msgspec
 
 from tocsin.adapters.postgres.lines import end_batch, followers, leave_lines, together
 from tocsin.adapters.postgres.notices import count_given_up
-from tocsin.adapters.postgres.queue import claims_of
+from tocsin.adapters.postgres.queue import check_holder, claims_of
 from tocsin.adapters.postgres.readers import Readers
-from tocsin.adapters.postgres.statements import read, read_among, read_one, write
+from tocsin.adapters.postgres.statements import Connection, read, read_among, read_one, write
 from tocsin.adapters.postgres.tallies import Tallies
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.ranks import Rank
-from tocsin.adapters.storing.rows import batch_of, encode
+from tocsin.adapters.storing.rows import ATTEMPT_BITS, batch_of, claim_of, encode
 from tocsin.adapters.storing.tally_changes import Changes
 from tocsin.adapters.storing.values import Row
 from tocsin.model.batch import Batch, BatchClaim, BatchSettlement
@@ -56,7 +56,9 @@ class PostgresBatches:
         async def transaction(connection: Connection) -> Formed:
             await check_holder(connection, holder)
             numbers = await together(connection, members)
-            ended = [cast("int", row[0]) for row in await read_among(connection, "cancelled_among", (), [*members, *left])]
+            ended = [
+                cast("int", row[0]) for row in await read_among(connection, "cancelled_among", (), [*members, *left])
+            ]
             ready = tuple(await claims_of(connection, await leave_lines(connection, ended)))
             if not numbers:
                 return Formed(batch=batch, members=(), ready=ready)
@@ -70,7 +72,9 @@ class PostgresBatches:
         del holder  # reading needs no right; settling does
 
         async def query(connection: Connection) -> BatchPage:
-            claims = await _with_members(connection, await read(connection, "due_batches", (endpoint, lane, now, limit)))
+            claims = await _with_members(
+                connection, await read(connection, "due_batches", (endpoint, lane, now, limit))
+            )
             later = await read_one(connection, "next_due_batch", (endpoint, lane, now))
             return BatchPage(claims=tuple(claims), next_due_at=cast("int | None", later[0]) if later else None)
 
@@ -116,7 +120,9 @@ class PostgresBatches:
             members = [cast("int", number) for (number,) in rows]
             if state is DeliveryState.DEAD:
                 await count_given_up(connection, members, self._now_ms())
-            return await _released(connection, batch.number), await claims_of(connection, await leave_lines(connection, members))
+            return await _released(connection, batch.number), await claims_of(
+                connection, await leave_lines(connection, members)
+            )
 
         return await self._writer.run(Rank.SETTLE, transaction)
 
@@ -212,7 +218,8 @@ async def _with_members(connection: Connection, rows: Sequence[Row]) -> list[Bat
     batches = [batch_of(row) for row in rows]
     return [
         BatchClaim(
-            batch=batch, members=tuple(claim_of(row) for row in await read(connection, "batch_members", (batch.number,)))
+            batch=batch,
+            members=tuple(claim_of(row) for row in await read(connection, "batch_members", (batch.number,))),
         )
         for batch in batches
     ]
@@ -224,7 +231,9 @@ async def _changes_of(connection: Connection, settlement: BatchSettlement) -> Ch
     is_delivered = settlement.state == "delivered"
     after = DeliveryState.DELIVERED if is_delivered else DeliveryState.DEAD
     waited: list[Millis] = []
-    members = await read(connection, "batch_states", (batch.number,)) if settlement.state in {"delivered", "dead"} else []
+    members = (
+        await read(connection, "batch_states", (batch.number,)) if settlement.state in {"delivered", "dead"} else []
+    )
     for number, state, accepted_at in cast("list[tuple[int, str, int | None]]", members):
         before = DeliveryState(state)
         if before is DeliveryState.PENDING or (before is DeliveryState.CANCELLED and is_delivered):

@@ -7,7 +7,7 @@ from typing import cast
 
 from tocsin.adapters.postgres.audit import write_entry
 from tocsin.adapters.postgres.readers import Readers
-from tocsin.adapters.postgres.statements import write_rows
+from tocsin.adapters.postgres.statements import Connection, write_rows
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.ranks import Rank
 from tocsin.model.audit import AuditEntry

@@ -10,7 +10,7 @@ import msgspec
 from tocsin.adapters.postgres.audit import write_entry
 from tocsin.adapters.postgres.notices import write_notice
 from tocsin.adapters.postgres.readers import Readers
-from tocsin.adapters.postgres.statements import read, read_one, read_page, write
+from tocsin.adapters.postgres.statements import Connection, read, read_one, read_page, write
 from tocsin.adapters.postgres.tallies import Tallies
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.ranks import Rank
@@ -69,7 +69,9 @@ class PostgresDirectory:
     ) -> StoredEndpoint | None:
         async def transaction(connection: Connection) -> StoredEndpoint | None:
             await write(connection, "move_directory")
-            row = await read_one(connection, "change_endpoint", (endpoint.config, to_head, endpoint.number, at_revision))
+            row = await read_one(
+                connection, "change_endpoint", (endpoint.config, to_head, endpoint.number, at_revision)
+            )
             if row is None:
                 return None
             await write_entry(connection, entry)

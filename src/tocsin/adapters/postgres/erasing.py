@@ -11,7 +11,13 @@ from tocsin.adapters.postgres.audit import write_entry
 from tocsin.adapters.postgres.lines import end_batch, leave_lines
 from tocsin.adapters.postgres.queue import claims_of
 from tocsin.adapters.postgres.readers import Readers
-from tocsin.adapters.postgres.statements import read, read_among, read_one, write
+from tocsin.adapters.postgres.statements import (
+    Connection,
+    read,
+    read_among,
+    read_one,
+    write,
+)
 from tocsin.adapters.postgres.tallies import Tallies
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.ranks import Rank
@@ -292,7 +298,9 @@ async def _erase_event(connection: Connection, subject: Subject, event: SubjectE
     others: list[str] = []
     if event.keys:
         around = (event.position - _NEIGHBOURS, event.position + _NEIGHBOURS, subject.tenant)
-        for position, subject_id, keys in cast("list[tuple[int, str, str]]", await read(connection, "event_parts", around)):
+        for position, subject_id, keys in cast(
+            "list[tuple[int, str, str]]", await read(connection, "event_parts", around)
+        ):
             if position == event.position or decode_keys(keys) != event.keys:
                 continue
             left = keys_without(event.keys, f"{subject.type}\0{subject_id}", subject)

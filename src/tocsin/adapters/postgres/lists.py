@@ -11,7 +11,7 @@ from typing import Final, TypeVar, cast
 
 import msgspec
 
-from tocsin.adapters.postgres.statements import read_one, read_page
+from tocsin.adapters.postgres.statements import Connection, read_one, read_page
 from tocsin.adapters.storing.rows import delivery_view_of, event_of, job_view_of
 from tocsin.adapters.storing.values import Row, SqlValue, Values
 from tocsin.model.event import Event

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from hashlib import blake2b
 from typing import cast
+from zlib import crc32
 
 import msgspec
 
@@ -145,18 +145,18 @@ async def _write(connection: Connection, group: Group, facts: dict[str, Facts], 
 
 def _slots_of(submissions: Sequence[Item]) -> set[int]:
     """What nobody else may decide about meanwhile: idempotency keys, jobs, what was seen, and the versions of a tenant."""
-    names: set[bytes] = set()
+    slots: set[int] = set()
     for submission, needs in submissions:
         tenant = submission.tenant
         if (key := submission.idempotency) is not None:
-            names.add(f"key\0{tenant}\0{key.route}\0{key.key}".encode())
-        names.update(f"job\0{tenant}\0{job_id}".encode() for job_id in needs.jobs)
-        names.update(b"seen\0" + tenant.encode() + digest for digest in needs.seen)
+            slots.add(crc32(f"key\0{tenant}\0{key.route}\0{key.key}".encode()))
+        slots.update(crc32(f"job\0{tenant}\0{job_id}".encode()) for job_id in needs.jobs)
+        slots.update(map(crc32, needs.seen))
         if needs.counter or needs.versions:
-            names.add(f"versions\0{tenant}".encode())
+            slots.add(crc32(f"versions\0{tenant}".encode()))
         if needs.streaks:
-            names.add(f"streaks\0{tenant}".encode())
-    return {int.from_bytes(blake2b(name, digest_size=4).digest(), "big") for name in names}
+            slots.add(crc32(f"streaks\0{tenant}".encode()))
+    return slots
 
 
 async def _stored_answer(connection: Connection, group: Group, submission: Submission) -> Accepted | TocsinError | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, cast
 
 from tocsin.adapters.postgres.readers import Readers
-from tocsin.adapters.postgres.statements import read, read_one, write
+from tocsin.adapters.postgres.statements import Connection, read, read_one, write
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.ranks import Rank
 from tocsin.adapters.storing.rows import given_up_of, notice_of, notice_row
@@ -24,7 +24,9 @@ async def write_notice(connection: Connection, notice: Notice) -> None:
     await write(connection, "add_notice", notice_row(notice))
 
 
-async def count_given_up(connection: Connection, numbers: Sequence[int], now: Millis, reason: str | None = None) -> None:
+async def count_given_up(
+    connection: Connection, numbers: Sequence[int], now: Millis, reason: str | None = None
+) -> None:
     """Count those of these deliveries that are dead, within the transaction that made them so; `reason` stands for theirs. `now`
     is the time of that transaction: whoever gathers a minute after its end finds all of it."""
     if not numbers:
@@ -45,9 +47,7 @@ class PostgresNotices:
         return [(cast("int", row[0]), notice_of(row[1:])) for row in rows]
 
     async def told(self, numbers: Sequence[int]) -> None:
-        await self._writer.run(
-            Rank.REST, lambda connection: write(connection, "remove_notices", (list(numbers),))
-        )
+        await self._writer.run(Rank.REST, lambda connection: write(connection, "remove_notices", (list(numbers),)))
 
     async def gather(self, now: Millis, note: Callable[[GivenUp], Notice]) -> None:
         minute = now // MINUTE_MS

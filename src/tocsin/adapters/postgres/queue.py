@@ -2,6 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from tocsin.adapters.postgres.audit import write_entry
+from tocsin.adapters.postgres.database import let_go
+from tocsin.adapters.postgres.lines import Slots, end_batch, join_lines, leave_lines, lock_slots
+from tocsin.adapters.postgres.notices import count_given_up
+from tocsin.adapters.postgres.readers import Readers
+from tocsin.adapters.postgres.statements import Connection, read, read_among, read_one, write, write_rows
+from tocsin.adapters.postgres.tallies import Tallies
+from tocsin.adapters.postgres.writer import Writer
+from tocsin.adapters.storing.ranks import Rank
+from tocsin.adapters.storing.rows import attempt_row, claim_of, place_of, settle_row
+from tocsin.adapters.storing.tally_changes import Changes, moves_of
+from tocsin.adapters.storing.values import Row
+from tocsin.errors import StoreUnavailable
+from tocsin.model.attempt import Settlement
+from tocsin.model.audit import AuditEntry
+from tocsin.model.delivery import Claim, DeliveryState, NewDelivery, Step
+from tocsin.model.ids import Millis
+from tocsin.ports import BEGINNING, Cursor, DuePage, Fanned, Holder, Place, Waiting
+
 _FAILED_TEMPLATE = "the template failed"
 """What failures of templates are counted as: each has a reason of its own."""
 _PAGE_BYTES = 8 * 1024 * 1024

@@ -13,7 +13,7 @@ from tocsin.adapters.postgres.lists import position_at
 from tocsin.adapters.postgres.notices import write_notice
 from tocsin.adapters.postgres.queue import claims_of
 from tocsin.adapters.postgres.readers import Readers
-from tocsin.adapters.postgres.statements import read, read_among, read_one, read_page, write
+from tocsin.adapters.postgres.statements import Connection, read, read_among, read_one, read_page, write
 from tocsin.adapters.postgres.tallies import Tallies
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.ranks import Rank

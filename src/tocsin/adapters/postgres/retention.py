@@ -6,7 +6,7 @@ read before; it is left behind in a table of its own, so that no cursor goes bac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, cast
 
 import msgspec
@@ -17,7 +17,7 @@ from tocsin.adapters.postgres.notices import count_given_up
 from tocsin.adapters.postgres.queue import claims_of
 from tocsin.adapters.postgres.readers import Readers
 from tocsin.adapters.postgres.retention_tables import look_through
-from tocsin.adapters.postgres.statements import read, read_among, read_one, read_page, write, write_among
+from tocsin.adapters.postgres.statements import Connection, read, read_among, read_one, read_page, write, write_among
 from tocsin.adapters.postgres.tallies import Tallies
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.ranks import Rank
@@ -128,7 +128,7 @@ class PostgresRetention:
             now = began
             while dealt < len(numbers) and now - began < STEP_SECONDS:
                 few = numbers[dealt : dealt + self._few.get(what, 1)]
-                gone = _REMOVALS[what](connection, few, before, counts)
+                gone = await _REMOVALS[what](connection, few, before, counts)
                 if cursor is None:
                     await write_among(connection, "retention_take_up", (what,), gone)
                 elif len(gone) < len(few):
@@ -182,20 +182,12 @@ class PostgresRetention:
         return Oldest(position=position, accepted_at=accepted_at)
 
     async def space(self) -> Space:
-        return await self._readers.run(_space)
+        ((size,),) = await self._readers.read("retention_space")
+        return Space(file=cast("int", size), unused=0)
 
     async def give_back(self, most: int) -> int:
-        async def transaction(connection: Connection) -> int:
-            began, before = self._monotonic(), await _space(connection).file
-            left = most
-            while left > 0 and self._monotonic() - began < STEP_SECONDS:
-                await read(connection, "retention_give_back")
-                left = most - (before - await _space(connection).file)
-                if await _space(connection).unused == 0:
-                    break
-            return before - await _space(connection).file
-
-        return await self._writer.run(Rank.RETENTION, transaction)
+        del most
+        return 0  # PostgreSQL gives room back by itself, to its tables
 
 
 def _next_size(size: int, seconds: float) -> int:
@@ -235,11 +227,6 @@ def _aged_of(row: Row) -> Aged:
 async def _save_cursor(connection: Connection, cursor: RetentionCursor, position: int) -> None:
     row = (cursor.what, cursor.scope, cursor.keep, cursor.policy, position)
     await write(connection, "retention_save_cursor", row)
-
-
-async def _space(connection: Connection) -> Space:
-    pages, unused, size = cast("tuple[int, int, int]", await read_one(connection, "retention_space"))
-    return Space(file=pages * size, unused=unused * size)
 
 
 class Counts(dict[str, int]):
@@ -308,7 +295,7 @@ async def _leave_alone(connection: Connection, numbers: Sequence[int], before: M
     return list(numbers)
 
 
-_REMOVALS: Final[dict[What, Callable[[Connection, Sequence[int], Millis, Counts], list[int]]]] = {
+_REMOVALS: Final[dict[What, Callable[[Connection, Sequence[int], Millis, Counts], Awaitable[list[int]]]]] = {
     "bodies": _strip,
     "attempts": _drop_attempts,
     "rows": _drop_events,

@@ -6,12 +6,12 @@ the writer; only what is to be removed costs it something.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, cast
 
 from tocsin.adapters.postgres.log import ANSWERS_KEPT_MS
 from tocsin.adapters.postgres.readers import Readers
-from tocsin.adapters.postgres.statements import read, read_one, read_page, write, write_among
+from tocsin.adapters.postgres.statements import Connection, read, read_page, write, write_among
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.ranks import Rank
 from tocsin.adapters.storing.rows import stripped
@@ -26,8 +26,8 @@ _ENDED: Final = frozenset({"succeeded", "failed", "stopped"})
 _BODIES, _ATTEMPTS = 1, 2
 _FAILURE: Final = "job.failed"
 """The events that a streak is made of."""
-Removal = Callable[[Connection], int]
-Read = Callable[[Connection], tuple[list[Removal], Key | None]]
+Removal = Callable[[Connection], Awaitable[int]]
+Read = Callable[[Connection], Awaitable[tuple[list[Removal], Key | None]]]
 
 
 async def look_through(
@@ -45,14 +45,17 @@ async def look_through(
 
 
 def _together(removals: Sequence[Removal]) -> Removal:
-    return lambda connection: sum(await remove(connection) for remove in removals)
+    async def remove_all(connection: Connection) -> int:
+        return sum([await remove(connection) for remove in removals])
+
+    return remove_all
 
 
 async def _first_rows(writer: Writer, readers: Readers, table: Table, ages: Ages) -> int:
     """These are in the order of their age: nothing is old when the first one is not."""
     before = ages.now - ANSWERS_KEPT_MS if table == "answer" else ages.audit_before()
-    first = None if before is None else await readers.run(lambda c: read_one(c, f"retention_first_{table}"))
-    if before is None or first is None or cast("int", first[0]) > before:
+    first = [] if before is None else await readers.read(f"retention_first_{table}")
+    if before is None or not first or cast("int", first[0][0]) > before:
         return 0
     name = "retention_remove_answers" if table == "answer" else "retention_remove_audit"
     return await writer.run(Rank.RETENTION, lambda connection: write(connection, name, (PAGE, before)))
@@ -115,7 +118,9 @@ def _replays(after: Key, ages: Ages) -> Read:
 
 def _batches(after: Key, ages: Ages) -> Read:
     async def query(connection: Connection) -> tuple[list[Removal], Key | None]:
-        rows = cast("list[tuple[int, str, int | None, int]]", await read(connection, "retention_batches", (after[1], PAGE)))
+        rows = cast(
+            "list[tuple[int, str, int | None, int]]", await read(connection, "retention_batches", (after[1], PAGE))
+        )
         steps: list[Removal] = []
         for number, tenant, at, removed in rows:
             if at is None:

@@ -8,7 +8,7 @@ from typing import cast
 
 import msgspec
 
-from tocsin.adapters.postgres.statements import read_one, read_page
+from tocsin.adapters.postgres.statements import Connection, read, read_one, read_page
 from tocsin.adapters.postgres.tallies import EVERYTHING, Scope
 from tocsin.adapters.storing.rows import endpoint_of
 from tocsin.adapters.storing.tally_changes import BLOCK_BITS, FIELDS, PACKED

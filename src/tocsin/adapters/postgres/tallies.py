@@ -138,9 +138,7 @@ class Tallies:
             return
         columns = [list(column) for column in zip(*(scope for scope, _, _ in ended), strict=True)]
         await write(connection, "remove_empty_blocks", columns)
-        oldest = {
-            cast("Scope", row[:2]): row[2] for row in await read(connection, "oldest_blocks", columns)
-        }
+        oldest = {cast("Scope", row[:2]): row[2] for row in await read(connection, "oldest_blocks", columns)}
         rows: list[Row] = []
         thinned: list[Row] = []
         for scope, at, counts in ended:

@@ -9,12 +9,20 @@ from tocsin.adapters.postgres.audit import read_entries
 from tocsin.adapters.postgres.lists import list_deliveries, list_events, list_jobs, position_at
 from tocsin.adapters.postgres.log import ANSWERS_KEPT_MS
 from tocsin.adapters.postgres.readers import Readers
-from tocsin.adapters.postgres.statements import read_one, read_page, statement_with, write
+from tocsin.adapters.postgres.statements import Connection, read_one, read_page, statement_with, write
 from tocsin.adapters.postgres.stats import read_backlogs, read_stats
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.ranks import Rank
-from tocsin.adapters.storing.rows import attempt_of, delivery_view_of, endpoint_of, event_of, job_view_of, key_of
-from tocsin.adapters.storing.values import Values
+from tocsin.adapters.storing.rows import (
+    ATTEMPT_BITS,
+    attempt_of,
+    delivery_view_of,
+    endpoint_of,
+    event_of,
+    job_view_of,
+    key_of,
+)
+from tocsin.adapters.storing.values import Row, Values
 from tocsin.model.access import ApiKey
 from tocsin.model.attempt import Attempt
 from tocsin.model.audit import AuditEntry
@@ -121,7 +129,9 @@ class PostgresViews:
         limit = _PENDING_PAGE if is_about_events else _LONG_PAGE
 
         async def read_pending(connection: Connection) -> PendingPage:
-            rows = cast("list[_PendingRow]", list(map(tuple, await connection.fetch(text, query.endpoint, *after, limit))))
+            rows = cast(
+                "list[_PendingRow]", list(map(tuple, await connection.fetch(text, query.endpoint, *after, limit)))
+            )
             end = rows[-1][:4] if len(rows) == limit else None
             if is_about_events:
                 first = 0 if query.since is None else await position_at(connection, query.since)

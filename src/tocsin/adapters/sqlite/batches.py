@@ -16,7 +16,7 @@ from tocsin.adapters.sqlite.statements import listed, read, read_among, read_one
 from tocsin.adapters.sqlite.tallies import Tallies
 from tocsin.adapters.sqlite.writer import Writer
 from tocsin.adapters.storing.ranks import Rank
-from tocsin.adapters.storing.rows import batch_of, encode
+from tocsin.adapters.storing.rows import ATTEMPT_BITS, batch_of, claim_of, encode
 from tocsin.adapters.storing.tally_changes import Changes
 from tocsin.adapters.storing.values import Row
 from tocsin.errors import StoreUnavailable

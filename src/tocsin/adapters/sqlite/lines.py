@@ -15,6 +15,7 @@ from typing import cast
 import apsw
 
 from tocsin.adapters.sqlite.statements import read, read_among, read_one, write, write_rows
+from tocsin.adapters.storing.lines import lines_of
 from tocsin.model.delivery import NewDelivery
 from tocsin.model.ids import Millis
 

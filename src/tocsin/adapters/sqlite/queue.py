@@ -15,7 +15,7 @@ from tocsin.adapters.sqlite.statements import listed, read, read_among, read_one
 from tocsin.adapters.sqlite.tallies import Tallies
 from tocsin.adapters.sqlite.writer import Writer
 from tocsin.adapters.storing.ranks import Rank
-from tocsin.adapters.storing.rows import claim_of, settle_row
+from tocsin.adapters.storing.rows import ATTEMPT_BITS, attempt_row, claim_of, place_of, settle_row
 from tocsin.adapters.storing.tally_changes import Changes, moves_of
 from tocsin.adapters.storing.values import Row
 from tocsin.errors import StoreUnavailable

@@ -18,7 +18,15 @@ from tocsin.adapters.sqlite.strips import read_attempts, read_strips
 from tocsin.adapters.sqlite.trees import read_job_deliveries, read_tree
 from tocsin.adapters.sqlite.writer import Writer
 from tocsin.adapters.storing.ranks import Rank
-from tocsin.adapters.storing.rows import attempt_of, delivery_view_of, endpoint_of, event_of, job_view_of, key_of
+from tocsin.adapters.storing.rows import (
+    ATTEMPT_BITS,
+    attempt_of,
+    delivery_view_of,
+    endpoint_of,
+    event_of,
+    job_view_of,
+    key_of,
+)
 from tocsin.adapters.storing.values import Values
 from tocsin.model.access import ApiKey
 from tocsin.model.attempt import Attempt

@@ -1,0 +1,76 @@
+"""The shared store as a whole: opened with all its checks, closed in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Self
+
+import asyncpg
+
+from tocsin.adapters.postgres.batches import PostgresBatches
+from tocsin.adapters.postgres.data_keys import PostgresDataKeys
+from tocsin.adapters.postgres.database import LOST, connect, let_go, prepare_database, problem_of
+from tocsin.adapters.postgres.directory import PostgresDirectory
+from tocsin.adapters.postgres.erasing import PostgresErasures
+from tocsin.adapters.postgres.log import PostgresLog
+from tocsin.adapters.postgres.notices import PostgresNotices
+from tocsin.adapters.postgres.queue import PostgresQueue
+from tocsin.adapters.postgres.readers import Readers
+from tocsin.adapters.postgres.replays import PostgresReplays
+from tocsin.adapters.postgres.retention import PostgresRetention
+from tocsin.adapters.postgres.tallies import Tallies
+from tocsin.adapters.postgres.views import PostgresAnswers, PostgresViews
+from tocsin.adapters.postgres.writer import Writer
+from tocsin.model.ids import Millis
+
+_READ_SECONDS: Final = 5.0
+_VACUUM_SECONDS: Final = 3600.0
+_VACUUMED: Final = "VACUUM event, delivery, attempt, batch_attempt, answer, version, job, replay, audit"
+"""The tables that an erasure replaces something in."""
+
+
+class PostgresStore:
+    """Every port of the shared store over one database."""
+
+    def __init__(self, url: str, now_ms: Callable[[], Millis], monotonic: Callable[[], float]) -> None:
+        """Connects to nothing yet: see `open`."""
+        self._url = url
+        self._writer = Writer(url)
+        self._readers = Readers(url, limit_seconds=_READ_SECONDS)
+        tallies = Tallies(now_ms)
+        self._writer.on_begin.append(tallies.begin)
+        self._writer.on_commit.append(tallies.flush)
+        self.log = PostgresLog(self._writer, self._readers, tallies, now_ms)
+        self.queue = PostgresQueue(self._writer, self._readers, tallies, now_ms)
+        self.batches = PostgresBatches(self._writer, self._readers, tallies, now_ms)
+        self.replays = PostgresReplays(self._writer, self._readers, self.queue.add, tallies)
+        self.directory = PostgresDirectory(self._writer, self._readers, tallies)
+        self.notices = PostgresNotices(self._writer, self._readers)
+        self.erasures = PostgresErasures(self._writer, self._readers, tallies, self._vacuum)
+        self.data_keys = PostgresDataKeys(self._writer, self._readers)
+        self.views = PostgresViews(self._readers)
+        self.retention = PostgresRetention(self._writer, self._readers, tallies, monotonic, now_ms)
+        self.answers = PostgresAnswers(self._writer, self._readers)
+
+    @classmethod
+    async def open(cls, url: str, now_ms: Callable[[], Millis], monotonic: Callable[[], float]) -> Self:
+        """Check the server, bring the schema up to date, connect. Raises Misconfigured."""
+        await prepare_database(url)
+        store = cls(url, now_ms, monotonic)
+        await store._writer.open()
+        return store
+
+    async def close(self) -> None:
+        """Finish what waits to be written, then let go of the server."""
+        await self._readers.close()
+        await self._writer.close()
+
+    async def _vacuum(self) -> None:
+        """Take what was deleted or replaced out of the tables. Raises StoreUnavailable."""
+        connection = await connect(self._url, seconds=_VACUUM_SECONDS)
+        try:
+            await connection.execute(_VACUUMED)
+        except (*LOST, asyncpg.PostgresError) as error:
+            raise problem_of(error) from error
+        finally:
+            await let_go(connection)
