@@ -26,10 +26,18 @@ def mint(clock: Clock) -> IdMint:
     return IdMint(clock, os.urandom)
 
 
+LACKING = {
+    "test_space_is_given_back": "PostgreSQL keeps the room of removed rows in their tables, for new ones (ports.RetentionStore)",
+}
+"""What the shared store does not do."""
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def places(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Place]:
     """Gives places for stores, each an empty one."""
     if request.param == "postgres":
+        if (lacking := LACKING.get(request.node.originalname)) is not None:
+            request.applymarker(pytest.mark.xfail(reason=lacking, strict=True))
         server: PostgresServer = request.getfixturevalue("postgres_server")
         return lambda: PostgresPlace(server.fresh("store", prepare_database))
     numbers = count()

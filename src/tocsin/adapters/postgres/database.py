@@ -73,7 +73,7 @@ async def prepare_database(url: str) -> list[str]:
     except (*LOST, asyncpg.PostgresError) as error:
         raise Misconfigured(f"The database cannot be prepared: {error}.") from error
     finally:
-        await let_go(connection)
+        await hang_up(connection)
 
 
 async def _check(connection: Connection) -> None:
@@ -134,7 +134,7 @@ def problem_of(error: BaseException) -> TocsinError:
     return StoreUnavailable(type(error).__name__)
 
 
-async def let_go(connection: Connection) -> None:
+async def hang_up(connection: Connection) -> None:
     """Close it, politely where that is possible."""
     try:
         async with asyncio.timeout(CLOSE_SECONDS):

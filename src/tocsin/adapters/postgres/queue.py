@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from tocsin.adapters.postgres.audit import write_entry
-from tocsin.adapters.postgres.database import let_go
-from tocsin.adapters.postgres.lines import Slots, end_batch, join_lines, leave_lines, lock_slots
+from tocsin.adapters.postgres.lines import Slots, end_batch, join_lines, leave_lines, let_go, lock_slots
 from tocsin.adapters.postgres.notices import count_given_up
 from tocsin.adapters.postgres.readers import Readers
 from tocsin.adapters.postgres.statements import Connection, read, read_among, read_one, write, write_rows

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 import asyncpg
 
-from tocsin.adapters.postgres.database import LOST, connect, let_go, problem_of
+from tocsin.adapters.postgres.database import LOST, connect, hang_up, problem_of
 from tocsin.adapters.postgres.statements import Connection, read, read_page
 from tocsin.adapters.storing.values import Row, Values
 from tocsin.errors import StoreUnavailable
@@ -54,7 +54,7 @@ class Readers:
         for _ in range(CONNECTIONS):
             await self._room.acquire()
         while self._idle:
-            await let_go(self._idle.pop())
+            await hang_up(self._idle.pop())
 
     async def _run(self, query: Query[T]) -> T:
         """A connection that was idle may be gone: then there is one more try, on a new one."""

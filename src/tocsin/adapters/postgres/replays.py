@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, cast
 
 import msgspec
@@ -38,7 +38,7 @@ class PostgresReplays:
         self,
         writer: Writer,
         readers: Readers,
-        add_deliveries: Callable[[Connection, Sequence[NewDelivery]], list[Fanned]],
+        add_deliveries: Callable[[Connection, Sequence[NewDelivery]], Awaitable[list[Fanned]]],
         tallies: Tallies,
     ) -> None:
         self._writer = writer
@@ -121,7 +121,7 @@ class PostgresReplays:
                 return None
             if not await write(connection, "move_replay", (new, len(deliveries), number, old)):
                 return None
-            return self._add_deliveries(connection, deliveries)
+            return await self._add_deliveries(connection, deliveries)
 
         return await self._writer.run(Rank.REST, transaction)
 

@@ -30,9 +30,10 @@ from tocsin.model.ids import DeliveryId, Millis
 from tocsin.model.retention import RetentionCursor, RetentionRule, Table, What
 from tocsin.ports import Aged, AgedPage, Ages, Expired, Key, Oldest, Removed, RetentionState, Space
 
-STEP_SECONDS: Final = 0.008
+STEP_SECONDS: Final = 0.016
 """After this a transaction takes no more; the last few rows may take it to about twice that."""
-_MOST: Final = 64
+_FIRST: Final = 16
+_MOST: Final = 256
 """Rows dealt with before the time is looked at, at most; fewer when they turn out to be large."""
 _SLICE_SECONDS: Final = 0.002
 _OF_EVENTS: Final = frozenset({"rows", "remains"})
@@ -127,7 +128,7 @@ class PostgresRetention:
             dealt = 0
             now = began
             while dealt < len(numbers) and now - began < STEP_SECONDS:
-                few = numbers[dealt : dealt + self._few.get(what, 1)]
+                few = numbers[dealt : dealt + self._few.get(what, _FIRST)]
                 gone = await _REMOVALS[what](connection, few, before, counts)
                 if cursor is None:
                     await write_among(connection, "retention_take_up", (what,), gone)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, cast
 
-from tocsin.adapters.postgres.log import ANSWERS_KEPT_MS
 from tocsin.adapters.postgres.readers import Readers
 from tocsin.adapters.postgres.statements import Connection, read, read_page, write, write_among
 from tocsin.adapters.postgres.writer import Writer
+from tocsin.adapters.storing.commit_groups import ANSWERS_KEPT_MS
 from tocsin.adapters.storing.ranks import Rank
 from tocsin.adapters.storing.rows import stripped
 from tocsin.adapters.storing.values import SqlValue, Values

@@ -23,7 +23,7 @@ async def read_stats(connection: Connection, query: StatsQuery) -> StatsView:
     """Everything of one moment."""
     scope = EVERYTHING if query.tenant is None else (query.tenant, query.endpoint or 0)
     minute, now = await _current(connection, scope)
-    (head,) = await read_page(connection, "last_position", {"tenant": query.tenant})[0]
+    ((head,),) = await read_page(connection, "last_position", {"tenant": query.tenant})
     oldest = await _oldest(connection, query, scope) if now.pending else None
     now = msgspec.structs.replace(now, oldest_at=oldest)
     whole: Span | None = None
@@ -47,7 +47,7 @@ async def read_stats(connection: Connection, query: StatsQuery) -> StatsView:
 
 async def read_backlogs(connection: Connection, limit: int) -> list[tuple[str, EndpointId, Tally]]:
     """The endpoints with most pending."""
-    rows = await read(connection, "largest_backlogs", {"limit": limit})
+    rows = await read_page(connection, "largest_backlogs", {"limit": limit})
     return [
         (tenant, EndpointId(id_), Tally(pending=pending, dead=dead))
         for tenant, id_, pending, dead in cast("list[tuple[str, str, int, int]]", rows)
@@ -66,10 +66,9 @@ async def _at(connection: Connection, scope: Scope, minutes: range, step: int, m
     past = [at for at in minutes if at <= minute]
     found: dict[int, Tally] = {}
     if past:
-        values = {"tenant": scope[0], "endpoint": scope[1], "step": step, "minutes": list(past)}
-        for at, *row in await read(connection, "tallies_at", values):
-            packed = [zlib.decompress(part) for part in row[PACKED : len(FIELDS)]]
-            found[at] = tally_of(tuple(row), packed, cast("int | None", row[len(FIELDS)]))
+        for at, *row in await read(connection, "tallies_at", (past, *scope, step)):
+            packed = [zlib.decompress(cast("bytes", part)) for part in row[PACKED : len(FIELDS)]]
+            found[cast("int", at)] = tally_of(tuple(row), packed, cast("int | None", row[len(FIELDS)]))
     empty = Tally()
     return [found.get(at, empty) if at <= minute else now for at in minutes]
 

@@ -9,7 +9,7 @@ import asyncpg
 
 from tocsin.adapters.postgres.batches import PostgresBatches
 from tocsin.adapters.postgres.data_keys import PostgresDataKeys
-from tocsin.adapters.postgres.database import LOST, connect, let_go, prepare_database, problem_of
+from tocsin.adapters.postgres.database import LOST, connect, hang_up, prepare_database, problem_of
 from tocsin.adapters.postgres.directory import PostgresDirectory
 from tocsin.adapters.postgres.erasing import PostgresErasures
 from tocsin.adapters.postgres.log import PostgresLog
@@ -73,4 +73,4 @@ class PostgresStore:
         except (*LOST, asyncpg.PostgresError) as error:
             raise problem_of(error) from error
         finally:
-            await let_go(connection)
+            await hang_up(connection)

@@ -7,11 +7,11 @@ from typing import Final, cast
 
 from tocsin.adapters.postgres.audit import read_entries
 from tocsin.adapters.postgres.lists import list_deliveries, list_events, list_jobs, position_at
-from tocsin.adapters.postgres.log import ANSWERS_KEPT_MS
 from tocsin.adapters.postgres.readers import Readers
 from tocsin.adapters.postgres.statements import Connection, read_one, read_page, statement_with, write
 from tocsin.adapters.postgres.stats import read_backlogs, read_stats
 from tocsin.adapters.postgres.writer import Writer
+from tocsin.adapters.storing.commit_groups import ANSWERS_KEPT_MS
 from tocsin.adapters.storing.ranks import Rank
 from tocsin.adapters.storing.rows import (
     ATTEMPT_BITS,

@@ -16,7 +16,7 @@ from typing import Final, Generic, TypeVar, cast
 
 import asyncpg
 
-from tocsin.adapters.postgres.database import AGAIN, ANSWER_SECONDS, LOST, REFUSALS, connect, let_go, problem_of
+from tocsin.adapters.postgres.database import AGAIN, ANSWER_SECONDS, LOST, REFUSALS, connect, hang_up, problem_of
 from tocsin.adapters.postgres.statements import Connection, read_one
 from tocsin.adapters.storing.ranks import ALONE, DataRefusedError, Rank
 from tocsin.errors import StoreUnavailable, TocsinError
@@ -87,7 +87,7 @@ class Writer:
         if self._task is not None:
             await self._task
         if self._connection is not None:
-            await let_go(self._connection)
+            await hang_up(self._connection)
 
     async def _run(self) -> None:
         while True:

@@ -11,10 +11,10 @@ from typing import Final, cast
 
 import apsw
 
-from tocsin.adapters.sqlite.log import ANSWERS_KEPT_MS
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.statements import read, read_one, read_page, write, write_among
 from tocsin.adapters.sqlite.writer import Writer
+from tocsin.adapters.storing.commit_groups import ANSWERS_KEPT_MS
 from tocsin.adapters.storing.ranks import Rank
 from tocsin.adapters.storing.rows import stripped
 from tocsin.adapters.storing.values import SqlValue, Values

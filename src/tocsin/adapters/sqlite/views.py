@@ -10,13 +10,13 @@ import apsw
 
 from tocsin.adapters.sqlite.audit import read_entries
 from tocsin.adapters.sqlite.lists import list_deliveries, list_events, list_jobs, position_at
-from tocsin.adapters.sqlite.log import ANSWERS_KEPT_MS
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.statements import read_one, read_page, statement_with, write
 from tocsin.adapters.sqlite.stats import read_backlogs, read_stats
 from tocsin.adapters.sqlite.strips import read_attempts, read_strips
 from tocsin.adapters.sqlite.trees import read_job_deliveries, read_tree
 from tocsin.adapters.sqlite.writer import Writer
+from tocsin.adapters.storing.commit_groups import ANSWERS_KEPT_MS
 from tocsin.adapters.storing.ranks import Rank
 from tocsin.adapters.storing.rows import (
     ATTEMPT_BITS,
