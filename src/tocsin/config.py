@@ -29,6 +29,8 @@ class Setting(Noun, frozen=True, kw_only=True):
     default: str
     meaning: str
     is_secret: bool = False
+    is_url: bool = False
+    """Shown, but for the password in it."""
 
     @property
     def variable(self) -> str:
@@ -39,7 +41,10 @@ SETTINGS: Final = (
     Setting(
         name="database",
         default="sqlite:///tocsin.db",
-        meaning="Where everything is kept: `sqlite:///relative.db` or `sqlite:////absolute.db`.",
+        meaning="Where everything is kept: `sqlite:///relative.db`, `sqlite:////absolute.db` or "
+        "`postgresql://user:password@host/database`.",
+        is_secret=True,
+        is_url=True,
     ),
     Setting(
         name="listen",
@@ -160,10 +165,19 @@ class Value(Noun, frozen=True, kw_only=True):
         return f"Value(from {self.origin})"
 
 
-class Settings(Noun, frozen=True, kw_only=True):
-    """Checked settings. `database` is a file path; `values` are the texts they were made of, by setting name."""
+class SharedDatabase(Noun, frozen=True, kw_only=True):
+    """A PostgreSQL database; the URL may have a password in it."""
 
-    database: Path
+    url: Secret
+
+    def __str__(self) -> str:
+        return without_password(self.url.reveal())
+
+
+class Settings(Noun, frozen=True, kw_only=True):
+    """Checked settings. `database` is a file path, or what tells PostgreSQL; `values` are the texts they were made of, by setting name."""
+
+    database: Path | SharedDatabase
     host: str
     port: int
     master_key: Secret | None
@@ -289,10 +303,24 @@ def _checked(values: Mapping[str, Value], name: str, check: Callable[[str], T]) 
         raise Misconfigured(f"TOCSIN_{name.upper()} (from {value.origin}): {error}.") from error
 
 
-def _database(text: str) -> Path:
+def without_password(url: str) -> str:
+    """For people: the URL without what is secret in it."""
+    scheme, _, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    user, at, host = authority.rpartition("@")
+    name, colon, _ = user.partition(":")
+    path, question, _ = path.partition("?")
+    return f"{scheme}://{name}{':********' if colon else ''}{at}{host}{slash}{path}{question and '?...'}"
+
+
+def _database(text: str) -> Path | SharedDatabase:
+    if text.startswith(("postgresql://", "postgres://")):
+        if not urlsplit(text).path.strip("/"):
+            raise ValueError("must name a database, like postgresql://user@host/tocsin")
+        return SharedDatabase(url=Secret(text))
     scheme, separator, path = text.partition(":///")
     if scheme != "sqlite" or not separator:
-        raise ValueError("must be sqlite:///file.db (PostgreSQL is not supported by this version)")
+        raise ValueError("must be sqlite:///file.db or postgresql://user:password@host/database")
     if not path or path.startswith(":memory:"):
         raise ValueError("must name a file: what is accepted has to outlive the process")
     return Path(path)

@@ -81,7 +81,7 @@ class Client:
 
 
 class Server(Client):
-    """One server on one database file; can be stopped and started again."""
+    """One server on one database; can be stopped and started again. Settings may name another database than the file."""
 
     def __init__(self, database: Path, **settings: str) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Group, Parameter
 
 from tocsin.cli.output import Mode, console, print_json, print_table, visible
-from tocsin.config import SETTINGS, Settings, load_settings
+from tocsin.config import SETTINGS, Setting, Settings, load_settings, without_password
 
 _SETTINGS = Group("Settings", sort_key=1)
 
@@ -23,7 +23,8 @@ class SettingFlags:
     config: Annotated[Path | None, Parameter(group=_SETTINGS)] = None
     """TOML file with settings; `tocsin.toml` here, when there is one."""
     database: Annotated[str | None, Parameter(group=_SETTINGS)] = None
-    """Where everything is kept: `sqlite:///relative.db` or `sqlite:////absolute.db`."""
+    """Where everything is kept: `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user@host/database`; with a
+    password better given in the environment."""
     listen: Annotated[str | None, Parameter(group=_SETTINGS)] = None
     """Address and port of the API; port 0 takes a free one."""
     master_key: Annotated[str | None, Parameter(group=_SETTINGS)] = None
@@ -153,7 +154,7 @@ def config(*, flags: SettingFlags = _NO_FLAGS, output: _Output = "text") -> int:
         {
             "name": setting.name,
             "variable": setting.variable,
-            "value": _masked(values[setting.name].text) if setting.is_secret else values[setting.name].text,
+            "value": _shown(setting, values[setting.name].text),
             "origin": values[setting.name].origin,
             "meaning": setting.meaning,
         }
@@ -167,5 +168,7 @@ def config(*, flags: SettingFlags = _NO_FLAGS, output: _Output = "text") -> int:
     return 0
 
 
-def _masked(text: str) -> str:
-    return "********" if text else ""
+def _shown(setting: Setting, text: str) -> str:
+    if setting.is_url:
+        return without_password(text)
+    return "********" if setting.is_secret and text else text

@@ -16,7 +16,6 @@ import uvloop
 from tocsin.adapters.crypto.master_keys import master_keys_of
 from tocsin.adapters.crypto.secret_box import AesSecretBox
 from tocsin.adapters.http.sender import HttpSender
-from tocsin.adapters.sqlite.store import SqliteStore, prepare_file
 from tocsin.api.serving import answer_requests, default_limits, listen
 from tocsin.config import Settings
 from tocsin.model.ids import IdMint, Millis
@@ -28,6 +27,7 @@ from tocsin.wiring.loops import make_background, make_loops
 from tocsin.wiring.parts import make_parts
 from tocsin.wiring.sending import make_sender
 from tocsin.wiring.services import make_consents, make_services
+from tocsin.wiring.stores import Store, migrate_store, open_store
 from tocsin.wiring.web import Web
 from tocsin.workers.consent import ConsentWorker
 from tocsin.workers.supervisor import Supervisor
@@ -53,8 +53,8 @@ def now_ms() -> Millis:
 
 
 def migrate(settings: Settings) -> None:
-    """Bring the database up to date and let go of it. Raises Misconfigured, also while a server has it open."""
-    prepare_file(settings.database).release()
+    """Bring the database up to date and let go of it. Raises Misconfigured, also while a server has the embedded store open."""
+    migrate_store(settings)
 
 
 def run(settings: Settings, ready: Callable[[Running], None]) -> None:
@@ -75,16 +75,15 @@ async def serve(settings: Settings, ready: Callable[[Running], None], stop: asyn
     """Serve until `stop` is set. Raises Misconfigured, or what ended a loop of the server."""
     set_up_logs(settings.log_level)
     sender = make_sender(settings)
-    store = SqliteStore(settings.database, now_ms, time.monotonic)
     try:
-        await _serve(settings, store, sender, ready, stop)
+        async with open_store(settings, now_ms) as store:
+            await _serve(settings, store, sender, ready, stop)
     finally:
         await sender.close()
-        await asyncio.to_thread(store.close)
 
 
 async def _serve(
-    settings: Settings, store: SqliteStore, sender: HttpSender, ready: Callable[[Running], None], stop: asyncio.Event
+    settings: Settings, store: Store, sender: HttpSender, ready: Callable[[Running], None], stop: asyncio.Event
 ) -> None:
     mint = IdMint(now_ms, os.urandom)
     box = AesSecretBox()

@@ -34,7 +34,7 @@ from tocsin.workers.standings import Standings
 from tocsin.workers.supervisor import Background
 
 PARTITION: Final = 0
-"""The embedded store has one partition, and this process holds it."""
+"""There is one partition, and this process holds it."""
 
 
 class Loops(Noun, frozen=True, kw_only=True):
@@ -130,12 +130,14 @@ async def make_background(parts: Parts, loops: Loops) -> BackgroundLoops:
         monotonic=time.monotonic,
     )
     await retention.start()
-    disk = DiskWatch(store.free_bytes, reserve_of(settings), loops.accept, loops.metrics)
-    await disk.look()
     erasing = ErasingWorker(
         store, parts.box, parts.endpoints, loops.fanout, loops.delivery.withdrawing, loops.replay, loops.tails, now_ms
     )
-    watches: dict[str, Background] = {"job watch": JobWatch(store.log, loops.accept, now_ms), "disk watch": disk}
+    watches: dict[str, Background] = {"job watch": JobWatch(store.log, loops.accept, now_ms)}
+    if store.free_bytes is not None:
+        disk = DiskWatch(store.free_bytes, reserve_of(settings), loops.accept, loops.metrics)
+        await disk.look()
+        watches["disk watch"] = disk
     return BackgroundLoops(
         retention=retention, erasing=erasing, all={**watches, "retention": retention, "erasing": erasing}
     )

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from tocsin.adapters.crypto.secret_box import AesSecretBox
 from tocsin.adapters.http.sender import HttpSender
 from tocsin.adapters.jq.pool import JqTemplates
-from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.config import Settings, origin_of
 from tocsin.model.endpoint import Endpoint
 from tocsin.model.ids import IdMint, Millis
@@ -19,6 +18,7 @@ from tocsin.operations.endpoints import Endpoints as EndpointOperations
 from tocsin.pipeline.prepare import pool_of, token_pool_of
 from tocsin.pipeline.send import Ways
 from tocsin.wiring.sending import make_ways
+from tocsin.wiring.stores import Store
 from tocsin.workers.endpoints import Endpoints
 
 
@@ -26,7 +26,7 @@ class Parts(Noun, frozen=True, kw_only=True):
     """`operations` is what people do with endpoints, `endpoints` what the loops know of them; `now_ms` is the wall clock."""
 
     settings: Settings
-    store: SqliteStore
+    store: Store
     sender: HttpSender
     ways: Ways
     mail_from: MailFrom | None
@@ -41,7 +41,7 @@ class Parts(Noun, frozen=True, kw_only=True):
 
 async def make_parts(
     settings: Settings,
-    store: SqliteStore,
+    store: Store,
     sender: HttpSender,
     mint: IdMint,
     box: AesSecretBox,

@@ -19,7 +19,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from tocsin.config import Settings
+from tocsin.config import Settings, SharedDatabase
 from tocsin.errors import Misconfigured
 from tocsin.ports import MasterKeySource
 
@@ -151,4 +151,9 @@ def master_keys_of(settings: Settings) -> MasterKeySource:
     """Where the operator gives them, else in a file beside the database."""
     if settings.master_key is not None:
         return GivenMasterKeys(settings.master_key.reveal(), settings.values["master_key"].file)
+    if isinstance(settings.database, SharedDatabase):
+        raise Misconfigured(
+            "TOCSIN_MASTER_KEY is needed with PostgreSQL: there is no place beside the database for a key file."
+            " Make one with `tocsin master-key new` and keep it."
+        )
     return MasterKeysBeside(settings.database)

@@ -21,6 +21,7 @@ from tocsin.adapters.postgres.retention import PostgresRetention
 from tocsin.adapters.postgres.tallies import Tallies
 from tocsin.adapters.postgres.views import PostgresAnswers, PostgresViews
 from tocsin.adapters.postgres.writer import Writer
+from tocsin.errors import Misconfigured, StoreUnavailable
 from tocsin.model.ids import Millis
 
 _READ_SECONDS: Final = 5.0
@@ -32,10 +33,13 @@ _VACUUMED: Final = "VACUUM event, delivery, attempt, batch_attempt, answer, vers
 class PostgresStore:
     """Every port of the shared store over one database."""
 
-    def __init__(self, url: str, now_ms: Callable[[], Millis], monotonic: Callable[[], float]) -> None:
-        """Connects to nothing yet: see `open`."""
+    def __init__(
+        self, url: str, now_ms: Callable[[], Millis], monotonic: Callable[[], float], *, alone: bool = True
+    ) -> None:
+        """Connects to nothing yet: see `open`. `alone`: no other process may have it open for writing."""
         self._url = url
-        self._writer = Writer(url)
+        self.free_bytes: Callable[[], int] | None = None
+        self._writer = Writer(url, alone=alone)
         self._readers = Readers(url, limit_seconds=_READ_SECONDS)
         tallies = Tallies(now_ms)
         self._writer.on_begin.append(tallies.begin)
@@ -53,11 +57,17 @@ class PostgresStore:
         self.answers = PostgresAnswers(self._writer, self._readers)
 
     @classmethod
-    async def open(cls, url: str, now_ms: Callable[[], Millis], monotonic: Callable[[], float]) -> Self:
-        """Check the server, bring the schema up to date, connect. Raises Misconfigured."""
+    async def open(
+        cls, url: str, now_ms: Callable[[], Millis], monotonic: Callable[[], float], *, alone: bool = True
+    ) -> Self:
+        """Check the server, bring the schema up to date, connect. Raises Misconfigured, also when another process has it open
+        `alone`."""
         await prepare_database(url)
-        store = cls(url, now_ms, monotonic)
-        await store._writer.open()
+        store = cls(url, now_ms, monotonic, alone=alone)
+        try:
+            await store._writer.open()
+        except StoreUnavailable as error:
+            raise Misconfigured(f"The database cannot be opened: {error.detail}") from error
         return store
 
     async def close(self) -> None:

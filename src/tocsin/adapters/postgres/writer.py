@@ -30,6 +30,10 @@ TIMES: Final = 5
 ASKED_SECONDS: Final = 30.0
 """How long we try to learn what became of a COMMIT."""
 _PAUSE_SECONDS: Final = 0.1
+_LOCK_TRIES: Final = 50
+_DATABASE: Final = 0x746F6300
+"""The session's advisory lock of whoever has the database for itself."""
+IN_USE: Final = "Another server runs on this database; this version runs one."
 
 
 class _Work(Generic[T]):
@@ -50,8 +54,9 @@ class _Work(Generic[T]):
 class Writer:
     """Runs transactions. `close` lets what is waiting finish."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, alone: bool) -> None:
         self._url = url
+        self._alone = alone
         self._connection: Connection | None = None
         self._waiting: list[_Work[object]] = []
         self._wake = asyncio.Event()
@@ -125,36 +130,40 @@ class Writer:
         await self._transact_once(works)
 
     async def _transact_once(self, works: list[_Work[object]]) -> None:
-        connection = self._connection or await self._connect()
-        self._connection = connection
+        connection = self._connection = self._connection or await self._connect()
         try:
-            await connection.execute("BEGIN")
-            for begin in self.on_begin:
-                begin()
-            for work in works:
-                work.result = await work.transaction(connection)
-            for finish in self.on_commit:
-                await finish(connection)
-            named = await read_one(connection, "transaction_id")
+            named = await self._run_all(connection, works)
         except REFUSALS as error:
             await self._roll_back(connection)
             raise DataRefusedError(str(error)) from error
         except LOST as error:
             self._discard(connection)
             raise problem_of(error) from error
-        except asyncpg.PostgresError as error:
+        except BaseException as error:
             await self._roll_back(connection)
-            if isinstance(error, AGAIN):
-                raise
-            raise problem_of(error) from error
-        except BaseException:
-            await self._roll_back(connection)
+            if isinstance(error, asyncpg.PostgresError) and not isinstance(error, AGAIN):
+                raise problem_of(error) from error
             raise
+        await self._commit(connection, named)
+
+    async def _run_all(self, connection: Connection, works: list[_Work[object]]) -> str:
+        """Everything up to COMMIT; gives the name of the transaction."""
+        await connection.execute("BEGIN")
+        for begin in self.on_begin:
+            begin()
+        for work in works:
+            work.result = await work.transaction(connection)
+        for finish in self.on_commit:
+            await finish(connection)
+        row = await read_one(connection, "transaction_id")
+        return "" if row is None else cast("str", row[0])
+
+    async def _commit(self, connection: Connection, named: str) -> None:
         try:
             await connection.execute("COMMIT")
         except (*LOST, asyncpg.OperatorInterventionError) as error:
             self._discard(connection)
-            if named is None or not await self._came_through(cast("str", named[0])):
+            if not await self._came_through(named):
                 raise problem_of(error) from error
         except asyncpg.PostgresError as error:
             self._discard(connection)
@@ -176,7 +185,20 @@ class Writer:
         return False
 
     async def _connect(self) -> Connection:
-        return await connect(self._url, seconds=ANSWER_SECONDS)
+        """Our own last connection may have the lock until the server notices that it is gone."""
+        connection = await connect(self._url, seconds=ANSWER_SECONDS)
+        try:
+            for _ in range(_LOCK_TRIES if self._alone else 0):
+                if await read_one(connection, "lock_database", (_DATABASE,)) == (True,):
+                    return connection
+                await asyncio.sleep(_PAUSE_SECONDS)
+        except (*LOST, asyncpg.PostgresError) as error:
+            connection.terminate()
+            raise problem_of(error) from error
+        if self._alone:
+            await hang_up(connection)
+            raise StoreUnavailable(IN_USE)
+        return connection
 
     def _discard(self, connection: Connection) -> None:
         self._connection = None

@@ -1,0 +1,112 @@
+"""Which store there is: by the URL of the database."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from tocsin.adapters.sqlite.store import SqliteStore, prepare_file
+from tocsin.config import Settings, SharedDatabase
+from tocsin.errors import Misconfigured
+from tocsin.model.ids import Millis
+from tocsin.ports import (
+    Answers,
+    Batches,
+    DataKeys,
+    Directory,
+    Erasures,
+    Log,
+    NoticeStore,
+    Queue,
+    Replays,
+    RetentionStore,
+    StandingStore,
+    Views,
+)
+
+
+class DirectoryStore(Directory, StandingStore, Protocol):
+    """Endpoints, their standing, and keys."""
+
+    async def finish_removals(self, now: Millis) -> None:
+        """Cancel what is pending for endpoints whose removal was cut short by a crash."""
+
+
+class Store(Protocol):
+    """Every port of a store. `free_bytes` tells how much of its disk is free, and may block; None where nobody can tell."""
+
+    @property
+    def log(self) -> Log: ...
+
+    @property
+    def queue(self) -> Queue: ...
+
+    @property
+    def batches(self) -> Batches: ...
+
+    @property
+    def replays(self) -> Replays: ...
+
+    @property
+    def directory(self) -> DirectoryStore: ...
+
+    @property
+    def notices(self) -> NoticeStore: ...
+
+    @property
+    def erasures(self) -> Erasures: ...
+
+    @property
+    def data_keys(self) -> DataKeys: ...
+
+    @property
+    def views(self) -> Views: ...
+
+    @property
+    def retention(self) -> RetentionStore: ...
+
+    @property
+    def answers(self) -> Answers: ...
+
+    @property
+    def free_bytes(self) -> Callable[[], int] | None: ...
+
+
+@asynccontextmanager
+async def open_store(settings: Settings, now_ms: Callable[[], Millis]) -> AsyncIterator[Store]:
+    """The store of the settings, closed in the end. Raises Misconfigured."""
+    if isinstance(settings.database, SharedDatabase):
+        try:
+            from tocsin.adapters.postgres.store import PostgresStore  # noqa: PLC0415 (an extra: not everybody has it)
+        except ImportError as error:
+            raise _missing() from error
+        shared = await PostgresStore.open(settings.database.url.reveal(), now_ms, time.monotonic)
+        try:
+            yield shared
+        finally:
+            await shared.close()
+    else:
+        embedded = SqliteStore(settings.database, now_ms, time.monotonic)
+        try:
+            yield embedded
+        finally:
+            await asyncio.to_thread(embedded.close)
+
+
+def migrate_store(settings: Settings) -> None:
+    """Bring the database up to date and let go of it. Raises Misconfigured, also while a server has the embedded store open."""
+    if not isinstance(settings.database, SharedDatabase):
+        prepare_file(settings.database).release()
+        return
+    try:
+        from tocsin.adapters.postgres.database import prepare_database  # noqa: PLC0415 (as above)
+    except ImportError as error:
+        raise _missing() from error
+    asyncio.run(prepare_database(settings.database.url.reveal()))
+
+
+def _missing() -> Misconfigured:
+    return Misconfigured("PostgreSQL needs one more part: pip install 'tocsin[postgres]'.")
