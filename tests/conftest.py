@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,19 +13,46 @@ from tests.kit.node import Oracles, install_oracles
 from tests.kit.postgres import PostgresServer
 from tests.kit.server import Server
 
+
+from tocsin.adapters.postgres.database import prepare_database
+
 # How long an example takes says something about the machine, and nothing about the code.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("any machine"), derandomize=True)
 settings.load_profile("ci" if "CI" in os.environ else "any machine")
 
 
+MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--kept-in", choices=("sqlite", "postgres"), default="sqlite", help="the store of servers under test"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.get_closest_marker("both_stores") is not None:
+        metafunc.parametrize("kept_in", ("sqlite", "postgres"), indirect=True)
+
+
 @pytest.fixture
-def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+def kept_in(request: pytest.FixtureRequest) -> str:
+    """The store of the servers of a test: both, one after the other, for tests that are marked `both_stores`."""
+    chosen: str = getattr(request, "param", request.config.getoption("--kept-in"))
+    return chosen
+
+
+@pytest.fixture
+def start_server(request: pytest.FixtureRequest, tmp_path: Path, kept_in: str) -> Iterator[Callable[..., Server]]:
     """Starts servers, each on its own database unless told otherwise; all are stopped at the end."""
     started: list[Server] = []
 
-    def start(database: Path | None = None, **settings: str) -> Server:
-        started.append(Server(database or tmp_path / f"server{len(started)}.db", **settings))
+    def start(file: Path | None = None, **settings: str) -> Server:
+        if kept_in == "postgres" and file is None:
+            shared: PostgresServer = request.getfixturevalue("postgres_server")
+            settings = {"master_key": MASTER_KEY, "database": shared.fresh("store", prepare_database)} | settings
+        started.append(Server(file or tmp_path / f"server{len(started)}.db", **settings))
         return started[-1]
 
     yield start

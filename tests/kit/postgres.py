@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Self
 
@@ -78,7 +79,7 @@ class PostgresServer:
         """The URL of a new database, copied from one that `fill` has filled once."""
         if template not in self._templates:
             self.execute(f'CREATE DATABASE "{template}"')
-            asyncio.run(fill(self.url(template)))
+            _apart(fill(self.url(template)))
             self._templates.add(template)
         self._made += 1
         name = f"test_{self._made}"
@@ -95,7 +96,7 @@ class PostgresServer:
             finally:
                 await connection.close()
 
-        asyncio.run(run())
+        _apart(run())
 
     def _run(self, name: str, *arguments: str | Path) -> None:
         # pg_ctl leaves a child that keeps the output open: nothing is piped.
@@ -105,6 +106,12 @@ class PostgresServer:
             extra_groups=None if self._user is None else [], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
+
+
+def _apart(work: Coroutine[object, object, object]) -> None:
+    """Run it to its end in a thread of its own: the caller may be in an event loop."""
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(asyncio.run, work).result()
 
 
 def _free_port() -> int:

@@ -83,11 +83,11 @@ class Client:
 class Server(Client):
     """One server on one database; can be stopped and started again. Settings may name another database than the file."""
 
-    def __init__(self, database: Path, **settings: str) -> None:
+    def __init__(self, file: Path, **settings: str) -> None:
         super().__init__()
-        self.database = database
         self.sign_in_link = ""
-        self._settings = SETTINGS | {"database": f"sqlite:///{database}"} | settings
+        self.database = file
+        self._settings = SETTINGS | {"database": f"sqlite:///{file}"} | settings
         self._ready = threading.Event()
         self._fault: BaseException | None = None
         self.start()
