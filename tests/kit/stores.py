@@ -10,10 +10,25 @@ from typing import Protocol
 import apsw
 import asyncpg
 
+from tocsin.adapters.postgres.batches import PostgresBatches
+from tocsin.adapters.postgres.directory import PostgresDirectory
+from tocsin.adapters.postgres.erasing import PostgresErasures
+from tocsin.adapters.postgres.queue import PostgresQueue
 from tocsin.adapters.postgres.store import PostgresStore
+from tocsin.adapters.sqlite.batches import SqliteBatches
+from tocsin.adapters.sqlite.directory import SqliteDirectory
+from tocsin.adapters.sqlite.erasing import SqliteErasures
+from tocsin.adapters.sqlite.queue import SqliteQueue
 from tocsin.adapters.sqlite.store import SqliteStore
 
 Store = SqliteStore | PostgresStore
+PARTS: dict[str, tuple[type, type]] = {
+    "batches": (SqliteBatches, PostgresBatches),
+    "directory": (SqliteDirectory, PostgresDirectory),
+    "erasures": (SqliteErasures, PostgresErasures),
+    "queue": (SqliteQueue, PostgresQueue),
+}
+"""The classes behind the ports, for tests that make a method of them late or lossy."""
 
 
 class Place(Protocol):
@@ -64,3 +79,13 @@ async def close(store: Store) -> None:
         await store.close()
     else:
         store.close()
+
+
+def place_of(url: str) -> Place:
+    """By the URL of the database."""
+    return SqlitePlace(Path(url.removeprefix("sqlite:///"))) if url.startswith("sqlite:") else PostgresPlace(url)
+
+
+def part_of(url: str, name: str) -> type:
+    """The class behind a port of the store that has this URL."""
+    return PARTS[name][not url.startswith("sqlite:")]

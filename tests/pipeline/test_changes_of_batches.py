@@ -14,8 +14,6 @@ from tests.kit.web import Asked, Say, WebServer
 from tests.pipeline.test_batches import deliveries
 from tests.pipeline.test_replays import given_events
 
-from tocsin.adapters.sqlite.batches import SqliteBatches
-
 BATCH = {"mode": "batch", "max_events": 4, "max_wait_seconds": 0}
 
 
@@ -23,7 +21,7 @@ async def test_batches_that_were_being_read_when_their_endpoint_gave_them_up_go_
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reading, may_read = threading.Event(), threading.Event()
-    due = SqliteBatches.due
+    due = server.part("batches").due
     is_ill = True
 
     async def late(*given: Any) -> Any:
@@ -35,7 +33,7 @@ async def test_batches_that_were_being_read_when_their_endpoint_gave_them_up_go_
 
     with WebServer(lambda _: Say(500 if is_ill else 200)) as web:
         endpoint = server.endpoint(web.url, delivery=BATCH, retry={"schedule_seconds": [0.05] * 9})
-        monkeypatch.setattr(SqliteBatches, "due", late)
+        monkeypatch.setattr(server.part("batches"), "due", late)
         given_events(server, 4)
         assert await until(reading.is_set)
         one_by_one = {"delivery": {"mode": "realtime"}, "format": {"kind": "standard_webhooks"}}
@@ -78,7 +76,7 @@ async def test_a_batch_that_is_read_while_it_is_being_formed_is_sent_once(
 ) -> None:
     """The file says so before whoever formed it knows: between the two it may be read."""
     forming, may_know, was_read = threading.Event(), threading.Event(), threading.Event()
-    form, due = SqliteBatches.form, SqliteBatches.due
+    form, due = server.part("batches").form, server.part("batches").due
 
     async def late(*given: Any) -> Any:
         formed = await form(*given)
@@ -96,8 +94,8 @@ async def test_a_batch_that_is_read_while_it_is_being_formed_is_sent_once(
         endpoint = server.endpoint(web.url, delivery={**BATCH, "max_events": 1})
         given_events(server, 1)
         (first,) = await until(lambda: deliveries(server, endpoint, "delivered") or None)
-        monkeypatch.setattr(SqliteBatches, "form", late)
-        monkeypatch.setattr(SqliteBatches, "due", noticed)
+        monkeypatch.setattr(server.part("batches"), "form", late)
+        monkeypatch.setattr(server.part("batches"), "due", noticed)
         given_events(server, 1, first=1)
         assert await until(forming.is_set)
         assert server.post(f"/v1/deliveries/{first['id']}/resend").status == 202
@@ -114,7 +112,7 @@ async def test_a_batch_that_comes_back_while_the_others_are_being_dissolved_is_d
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entered, may_answer, listed, may_go_on = (threading.Event() for _ in range(4))
-    dissolve, settle, settled = SqliteBatches.dissolve, SqliteBatches.settle, threading.Event()
+    dissolve, settle, settled = server.part("batches").dissolve, server.part("batches").settle, threading.Event()
 
     async def late(*given: Any) -> Any:
         listed.set()
@@ -135,8 +133,8 @@ async def test_a_batch_that_comes_back_while_the_others_are_being_dissolved_is_d
 
     with WebServer(answer) as web:
         endpoint = server.endpoint(web.url, delivery=BATCH, retry={"schedule_seconds": [0.01]})
-        monkeypatch.setattr(SqliteBatches, "dissolve", late)
-        monkeypatch.setattr(SqliteBatches, "settle", noticed)
+        monkeypatch.setattr(server.part("batches"), "dissolve", late)
+        monkeypatch.setattr(server.part("batches"), "settle", noticed)
         given_events(server, 1)
         assert await until(entered.is_set)
         changed = server.call("PATCH", f"/v1/endpoints/{endpoint['id']}", {"delivery": {"mode": "realtime"}})

@@ -4,7 +4,6 @@ and when they have done nothing waits for ever."""
 from __future__ import annotations
 
 import random
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +11,6 @@ from tests.kit.server import Server
 from tests.kit.waiting import until
 from tests.kit.web import WebServer
 from tests.pipeline.test_order_everywhere import CIRCUIT, RECORDS, RETRY, Judge, World
-
-from tocsin.adapters.sqlite.database import open_connection
 
 MODES = (
     {"mode": "realtime"},
@@ -101,29 +98,17 @@ async def test_nothing_waits_for_ever(server: Server, seed: int) -> None:
         for _ in range(60):
             somebody.act()
         somebody.done()
-        await until(
-            lambda: rows(server.database, "SELECT count(*) FROM delivery WHERE state = 'pending'") == [(0,)], seconds=60
-        )
+        await until(lambda: server.rows("SELECT count(*) FROM delivery WHERE state = 'pending'") == [(0,)], seconds=60)
         await until(lambda: all(is_over(server, f"/v1/replays/{one}") for one in somebody.replays), seconds=60)
         open_erasures = "SELECT count(*) FROM erasure WHERE state = 'running'"
-        await until(lambda: rows(server.database, open_erasures) == [(0,)], seconds=60)
-        await until(lambda: rows(server.database, "SELECT count(*) FROM line") == [(0,)])
+        await until(lambda: server.rows(open_erasures) == [(0,)], seconds=60)
+        await until(lambda: server.rows("SELECT count(*) FROM line") == [(0,)])
     assert judge.faults == []
-    assert rows(server.database, "SELECT count(*) FROM batch WHERE state = 'pending'") == [(0,)]
-    counted = dict(rows(server.database, "SELECT state, count(*) FROM delivery GROUP BY state"))
-    told = rows(
-        server.database, "SELECT pending, dead, delivered, cancelled FROM tally WHERE tenant = '' AND endpoint = 0"
-    )
+    assert server.rows("SELECT count(*) FROM batch WHERE state = 'pending'") == [(0,)]
+    counted = dict(server.rows("SELECT state, count(*) FROM delivery GROUP BY state"))
+    told = server.rows("SELECT pending, dead, delivered, cancelled FROM tally WHERE tenant = '' AND endpoint = 0")
     assert told == [tuple(counted.get(state, 0) for state in ("pending", "dead", "delivered", "cancelled"))]
 
 
 def is_over(server: Server, path: str) -> bool:
     return server.get(path).json["finished_at"] is not None
-
-
-def rows(database: Path, query: str) -> list[tuple[Any, ...]]:
-    connection = open_connection(database, read_only=True)
-    try:
-        return connection.execute(query).fetchall()
-    finally:
-        connection.close()

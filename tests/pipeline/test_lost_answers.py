@@ -12,9 +12,6 @@ from tests.kit.waiting import until
 from tests.kit.web import Asked, Say, WebServer
 from tests.pipeline.test_replays import given_events, settled
 
-from tocsin.adapters.sqlite.batches import SqliteBatches
-from tocsin.adapters.sqlite.directory import SqliteDirectory
-from tocsin.adapters.sqlite.queue import SqliteQueue
 from tocsin.errors import StoreUnavailable
 
 BATCH = {"mode": "batch", "max_events": 2, "max_wait_seconds": 0}
@@ -42,9 +39,9 @@ def received(web: WebServer) -> list[int]:
     return [event["data"]["n"] for one in documents for event in (one if isinstance(one, list) else [one])]
 
 
-@pytest.mark.parametrize(("owner", "mode"), [(SqliteQueue, {"mode": "realtime"}), (SqliteBatches, BATCH)])
+@pytest.mark.parametrize(("owner", "mode"), [("queue", {"mode": "realtime"}), ("batches", BATCH)])
 async def test_what_waits_for_a_settlement_whose_answer_got_lost_goes_on(
-    server: Server, monkeypatch: pytest.MonkeyPatch, owner: type, mode: dict[str, Any]
+    server: Server, monkeypatch: pytest.MonkeyPatch, owner: str, mode: dict[str, Any]
 ) -> None:
     may_go = threading.Event()
 
@@ -56,7 +53,7 @@ async def test_what_waits_for_a_settlement_whose_answer_got_lost_goes_on(
         endpoint = server.endpoint(web.url, ordering="subject", delivery=mode)
         given_events(server, 8, subjects=1)
         assert await until(lambda: len(web.asked) == 1)
-        losing = Losing(monkeypatch, owner, "settle")
+        losing = Losing(monkeypatch, server.part(owner), "settle")
         may_go.set()
         await settled(server, endpoint, "delivered", 8)
         assert losing.left == 0
@@ -72,7 +69,7 @@ async def test_what_waits_for_a_cancelled_delivery_goes_on_when_the_answer_got_l
         assert await until(lambda: len(web.asked) == 1)
         first = server.get(f"/v1/deliveries?endpoint={endpoint['id']}").json["items"][-1]
         await until(lambda: server.get(f"/v1/deliveries/{first['id']}").json["attempts"])
-        Losing(monkeypatch, SqliteQueue, "cancel")
+        Losing(monkeypatch, server.part("queue"), "cancel")
         assert server.post(f"/v1/deliveries/{first['id']}/cancel").status == 503
         await settled(server, endpoint, "delivered", 1)
         assert received(web) == [0, 1]
@@ -82,7 +79,7 @@ async def test_an_endpoint_that_is_gone_is_disabled_as_soon_as_the_store_is_ther
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing = threading.Event()
-    change = SqliteDirectory.change_endpoint
+    change = server.part("directory").change_endpoint
 
     async def away(*given: Any, **named: Any) -> Any:
         if not failing.is_set():
@@ -92,7 +89,7 @@ async def test_an_endpoint_that_is_gone_is_disabled_as_soon_as_the_store_is_ther
 
     with WebServer(lambda _: Say(410)) as web:
         endpoint = server.endpoint(web.url)
-        monkeypatch.setattr(SqliteDirectory, "change_endpoint", away)
+        monkeypatch.setattr(server.part("directory"), "change_endpoint", away)
         given_events(server, 1)
         assert await until(failing.is_set)
         await until(lambda: server.get(f"/v1/endpoints/{endpoint['id']}").json["state"] == "disabled")

@@ -12,7 +12,6 @@ from tests.kit.waiting import until
 from tests.kit.web import Asked, Say, WebServer
 from tests.pipeline.test_replays import settled
 
-from tocsin.adapters.sqlite.queue import SqliteQueue
 from tocsin.workers.lanes import LOW
 
 SIZE = 2 * 1024 * 1024
@@ -38,7 +37,7 @@ async def test_an_endpoint_in_trouble_leaves_room_for_others(
 ) -> None:
     may_go = threading.Event()
     reads = 0
-    due = SqliteQueue.due
+    due = server.part("queue").due
 
     async def counted(*given: Any) -> Any:
         nonlocal reads
@@ -56,7 +55,7 @@ async def test_an_endpoint_in_trouble_leaves_room_for_others(
         assert await until(lambda: len(ill.asked) == 1)
         given_large_events(server, "large", 40, first=1)
         other = server.endpoint(well.url, filters=[{"subject_types": ["small"]}])
-        monkeypatch.setattr(SqliteQueue, "due", counted)
+        monkeypatch.setattr(server.part("queue"), "due", counted)
         given_large_events(server, "small", 3)
         await settled(server, other, "delivered", 3)
         assert reads < LOW, "it is not read again and again while there is no room"

@@ -12,8 +12,6 @@ from tests.kit.waiting import until
 from tests.kit.web import Asked, Say, WebServer
 from tests.pipeline.test_erasures import begun, given_events, over, subjects
 
-from tocsin.adapters.sqlite.erasing import SqliteErasures
-from tocsin.adapters.sqlite.queue import SqliteQueue
 from tocsin.errors import StoreUnavailable
 
 
@@ -21,7 +19,7 @@ async def test_what_an_erasure_keeps_back_is_not_sent_because_a_cancel_failed(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entered, may_go, erasing, may_erase = (threading.Event() for _ in range(4))
-    withdraw = SqliteErasures.withdraw
+    withdraw = server.part("erasures").withdraw
 
     async def late(*given: Any) -> Any:
         erasing.set()
@@ -40,13 +38,13 @@ async def test_what_an_erasure_keeps_back_is_not_sent_because_a_cancel_failed(
         endpoint = server.endpoint(web.url, max_in_flight=1)
         given_events(server, ["bob", "ann", "eve"])
         assert await until(entered.is_set)
-        monkeypatch.setattr(SqliteErasures, "withdraw", late)
+        monkeypatch.setattr(server.part("erasures"), "withdraw", late)
         erasure = begun(server)
         assert await until(erasing.is_set)
         items = server.get(f"/v1/deliveries?endpoint={endpoint['id']}").json["items"]
         ann = next(item for item in items if item["subject_id"] == "ann")
         with monkeypatch.context() as patch:
-            patch.setattr(SqliteQueue, "cancel", failing)
+            patch.setattr(server.part("queue"), "cancel", failing)
             assert server.post(f"/v1/deliveries/{ann['id']}/cancel").status == 503
         may_go.set()
         await until(lambda: len(web.asked) >= 2)
@@ -60,7 +58,7 @@ async def test_a_subject_goes_on_when_the_request_ended_just_before_its_delivery
 ) -> None:
     """It was out when the cancel was asked for, and its outcome was written first: no other outcome comes to let it go."""
     entered, may_answer, cancelling, may_cancel = (threading.Event() for _ in range(4))
-    cancel = SqliteQueue.cancel
+    cancel = server.part("queue").cancel
 
     async def late(*given: Any) -> Any:
         cancelling.set()
@@ -80,7 +78,7 @@ async def test_a_subject_goes_on_when_the_request_ended_just_before_its_delivery
         assert await until(entered.is_set)
         (item,) = server.get(f"/v1/deliveries?endpoint={endpoint['id']}").json["items"]
         path = f"/v1/deliveries/{item['id']}"
-        monkeypatch.setattr(SqliteQueue, "cancel", late)
+        monkeypatch.setattr(server.part("queue"), "cancel", late)
         asking = asyncio.create_task(asyncio.to_thread(server.post, f"{path}/cancel"))
         assert await until(cancelling.is_set)
         may_answer.set()
