@@ -30,7 +30,7 @@ TIMES: Final = 5
 ASKED_SECONDS: Final = 30.0
 """How long we try to learn what became of a COMMIT."""
 _PAUSE_SECONDS: Final = 0.1
-_LOCK_TRIES: Final = 50
+_LOCK_TRIES: Final = 20
 _DATABASE: Final = 0x746F6300
 """The session's advisory lock of whoever has the database for itself."""
 IN_USE: Final = "Another server runs on this database; this version runs one."

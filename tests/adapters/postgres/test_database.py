@@ -1,0 +1,90 @@
+"""Opening a database: what is refused, and migrations, which one process at a time applies while others run."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import pytest
+from tests.kit.postgres import PostgresServer
+
+from tocsin.adapters.postgres import database
+from tocsin.adapters.postgres.database import prepare_database
+from tocsin.adapters.storing.migrations import migrations_of
+from tocsin.errors import Misconfigured
+
+MIGRATIONS = migrations_of("tocsin.adapters.postgres")
+
+
+async def nothing(url: str) -> None:
+    """An empty database."""
+
+
+@pytest.fixture
+def url(postgres_server: PostgresServer) -> str:
+    return postgres_server.fresh("empty", nothing)
+
+
+async def execute(url: str, text: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(text)
+    finally:
+        await connection.close()
+
+
+async def test_migrations_are_applied_once_however_many_start_at_a_time(url: str) -> None:
+    applied = await asyncio.gather(*(prepare_database(url) for _ in range(4)))
+    assert sorted(applied) == [[], [], [], [one.name for one in MIGRATIONS]]
+    await execute(url, "INSERT INTO tenant VALUES ('acme', 7, 0)")
+    assert await prepare_database(url) == []
+
+
+async def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
+    await prepare_database(url)
+    await execute(url, "INSERT INTO migration VALUES (9999, '9999_later.sql', 'x')")
+    with pytest.raises(Misconfigured, match="9999"):
+        await prepare_database(url)
+
+
+async def test_a_migration_that_was_changed_afterwards_is_noticed(url: str) -> None:
+    await prepare_database(url)
+    await execute(url, "UPDATE migration SET checksum = 'other' WHERE number = 1")
+    with pytest.raises(Misconfigured, match="0001"):
+        await prepare_database(url)
+
+
+async def test_a_migration_that_fails_leaves_nothing_and_is_told(url: str) -> None:
+    await execute(url, "CREATE TABLE standing (other text)")
+    with pytest.raises(Misconfigured, match="standing"):
+        await prepare_database(url)
+    await execute(url, "DROP TABLE standing")
+    assert await prepare_database(url) == [one.name for one in MIGRATIONS]
+
+
+async def test_a_server_that_is_not_there_is_told(url: str) -> None:
+    with pytest.raises(Misconfigured, match="cannot be reached"):
+        await prepare_database("postgresql://postgres@127.0.0.1:1/none")
+    with pytest.raises(Misconfigured, match="cannot be reached"):
+        await prepare_database(url + "_not")
+
+
+async def test_what_could_lose_an_event_is_refused(postgres_server: PostgresServer, url: str) -> None:
+    name = url.rpartition("/")[2]
+    await execute(url, f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+    with pytest.raises(Misconfigured, match="synchronous_commit"):
+        await prepare_database(url)
+
+
+async def test_a_pooler_in_between_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tells another process id at the start than the session has: as PgBouncer does."""
+    connect = database.connect
+
+    async def pooled(url: str, *, seconds: float) -> object:
+        connection = await connect(url, seconds=seconds)
+        monkeypatch.setattr(type(connection), "get_server_pid", lambda _: 1)
+        return connection
+
+    monkeypatch.setattr(database, "connect", pooled)
+    with pytest.raises(Misconfigured, match="PgBouncer"):
+        await prepare_database(url)

@@ -1,0 +1,84 @@
+"""The statements: PostgreSQL takes them, they are those of the embedded store, and bind the tenant where they serve a request."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator
+from importlib.resources import files
+
+import asyncpg
+import pytest
+from tests.adapters.tenantless import WITHOUT_TENANT
+from tests.kit.postgres import PostgresServer
+
+from tocsin.adapters.postgres.database import prepare_database
+from tocsin.adapters.postgres.statements import statement, statement_with
+
+
+def names_of(package: str) -> list[str]:
+    folder = files(package).joinpath("sql")
+    return sorted(item.name.removesuffix(".sql") for item in folder.iterdir() if item.name.endswith(".sql"))
+
+
+SQL = names_of("tocsin.adapters.postgres")
+ONE_BY_ONE = {
+    "add_events": "positions are given where the head of the log is locked",
+    "begin_tallies": "rows that are locked must be there",
+    "behind_in_lines": "the embedded store asks line by line",
+    "draw_delivery_numbers": "a sequence gives them, for all nodes",
+    "endpoints_in_lines": "their slots are locked first",
+    "last_bodies": "the embedded store asks one by one",
+    "leave_lines": "the embedded store goes line by line",
+    "lock_database": "the embedded store has a lock file",
+    "lock_slots": "the embedded store has one writer",
+    "lock_tallies": "the embedded store remembers them",
+    "occupied_lines": "the embedded store asks line by line",
+    "oldest_blocks": "the embedded store asks one by one",
+    "transaction_id": "the embedded store numbers its commit groups",
+    "transaction_status": "likewise",
+}
+"""What the embedded store has no statement of, or another one, and why."""
+
+
+@pytest.fixture
+async def connection(postgres_server: PostgresServer) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    made = await asyncpg.connect(postgres_server.fresh("store", prepare_database))
+    yield made
+    await made.close()
+
+
+def words_of(name: str) -> list[str]:
+    lines = [line.partition("--?")[2].split() for line in statement(name).splitlines()]
+    return sorted({word.lstrip("!") for line in lines for word in line})
+
+
+async def test_every_statement_is_one_that_postgresql_takes(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """With each pair of its optional lines, and with none and all."""
+    for name in SQL:
+        words = words_of(name)
+        chosen = [*itertools.combinations(words, 2), (), tuple(words)]
+        for given in chosen:
+            await connection.prepare(statement_with(name, frozenset(given))[0])
+
+
+def test_both_stores_have_the_same_statements() -> None:
+    others = set(names_of("tocsin.adapters.sqlite"))
+    assert set(SQL) - others == set(ONE_BY_ONE) - {"add_events"}
+
+
+def is_bound(name: str) -> bool:
+    """Whether the statement compares or writes the tenant."""
+    text = statement(name).lower()
+    writes = "insert into" in text and "tenant" in text.partition("insert into")[2].partition(")")[0]
+    compared = ("tenant = $", "tenant = :tenant", "tenant = scope.tenant", "tenant = old.tenant", "tenant = any($")
+    return writes or any(one in text for one in compared)
+
+
+@pytest.mark.parametrize("name", SQL)
+def test_every_statement_binds_the_tenant_or_is_listed_with_its_reason(name: str) -> None:
+    assert is_bound(name) or name in WITHOUT_TENANT
+
+
+def test_the_list_of_exemptions_has_nothing_that_needs_none() -> None:
+    both = {*SQL, *names_of("tocsin.adapters.sqlite")}
+    assert [name for name in WITHOUT_TENANT if name not in both or (name in SQL and is_bound(name))] == []
