@@ -172,6 +172,7 @@ WITHOUT_TENANT = {
     "notices": OWN_LOOPS,
     "remove_given_up": OWN_LOOPS,
     "remove_notices": OWN_LOOPS,
+    "tenants": "it says who the tenants are, to operators",
     "behind_in_lines": OWN_LOOPS,
     "draw_delivery_numbers": OWN_LOOPS,
     "endpoints_in_lines": OWN_LOOPS,
@@ -183,5 +184,4 @@ WITHOUT_TENANT = {
     "occupied_lines": OWN_LOOPS,
     "transaction_id": "it names no row",
     "transaction_status": "it names no row",
-    "tenants": "for operators only: the names of all of them",
 }

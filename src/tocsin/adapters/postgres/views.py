@@ -119,6 +119,9 @@ class PostgresViews:
     async def audit(self, query: AuditQuery) -> list[tuple[int, AuditEntry]]:
         return await self._readers.run(lambda connection: read_entries(connection, query))
 
+    async def tenants(self, after: str, limit: int) -> list[str]:
+        return [cast("str", row[0]) for row in await self._readers.read("tenants", (after, limit))]
+
     async def newest(self) -> int:
         ((number,),) = await self._readers.read("delivery_head")
         return cast("int", number)
