@@ -29,6 +29,7 @@ class Program(Client):
             "TOCSIN_LOG_LEVEL": "error",
             **settings,
         }
+        self.database = self._environment["TOCSIN_DATABASE"]
         self.start()
 
     def start(self) -> None:

@@ -98,6 +98,10 @@ async def test_a_fault_of_one_part_is_not_its_neighbours(writer: Writer) -> None
         await add(connection, "lost")
         raise LookupError("mine")
 
+    async def late(connection: Connection) -> None:
+        await add(connection, "late")
+        raise StoreUnavailable("Another process holds the deliveries now.")
+
     async def refused(connection: Connection) -> None:
         await connection.execute("INSERT INTO cursor VALUES (0, 0, 0, 0)")
 
@@ -105,10 +109,11 @@ async def test_a_fault_of_one_part_is_not_its_neighbours(writer: Writer) -> None
         writer.run(Rank.REST, lambda connection: add(connection, "a")),
         writer.run(Rank.REST, faulty),
         writer.run(Rank.SETTLE, refused),
+        writer.run(Rank.SETTLE, late),
         writer.run(Rank.FANOUT, lambda connection: add(connection, "b")),
         return_exceptions=True,
     )
-    assert [type(one) for one in outcomes] == [str, LookupError, DataRefusedError, str]
+    assert [type(one) for one in outcomes] == [str, LookupError, DataRefusedError, StoreUnavailable, str]
     assert await writer.run(Rank.REST, tenants) == ["a", "b"]
 
 

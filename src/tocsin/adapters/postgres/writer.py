@@ -111,7 +111,7 @@ class Writer:
         try:
             await self._transact(works)
         except Exception as error:  # noqa: BLE001  # whatever it is belongs to the waiting callers, not to this task
-            if len(works) > 1 and not isinstance(error, TocsinError):
+            if len(works) > 1 and not _is_of_the_server(error):
                 for work in works:
                     await self._do([work])
                 return
@@ -209,6 +209,11 @@ class Writer:
             await connection.execute("ROLLBACK")
         except (*LOST, asyncpg.PostgresError):
             self._discard(connection)
+
+
+def _is_of_the_server(error: Exception) -> bool:
+    """Whether nothing can be written at the moment, whoever asks."""
+    return isinstance(error, TocsinError) and isinstance(error.__cause__, (*LOST, asyncpg.PostgresError))
 
 
 def _may_share(first: _Work[object], other: _Work[object]) -> bool:
