@@ -43,8 +43,8 @@ allow_networks = ["10.20.0.0/16"]
 allow_http = false
 ```
 
-Not in this version: {", ".join(f"`{name}`" for name in NOT_YET)}, and a `postgresql://` database. `tocsin serve` does not
-start with one of them set, rather than run without what was asked for.
+Not in this version: {", ".join(f"`{name}`" for name in NOT_YET)}. `tocsin serve` does not start with it set, rather than run
+without what was asked for. With a `postgresql://` database: [use PostgreSQL](../how-to/use-postgresql.md).
 
 What the command line reads beside these, to reach a running server: [the command line](cli.md).
 """

@@ -45,6 +45,7 @@ async def test_events_are_gathered_up_to_a_number_and_a_time(server: Server) -> 
         assert shown["attempts"][0]["request"]["headers"]["webhook-id"] == shown["batch_id"]
 
 
+@pytest.mark.both_stores
 async def test_a_retry_has_the_same_members_and_bytes(server: Server) -> None:
     says = [Say(503), Say(500)]
     with WebServer(lambda _: says.pop() if says else Say()) as web:

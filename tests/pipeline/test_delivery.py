@@ -47,6 +47,7 @@ def in_state(server: Server, state: str, count: int, **filters: str) -> Callable
     return look
 
 
+@pytest.mark.both_stores
 async def test_an_event_reaches_every_matching_endpoint_once_and_verifies(server: Server) -> None:
     async with Receiver() as first, Receiver() as second:
         one = server.endpoint(first.url, signing={"kind": "standard_webhooks", "secret": "whsec_" + "A" * 32})
@@ -222,6 +223,7 @@ async def test_cancel_while_the_request_is_out_is_overwritten_by_success(server:
         assert [json.loads(a.body)["id"] for a in receiver.arrivals] == ["a", "b"]
 
 
+@pytest.mark.both_stores
 async def test_subjects_stay_in_order_through_failures_while_others_flow(server: Server) -> None:
     async with Receiver(fail="30%", status=500, seed=7) as receiver:
         server.endpoint(receiver.url, ordering="subject", retry={"schedule_seconds": [0.02] * 30})
@@ -246,6 +248,7 @@ async def test_a_failing_subject_waits_alone(server: Server) -> None:
         assert len(deliveries(server, state="pending")) == 2
 
 
+@pytest.mark.both_stores
 async def test_more_than_a_ready_queue_holds_is_spilled_and_all_of_it_arrives_once(server: Server) -> None:
     async with Receiver(keep=5000) as receiver:
         endpoint = server.endpoint(receiver.url, max_in_flight=4)
@@ -258,6 +261,7 @@ async def test_more_than_a_ready_queue_holds_is_spilled_and_all_of_it_arrives_on
         assert len({a.webhook_id for a in receiver.arrivals}) == receiver.total == 3000
 
 
+@pytest.mark.both_stores
 async def test_a_restart_resumes_what_was_pending(server: Server) -> None:
     async with Receiver(fail=3, status=500) as receiver:
         server.endpoint(receiver.url, ordering="subject", retry={"schedule_seconds": [1, 1, 1]})
@@ -282,6 +286,7 @@ async def test_a_changed_format_that_has_no_words_for_the_event_cancels(server: 
         assert receiver.total == 1
 
 
+@pytest.mark.both_stores
 async def test_a_deleted_endpoint_takes_its_pending_deliveries_with_it(server: Server) -> None:
     async with Receiver(fail=1, status=500) as receiver:
         endpoint = server.endpoint(receiver.url, retry={"schedule_seconds": [3600]})

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.kit.planted import files_of, found, planted
 from tests.kit.program import Program
 from tests.kit.server import Client, Server
@@ -125,6 +126,7 @@ async def test_what_waits_behind_goes_on(server: Server) -> None:
         assert [subjects(asked) for asked in web.asked] == [["people/bea"], ["people/ann"]]
 
 
+@pytest.mark.both_stores
 async def test_a_batch_goes_on_without(server: Server) -> None:
     is_open = threading.Event()
     with WebServer(lambda asked: Say(200 if is_open.is_set() else 503, asked.body)) as web:

@@ -87,6 +87,7 @@ class Overlaps(Judge):
             self.faults.append(f"{lane}: {out} were out")
 
 
+@pytest.mark.both_stores
 @pytest.mark.parametrize("seed", range(3))
 async def test_nothing_waits_for_ever(server: Server, seed: int) -> None:
     world = World(seed)

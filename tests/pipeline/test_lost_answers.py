@@ -39,6 +39,7 @@ def received(web: WebServer) -> list[int]:
     return [event["data"]["n"] for one in documents for event in (one if isinstance(one, list) else [one])]
 
 
+@pytest.mark.both_stores
 @pytest.mark.parametrize(("owner", "mode"), [("queue", {"mode": "realtime"}), ("batches", BATCH)])
 async def test_what_waits_for_a_settlement_whose_answer_got_lost_goes_on(
     server: Server, monkeypatch: pytest.MonkeyPatch, owner: str, mode: dict[str, Any]

@@ -133,6 +133,7 @@ class Judge:
             self.faults.append(f"{lane}: {places} while others of {sorted(k for k in keys if self._out[k])} were out")
 
 
+@pytest.mark.both_stores
 @pytest.mark.parametrize("mode", MODES)
 async def test_order_holds_live_and_replayed_whatever_fails(server: Server, mode: str) -> None:
     world = World(2)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.kit.program import Program
 from tests.kit.server import Client, Server
 from tests.kit.waiting import until
@@ -60,6 +61,7 @@ async def settled(server: Client, endpoint: dict[str, Any], state: str, count: i
     await until(lambda: len(server.get(path).json["items"]) == count)
 
 
+@pytest.mark.both_stores
 async def test_everything_of_a_range_is_sent_again_with_the_same_ids(server: Server) -> None:
     with WebServer(lambda _: Say()) as web:
         endpoint = server.endpoint(web.url)

@@ -10,6 +10,7 @@ import asyncpg
 from tocsin.adapters.postgres.statements import Connection
 from tocsin.adapters.storing.migrations import migrations_of, missing
 from tocsin.errors import Misconfigured, StorageFull, StoreUnavailable, TocsinError
+from tocsin.telemetry import log
 
 OLDEST: Final = 14
 CONNECT_SECONDS: Final = 10.0
@@ -79,9 +80,11 @@ async def prepare_database(url: str) -> list[str]:
 async def _check(connection: Connection) -> None:
     row = await connection.fetchrow(
         "SELECT pg_backend_pid(), current_setting('server_version_num')::integer / 10000, current_setting('synchronous_commit'),"
-        " current_setting('server_encoding'), pg_is_in_recovery()"
+        " current_setting('server_encoding'), pg_is_in_recovery(), current_setting('fsync'), current_setting('full_page_writes')"
     )
-    pid, version, commit, encoding, is_standby = cast("tuple[int, int, str, str, bool]", tuple(row or ()))
+    pid, version, commit, encoding, is_standby, *durable = cast(
+        "tuple[int, int, str, str, bool, str, str]", tuple(row or ())
+    )
     if version < OLDEST:
         raise Misconfigured(f"This is PostgreSQL {version}; {OLDEST} or newer is needed.")
     if pid != connection.get_server_pid():
@@ -92,6 +95,8 @@ async def _check(connection: Connection) -> None:
         raise Misconfigured(f"The database is encoded in {encoding}; it must be UTF8.")
     if is_standby:
         raise Misconfigured("This server is a standby; connect to the primary.")
+    if durable != ["on", "on"]:
+        log.warning("database.not_durable", fsync=durable[0], full_page_writes=durable[1])
 
 
 async def migrate(connection: Connection) -> list[str]:
