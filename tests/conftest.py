@@ -43,6 +43,12 @@ def kept_in(request: pytest.FixtureRequest) -> str:
     return chosen
 
 
+def _kept_in_postgres(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Settings of a server on a database of its own."""
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return {"master_key": MASTER_KEY, "database": server.fresh("store", prepare_database)}
+
+
 @pytest.fixture
 def start_server(request: pytest.FixtureRequest, tmp_path: Path, kept_in: str) -> Iterator[Callable[..., Server]]:
     """Starts servers, each on its own database unless told otherwise; all are stopped at the end."""
@@ -50,8 +56,7 @@ def start_server(request: pytest.FixtureRequest, tmp_path: Path, kept_in: str) -
 
     def start(file: Path | None = None, **settings: str) -> Server:
         if kept_in == "postgres" and file is None:
-            shared: PostgresServer = request.getfixturevalue("postgres_server")
-            settings = {"master_key": MASTER_KEY, "database": shared.fresh("store", prepare_database)} | settings
+            settings = _kept_in_postgres(request) | settings
         started.append(Server(file or tmp_path / f"server{len(started)}.db", **settings))
         return started[-1]
 
@@ -67,9 +72,10 @@ def server(start_server: Callable[..., Server]) -> Server:
 
 
 @pytest.fixture(scope="module")
-def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def shared_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for the tests of a module, which keep apart by tenant."""
-    server = Server(tmp_path_factory.mktemp("shared") / "server.db")
+    settings = {} if request.config.getoption("--kept-in") == "sqlite" else _kept_in_postgres(request)
+    server = Server(tmp_path_factory.mktemp("shared") / "server.db", **settings)
     yield server
     server.stop()
 

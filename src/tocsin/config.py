@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from tocsin.errors import Misconfigured
+from tocsin.model.database import SharedDatabase, database_of
 from tocsin.model.noun import Noun
 from tocsin.model.secret import Secret
 
@@ -165,15 +166,6 @@ class Value(Noun, frozen=True, kw_only=True):
         return f"Value(from {self.origin})"
 
 
-class SharedDatabase(Noun, frozen=True, kw_only=True):
-    """A PostgreSQL database; the URL may have a password in it."""
-
-    url: Secret
-
-    def __str__(self) -> str:
-        return without_password(self.url.reveal())
-
-
 class Settings(Noun, frozen=True, kw_only=True):
     """Checked settings. `database` is a file path, or what tells PostgreSQL; `values` are the texts they were made of, by setting name."""
 
@@ -217,7 +209,7 @@ def load_settings(
     values = {s.name: _value(s, flags or {}, environment, from_file) for s in SETTINGS}
     host, port = _checked(values, "listen", _listen)
     return Settings(
-        database=_checked(values, "database", _database),
+        database=_checked(values, "database", database_of),
         host=host,
         port=port,
         master_key=Secret(values["master_key"].text) if values["master_key"].text else None,
@@ -301,29 +293,6 @@ def _checked(values: Mapping[str, Value], name: str, check: Callable[[str], T]) 
         return check(value.text)
     except ValueError as error:
         raise Misconfigured(f"TOCSIN_{name.upper()} (from {value.origin}): {error}.") from error
-
-
-def without_password(url: str) -> str:
-    """For people: the URL without what is secret in it."""
-    scheme, _, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
-    user, at, host = authority.rpartition("@")
-    name, colon, _ = user.partition(":")
-    path, question, _ = path.partition("?")
-    return f"{scheme}://{name}{':********' if colon else ''}{at}{host}{slash}{path}{question and '?...'}"
-
-
-def _database(text: str) -> Path | SharedDatabase:
-    if text.startswith(("postgresql://", "postgres://")):
-        if not urlsplit(text).path.strip("/"):
-            raise ValueError("must name a database, like postgresql://user@host/tocsin")
-        return SharedDatabase(url=Secret(text))
-    scheme, separator, path = text.partition(":///")
-    if scheme != "sqlite" or not separator:
-        raise ValueError("must be sqlite:///file.db or postgresql://user:password@host/database")
-    if not path or path.startswith(":memory:"):
-        raise ValueError("must name a file: what is accepted has to outlive the process")
-    return Path(path)
 
 
 def _listen(text: str) -> tuple[str, int]:

@@ -10,7 +10,8 @@ from typing import Annotated
 from cyclopts import Group, Parameter
 
 from tocsin.cli.output import Mode, console, print_json, print_table, visible
-from tocsin.config import SETTINGS, Setting, Settings, load_settings, without_password
+from tocsin.config import SETTINGS, Setting, Settings, load_settings
+from tocsin.model.database import without_password
 
 _SETTINGS = Group("Settings", sort_key=1)
 

@@ -134,8 +134,9 @@ async def make_background(parts: Parts, loops: Loops) -> BackgroundLoops:
         store, parts.box, parts.endpoints, loops.fanout, loops.delivery.withdrawing, loops.replay, loops.tails, now_ms
     )
     watches: dict[str, Background] = {"job watch": JobWatch(store.log, loops.accept, now_ms)}
+    reserve = reserve_of(settings)
     if store.free_bytes is not None:
-        disk = DiskWatch(store.free_bytes, reserve_of(settings), loops.accept, loops.metrics)
+        disk = DiskWatch(store.free_bytes, reserve, loops.accept, loops.metrics)
         await disk.look()
         watches["disk watch"] = disk
     return BackgroundLoops(

@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from tocsin.adapters.sqlite.store import SqliteStore, prepare_file
-from tocsin.config import Settings, SharedDatabase
+from tocsin.config import Settings
 from tocsin.errors import Misconfigured
+from tocsin.model.database import SharedDatabase
 from tocsin.model.ids import Millis
 from tocsin.ports import (
     Answers,

@@ -19,8 +19,9 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from tocsin.config import Settings, SharedDatabase
+from tocsin.config import Settings
 from tocsin.errors import Misconfigured
+from tocsin.model.database import SharedDatabase
 from tocsin.ports import MasterKeySource
 
 KEY_BYTES: Final = 32

@@ -31,7 +31,9 @@ _SETTINGS: Final = {
     "tcp_keepalives_count": "3",
 }
 """A client that froze, or whose network did, holds up the others for seconds at most."""
-LOST: Final = (OSError, EOFError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
+LOST: Final = (
+    OSError, EOFError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresConnectionError,
+)  # fmt: skip
 """The connection is gone, or of no use any more."""
 AGAIN: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 """Nothing was written because somebody else was quicker: it can be done again."""

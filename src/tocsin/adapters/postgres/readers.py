@@ -11,7 +11,7 @@ import asyncpg
 from tocsin.adapters.postgres.database import LOST, connect, hang_up, problem_of
 from tocsin.adapters.postgres.statements import Connection, read, read_page
 from tocsin.adapters.storing.values import Row, Values
-from tocsin.errors import StoreUnavailable
+from tocsin.errors import InvalidRequest, StoreUnavailable
 
 T = TypeVar("T")
 Query = Callable[[Connection], Awaitable[T]]
@@ -78,6 +78,9 @@ class Readers:
         except asyncpg.QueryCanceledError as error:
             self._idle.append(connection)
             raise StoreUnavailable("The query took too long; ask for less.") from error
+        except asyncpg.DataError as error:  # a text with NUL, a number of 20 digits: asyncpg or the server notices
+            self._idle.append(connection)
+            raise InvalidRequest("The store cannot hold what is looked for.") from error
         except (*LOST, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError) as error:
             connection.terminate()
             raise problem_of(error) from error

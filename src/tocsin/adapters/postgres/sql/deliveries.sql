@@ -26,5 +26,6 @@ WHERE d.number > 0
     AND e.type = :event_type --? event_type
     AND d.position >= :from_position --? from_position
     AND d.position < :to_position --? to_position
-ORDER BY d.number DESC
+ORDER BY d.number DESC --? !pending
+ORDER BY w.block DESC, d.number DESC --? pending
 LIMIT :limit
