@@ -1,1 +1,0 @@
-SELECT position FROM replay WHERE number = $1
