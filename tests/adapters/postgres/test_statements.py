@@ -23,6 +23,7 @@ def names_of(package: str) -> list[str]:
 SQL = names_of("tocsin.adapters.postgres")
 ONE_BY_ONE = {
     "add_events": "positions are given where the head of the log is locked",
+    "answers_among": "the embedded store asks one by one",
     "begin_tallies": "rows that are locked must be there",
     "behind_in_lines": "the embedded store asks line by line",
     "draw_delivery_numbers": "a sequence gives them, for all nodes",
@@ -70,7 +71,15 @@ def is_bound(name: str) -> bool:
     """Whether the statement compares or writes the tenant."""
     text = statement(name).lower()
     writes = "insert into" in text and "tenant" in text.partition("insert into")[2].partition(")")[0]
-    compared = ("tenant = $", "tenant = :tenant", "tenant = scope.tenant", "tenant = old.tenant", "tenant = any($")
+    compared = (
+        "tenant = $",
+        "tenant = :tenant",
+        "tenant = scope.tenant",
+        "tenant = old.tenant",
+        "tenant = any($",
+        "tenant = over.tenant",
+        "using (tenant, route, key)",
+    )
     return writes or any(one in text for one in compared)
 
 

@@ -14,7 +14,7 @@ from tests.kit.postgres import PostgresServer
 from tests.kit.relays import Relay
 
 from tocsin.adapters.postgres.database import connect, prepare_database
-from tocsin.adapters.postgres.statements import Connection, write
+from tocsin.adapters.postgres.statements import Connection, write_rows
 from tocsin.adapters.postgres.store import PostgresStore
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.ranks import DataRefusedError, Rank
@@ -52,7 +52,7 @@ async def tenants(connection: Connection) -> list[str]:
 
 
 async def add(connection: Connection, name: str) -> str:
-    await write(connection, "save_tenant", (name, 0, 0))
+    await write_rows(connection, "save_tenant", [(name, 0, 0)])
     return name
 
 

@@ -10,7 +10,7 @@ import msgspec
 from tocsin.adapters.postgres.audit import write_entry
 from tocsin.adapters.postgres.notices import write_notice
 from tocsin.adapters.postgres.readers import Readers
-from tocsin.adapters.postgres.statements import Connection, read, read_one, read_page, write
+from tocsin.adapters.postgres.statements import Connection, read, read_one, read_page, write, write_rows
 from tocsin.adapters.postgres.tallies import Tallies
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.ranks import Rank
@@ -58,7 +58,7 @@ class PostgresDirectory:
             new = (endpoint.id, endpoint.tenant, endpoint.revision, endpoint.created_at, endpoint.config)
             await write(connection, "move_directory")
             number, active_from = cast("tuple[int, int]", await read_one(connection, "add_endpoint", new))
-            await write(connection, "save_tenant", (endpoint.tenant, 0, endpoint.created_at))
+            await write_rows(connection, "save_tenant", [(endpoint.tenant, 0, endpoint.created_at)])
             await write_entry(connection, entry)
             return msgspec.structs.replace(endpoint, number=number, active_from=active_from)
 
@@ -122,7 +122,7 @@ class PostgresDirectory:
             if not await write(connection, "add_key", new):
                 return False
             if key.tenant is not None:
-                await write(connection, "save_tenant", (key.tenant, 0, key.created_at))
+                await write_rows(connection, "save_tenant", [(key.tenant, 0, key.created_at)])
             await write_entry(connection, entry)
             return True
 

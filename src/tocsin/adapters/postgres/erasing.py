@@ -17,6 +17,7 @@ from tocsin.adapters.postgres.statements import (
     read_among,
     read_one,
     write,
+    write_rows,
 )
 from tocsin.adapters.postgres.tallies import Tallies
 from tocsin.adapters.postgres.writer import Writer
@@ -81,7 +82,9 @@ class PostgresErasures:
                 gone = cast("tuple[str] | None", await read_one(connection, "erase_job", (subject.id, subject.tenant)))
                 if gone is not None:
                     # Without a name, its runs that failed in a row are known by its id.
-                    await write(connection, "remove_streak", (subject.tenant, streak_hash(gone[0], None, subject.id)))
+                    await write_rows(
+                        connection, "remove_streak", [(subject.tenant, streak_hash(gone[0], None, subject.id))]
+                    )
                 report = ErasureReport(jobs=int(gone is not None), job_children=cast("int", row[0]) if row else 0)
             progress = Progress(report=report)
             new = (erasure.id, subject.tenant, subject.type, subject.id, encode(progress), erasure.created_at)

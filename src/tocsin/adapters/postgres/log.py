@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import cast
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, TypeVar, cast
 from zlib import crc32
 
 import msgspec
 
 from tocsin.adapters.postgres.lines import Slots, lock_slots
 from tocsin.adapters.postgres.readers import Readers
-from tocsin.adapters.postgres.statements import Connection, read_among, read_one, write, write_rows
+from tocsin.adapters.postgres.statements import Connection, read, read_among, read_one, write_rows
 from tocsin.adapters.postgres.tallies import Tallies
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.commit_groups import (
@@ -24,14 +25,30 @@ from tocsin.adapters.storing.commit_groups import (
 )
 from tocsin.adapters.storing.ranks import Rank
 from tocsin.adapters.storing.rows import decode_job_row, event_of, new_event_row, placed
+from tocsin.adapters.storing.values import Row
 from tocsin.errors import StorageFull, StoreUnavailable, TocsinError
 from tocsin.model.event import Event
 from tocsin.model.ids import EventId, Millis
 from tocsin.model.submission import Accepted, Decide, Facts, Lineage, Needs, Submission, Verdict
 from tocsin.ports import JobOver
 
-Decided = list[tuple[Submission, Verdict] | Accepted | TocsinError]
-"""What became of each submission; a verdict whose events have no positions yet."""
+T = TypeVar("T")
+Named = tuple[str, str, str]
+"""What an answer is kept under: tenant, route, key."""
+Stored = tuple[bytes, int, bytes]
+"""The hash of a request's body; status and body of its answer."""
+ASIDE: Final = 64
+"""Groups of more than so many things are decided about in a thread: the event loop goes on meanwhile."""
+
+
+class Decided:
+    """What became of each submission (events of a verdict have no positions yet), and what is to be written."""
+
+    __slots__ = ("group", "outcomes")
+
+    def __init__(self) -> None:
+        self.group = Group()
+        self.outcomes: list[Verdict | Accepted | TocsinError] = []
 
 
 class PostgresLog:
@@ -45,17 +62,18 @@ class PostgresLog:
         self._tenants: set[str] = set()
 
     async def accept(self, submissions: Sequence[Item], decide: Decide) -> list[Accepted | TocsinError]:
-        async def transaction(connection: Connection) -> list[Accepted | TocsinError]:
+        async def transaction(connection: Connection) -> tuple[Decided, int, Millis]:
             return await self._accept(connection, submissions, decide)
 
         try:
-            answers = await self._writer.run(Rank.ACCEPT, transaction)
+            decided, position, accepted_at = await self._writer.run(Rank.ACCEPT, transaction)
         except (StoreUnavailable, StorageFull):
             raise
         except Exception as error:  # noqa: BLE001  # one submission's fault must not be its neighbours'
             if len(submissions) == 1:
                 return [fault_of(error)]
         else:
+            answers = await _aside(len(decided.group.events), lambda: _placed(decided, position, accepted_at))
             pairs = zip(submissions, answers, strict=True)
             self._tenants.update(item[0].tenant for item, answer in pairs if isinstance(answer, Accepted))
             return answers
@@ -70,29 +88,37 @@ class PostgresLog:
 
     async def _accept(
         self, connection: Connection, submissions: Sequence[Item], decide: Decide
-    ) -> list[Accepted | TocsinError]:
+    ) -> tuple[Decided, int, Millis]:
+        """Everything up to COMMIT; gives the position before the events, and when they were accepted."""
         await lock_slots(connection, Slots.FACTS, _slots_of(submissions))
         facts = await _load_facts(connection, submissions)
-        group = Group()
-        decided: Decided = []
+        answers = await _load_answers(connection, submissions)
+        size = sum(1 + len(needs.jobs) + len(needs.seen) + len(needs.versions) for _, needs in submissions)
+        decided = await _aside(size, lambda: self._decide(submissions, decide, facts, answers))
+        now = self._now_ms()
+        await _write(connection, decided.group, facts, now)
+        self._tallies.accepted(decided.group.accepted)
+        await self._tallies.flush(connection)
+        return decided, *await _append(connection, decided.group, now)
+
+    def _decide(
+        self, submissions: Sequence[Item], decide: Decide, facts: dict[str, Facts], answers: Mapping[Named, Stored]
+    ) -> Decided:
+        decided = Decided()
         for submission, needs in submissions:
-            stored = await _stored_answer(connection, group, submission)
+            stored = _stored_answer(answers, decided.group, submission)
             if stored is not None:
-                decided.append(stored)
+                decided.outcomes.append(stored)
                 continue
             verdict = decide(submission, facts[submission.tenant])
             if verdict.problem is not None:
-                decided.append(verdict.problem)
+                decided.outcomes.append(verdict.problem)
                 continue
-            group.add(submission, verdict, [new_event_row(new) for new in verdict.events])
+            decided.group.add(submission, verdict, [new_event_row(new) for new in verdict.events])
             if needs.counter or submission.tenant not in self._tenants:
-                group.counters.add(submission.tenant)
-            decided.append((submission, verdict))
-        now = self._now_ms()
-        await _write(connection, group, facts, now)
-        self._tallies.accepted(group.accepted)
-        await self._tallies.flush(connection)
-        return _placed(decided, *await _append(connection, group, now))
+                decided.group.counters.add(submission.tenant)
+            decided.outcomes.append(verdict)
+        return decided
 
     async def read(self, after: int, limit: int) -> list[Event]:
         return [event_of(row) for row in await self._readers.read("events_after", (after, limit))]
@@ -114,16 +140,19 @@ async def _append(connection: Connection, group: Group, now: Millis) -> tuple[in
     return cast("tuple[int, int]", await read_one(connection, "add_events", (now, *columns)))
 
 
+async def _aside(size: int, work: Callable[[], T]) -> T:
+    return work() if size <= ASIDE else await asyncio.to_thread(work)
+
+
 def _placed(decided: Decided, position: int, accepted_at: Millis) -> list[Accepted | TocsinError]:
     answers: list[Accepted | TocsinError] = []
-    for one in decided:
-        if not isinstance(one, tuple):
+    for one in decided.outcomes:
+        if not isinstance(one, Verdict):
             answers.append(one)
             continue
-        _, verdict = one
-        events = tuple(placed(new, position + n, accepted_at) for n, new in enumerate(verdict.events, 1))
+        events = tuple(placed(new, position + n, accepted_at) for n, new in enumerate(one.events, 1))
         position += len(events)
-        answers.append(Accepted(verdict=verdict, events=events))
+        answers.append(Accepted(verdict=one, events=events))
     return answers
 
 
@@ -134,13 +163,10 @@ async def _write(connection: Connection, group: Group, facts: dict[str, Facts], 
     await write_rows(connection, "add_versions", group.versions)
     streaks = group.streak_rows()
     await write_rows(connection, "save_streaks", [row for row in streaks if row[2]])
-    for tenant, digest, failures, _ in streaks:
-        if not failures:
-            await write(connection, "remove_streak", (tenant, digest))
-    for tenant in sorted(group.counters):
-        await write(connection, "save_tenant", (tenant, facts[tenant].counter, at))
-    for row in group.answer_rows(at):
-        await write(connection, "save_answer", row)
+    await write_rows(connection, "remove_streak", [row[:2] for row in streaks if not row[2]])
+    counters = [(tenant, facts[tenant].counter, at) for tenant in sorted(group.counters)]
+    await write_rows(connection, "save_tenant", counters)
+    await write_rows(connection, "save_answer", group.answer_rows(at))
 
 
 def _slots_of(submissions: Sequence[Item]) -> set[int]:
@@ -159,15 +185,27 @@ def _slots_of(submissions: Sequence[Item]) -> set[int]:
     return slots
 
 
-async def _stored_answer(connection: Connection, group: Group, submission: Submission) -> Accepted | TocsinError | None:
+async def _load_answers(connection: Connection, submissions: Sequence[Item]) -> dict[Named, Stored]:
+    """What was answered under their keys in the last 24 hours."""
+    rows: list[Row] = [
+        (one.tenant, key.route, key.key, one.received_at - ANSWERS_KEPT_MS)
+        for one, _ in submissions
+        if (key := one.idempotency) is not None
+    ]
+    found = await read(connection, "answers_among", list(zip(*rows, strict=True))) if rows else []
+    return {cast("Named", row[:3]): cast("Stored", row[3:]) for row in found}
+
+
+def _stored_answer(
+    answers: Mapping[Named, Stored], group: Group, submission: Submission
+) -> Accepted | TocsinError | None:
     key = submission.idempotency
     if key is None:
         return None
     if (known := group.answered(submission)) is not None:
         return known
-    oldest = submission.received_at - ANSWERS_KEPT_MS
-    row = await read_one(connection, "answer", (submission.tenant, key.route, key.key, oldest))
-    return None if row is None else answer_again(key, *cast("tuple[bytes, int, bytes]", row))
+    stored = answers.get((submission.tenant, key.route, key.key))
+    return None if stored is None else answer_again(key, *stored)
 
 
 async def _load_facts(connection: Connection, submissions: Sequence[Item]) -> dict[str, Facts]:

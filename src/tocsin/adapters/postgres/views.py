@@ -8,7 +8,7 @@ from typing import Final, cast
 from tocsin.adapters.postgres.audit import read_entries
 from tocsin.adapters.postgres.lists import list_deliveries, list_events, list_jobs, position_at
 from tocsin.adapters.postgres.readers import Readers
-from tocsin.adapters.postgres.statements import Connection, read_one, read_page, statement_with, write
+from tocsin.adapters.postgres.statements import Connection, read_one, read_page, statement_with, write_rows
 from tocsin.adapters.postgres.stats import read_backlogs, read_stats
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.commit_groups import ANSWERS_KEPT_MS
@@ -172,4 +172,4 @@ class PostgresAnswers:
 
     async def keep(self, tenant: str, route: str, key: str, answer: StoredAnswer, now: Millis) -> None:
         row = (tenant, route, key, answer.body_hash, answer.status, answer.body, now)
-        await self._writer.run(Rank.REST, lambda connection: write(connection, "save_answer", row))
+        await self._writer.run(Rank.REST, lambda connection: write_rows(connection, "save_answer", [row]))

@@ -149,13 +149,13 @@ class Writer:
     async def _run_all(self, connection: Connection, works: list[_Work[object]]) -> str:
         """Everything up to COMMIT; gives the name of the transaction."""
         await connection.execute("BEGIN")
+        row = await read_one(connection, "transaction_id")
         for begin in self.on_begin:
             begin()
         for work in works:
             work.result = await work.transaction(connection)
         for finish in self.on_commit:
             await finish(connection)
-        row = await read_one(connection, "transaction_id")
         return "" if row is None else cast("str", row[0])
 
     async def _commit(self, connection: Connection, named: str) -> None:

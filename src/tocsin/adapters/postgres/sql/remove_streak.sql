@@ -1,1 +1,2 @@
-DELETE FROM streak WHERE tenant = $1 AND hash = $2
+DELETE FROM streak USING unnest($1::text[], $2::bytea[]) AS over (tenant, hash)
+WHERE streak.tenant = over.tenant AND streak.hash = over.hash

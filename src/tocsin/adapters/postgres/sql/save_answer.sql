@@ -1,3 +1,4 @@
-INSERT INTO answer (tenant, route, key, body_hash, status, body, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO answer (tenant, route, key, body_hash, status, body, at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bigint[], $6::bytea[], $7::bigint[])
 ON CONFLICT (tenant, route, key) DO UPDATE
 SET body_hash = excluded.body_hash, status = excluded.status, body = excluded.body, at = excluded.at
