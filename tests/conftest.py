@@ -13,7 +13,6 @@ from tests.kit.node import Oracles, install_oracles
 from tests.kit.postgres import PostgresServer
 from tests.kit.server import Server
 
-
 from tocsin.adapters.postgres.database import prepare_database
 
 # How long an example takes says something about the machine, and nothing about the code.

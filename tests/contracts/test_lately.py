@@ -12,8 +12,8 @@ from tests.contracts.given import (
     settlement,
     submission,
 )
+from tests.kit.stores import Store
 
-from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.model.delivery import Step
 from tocsin.model.ids import IdMint
 from tocsin.ports import AttemptsQuery, AuditQuery, Cursor, Holder, StripQuery
@@ -21,7 +21,7 @@ from tocsin.ports import AttemptsQuery, AuditQuery, Cursor, Holder, StripQuery
 HOUR = 3_600_000
 
 
-async def begun(store: SqliteStore, mint: IdMint, events: int) -> Holder:
+async def begun(store: Store, mint: IdMint, events: int) -> Holder:
     """Endpoints 1 (acme) and 2 (globex), each with so many pending deliveries: odd numbers are of the first."""
     for tenant in ("acme", "globex"):
         await store.directory.add_endpoint(endpoint(mint, tenant), entry(mint))
@@ -42,7 +42,7 @@ def lately(clock: Clock, tenant: str | None = None, *endpoints: int) -> StripQue
     return StripQuery(tenant=tenant, endpoints=endpoints or (1, 2), minutes=range(last - 1440, last + 1, 60), step=60)
 
 
-async def test_attempts_are_counted_by_the_hour(store: SqliteStore, mint: IdMint, clock: Clock) -> None:
+async def test_attempts_are_counted_by_the_hour(store: Store, mint: IdMint, clock: Clock) -> None:
     holder = await begun(store, mint, 4)
 
     async def settled(number: int, step: Step, attempt: int) -> None:
@@ -72,7 +72,7 @@ async def test_attempts_are_counted_by_the_hour(store: SqliteStore, mint: IdMint
     assert (later.pending, later.dead) == (1, 1)
 
 
-async def test_the_last_attempts_come_newest_first(store: SqliteStore, mint: IdMint, clock: Clock) -> None:
+async def test_the_last_attempts_come_newest_first(store: Store, mint: IdMint, clock: Clock) -> None:
     holder = await begun(store, mint, 3)
     for attempt in range(1, 8):
         made = settlement(mint, 1, 1, step=Step.RETRY, attempt=attempt, at=attempt)
@@ -88,13 +88,13 @@ async def test_the_last_attempts_come_newest_first(store: SqliteStore, mint: IdM
     assert await store.views.last_attempts(AttemptsQuery(tenant="globex", endpoint=2, limit=100)) == []
 
 
-async def test_an_entry_of_its_own_is_written(store: SqliteStore, mint: IdMint) -> None:
+async def test_an_entry_of_its_own_is_written(store: Store, mint: IdMint) -> None:
     noted = entry(mint, action="endpoint.draft_tested")
     await store.directory.note(noted)
     assert [one for _, one in await store.views.audit(AuditQuery(tenant=None, limit=9))] == [noted]
 
 
-async def test_a_long_backlog_does_not_hide_the_last_attempts(store: SqliteStore, mint: IdMint) -> None:
+async def test_a_long_backlog_does_not_hide_the_last_attempts(store: Store, mint: IdMint) -> None:
     holder = await begun(store, mint, 2500)
     await store.queue.settle(holder, [settlement(mint, 1, 1, step=Step.RETRY, attempt=1, at=5)])
     found = await store.views.last_attempts(AttemptsQuery(tenant="acme", endpoint=1, limit=100))

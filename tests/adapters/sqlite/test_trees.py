@@ -7,11 +7,11 @@ from pathlib import Path
 
 import apsw
 import pytest
-from tocsin.adapters.sqlite.rows import encode, job_view_of
 
 from tocsin.adapters.sqlite.database import migrate, open_connection
 from tocsin.adapters.sqlite.statements import read_page
 from tocsin.adapters.sqlite.trees import read_job_deliveries, read_tree
+from tocsin.adapters.storing.rows import encode, job_view_of
 from tocsin.model.job import Job, JobRow, JobState
 from tocsin.ports import JobTree, JobView
 

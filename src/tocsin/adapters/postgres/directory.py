@@ -115,6 +115,9 @@ class PostgresDirectory:
         )
         await self._writer.run(Rank.REST, lambda connection: write(connection, "remove_endpoint_lines", (endpoint,)))
 
+    async def note(self, entry: AuditEntry) -> None:
+        await self._writer.run(Rank.REST, lambda connection: write_entry(connection, entry))
+
     async def add_key(self, key: ApiKey, entry: AuditEntry) -> bool:
         new = (key.id, key.name, key.role, key.tenant, key.hash, key.created_at, key.expires_at)
 

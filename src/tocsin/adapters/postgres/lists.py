@@ -65,7 +65,9 @@ async def list_jobs(connection: Connection, query: JobQuery) -> Rows[JobView]:
     values["below"] = values.pop("before") or _NO_END
     values["low"] = 1
     floor: int | None = None
-    if any(asked is not None for asked in (query.state, query.job_type, query.since, query.until)):
+    if any(
+        asked is not None for asked in (query.state, query.job_type, query.mode, query.search, query.since, query.until)
+    ):
         floor = await _floor(connection, "jobs_floor", values, BUDGET)
         values["low"] = floor or 1
     return await _page(connection, "jobs", values, floor, job_view_of)

@@ -6,13 +6,13 @@ A statement for many rows takes one array for each column (`unnest`). Names (`:n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Final, Protocol
 
 from tocsin.adapters.storing.optional_lines import with_lines
-from tocsin.adapters.storing.values import Row, SqlValue, Values
+from tocsin.adapters.storing.values import Row, SqlValue
 
 _NAME: Final = re.compile(r"(?<!:):([a-z_]+)")
 
@@ -88,7 +88,7 @@ async def write_among(
     return await write(connection, name, (*before, values)) if values else 0
 
 
-async def read_page(connection: Connection, name: str, values: Values, *words: str) -> list[Row]:
+async def read_page(connection: Connection, name: str, values: Mapping[str, object], *words: str) -> list[Row]:
     """All rows of a query with optional lines; a value that is None leaves the lines of its name out."""
     given = frozenset(name for name, value in values.items() if value is not None).union(words)
     text, names = statement_with(name, given)

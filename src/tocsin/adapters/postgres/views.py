@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Final, cast
 
 from tocsin.adapters.postgres.audit import read_entries
@@ -10,6 +11,8 @@ from tocsin.adapters.postgres.lists import list_deliveries, list_events, list_jo
 from tocsin.adapters.postgres.readers import Readers
 from tocsin.adapters.postgres.statements import Connection, read_one, read_page, statement_with, write_rows
 from tocsin.adapters.postgres.stats import read_backlogs, read_stats
+from tocsin.adapters.postgres.strips import read_attempts, read_strips
+from tocsin.adapters.postgres.trees import read_job_deliveries, read_tree
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.commit_groups import ANSWERS_KEPT_MS
 from tocsin.adapters.storing.ranks import Rank
@@ -32,12 +35,14 @@ from tocsin.model.submission import StoredAnswer
 from tocsin.model.tally import Tally
 from tocsin.ports import (
     PENDING_BEGIN,
+    AttemptsQuery,
     AuditQuery,
     DeliveryQuery,
     DeliveryView,
     EndpointQuery,
     EventQuery,
     JobQuery,
+    JobTree,
     JobView,
     KeyQuery,
     PendingPage,
@@ -47,6 +52,8 @@ from tocsin.ports import (
     StatsQuery,
     StatsView,
     StoredEndpoint,
+    Strip,
+    StripQuery,
 )
 
 _PENDING_PAGE: Final = 2000
@@ -111,6 +118,12 @@ class PostgresViews:
         rows = await self._readers.page("jobs", values)
         return job_view_of(rows[0]) if rows else None
 
+    async def job_tree(self, job: JobView, limit: int) -> JobTree:
+        return await self._readers.run(lambda connection: read_tree(connection, job, limit))
+
+    async def job_deliveries(self, tenant: str, job_ids: Sequence[str], limit: int, most: int) -> list[DeliveryView]:
+        return await self._readers.run(lambda c: read_job_deliveries(c, tenant, tuple(job_ids), limit, most))
+
     async def keys(self, query: KeyQuery) -> list[tuple[int, ApiKey]]:
         values: Values = {"tenant": query.tenant, "before": query.before, "limit": query.limit}
         rows = await self._readers.page("keys", values)
@@ -148,6 +161,12 @@ class PostgresViews:
 
     async def stats(self, query: StatsQuery) -> StatsView:
         return await self._readers.run(lambda connection: read_stats(connection, query))
+
+    async def strips(self, query: StripQuery) -> dict[int, Strip]:
+        return await self._readers.run(lambda connection: read_strips(connection, query))
+
+    async def last_attempts(self, query: AttemptsQuery) -> list[tuple[DeliveryId, Attempt]]:
+        return await self._readers.run(lambda connection: read_attempts(connection, query))
 
     async def backlogs(self, limit: int) -> list[tuple[str, EndpointId, Tally]]:
         return await self._readers.run(lambda connection: read_backlogs(connection, limit))

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
-from itertools import pairwise
 from typing import Final, cast
 
 import apsw
 
 from tocsin.adapters.sqlite.statements import listed, read_one, read_page, statement_with
 from tocsin.adapters.storing.rows import attempt_of
+from tocsin.adapters.storing.strips import Mark, strip_of
 from tocsin.adapters.storing.tally_changes import BLOCK_BITS
 from tocsin.adapters.storing.values import Values
 from tocsin.model.attempt import Attempt
 from tocsin.model.ids import DeliveryId
-from tocsin.ports import AttemptsQuery, Strip, StripCell, StripQuery
-from tocsin.rules import histograms
+from tocsin.ports import AttemptsQuery, Strip, StripQuery
 
 _EACH: Final = 5
 """Attempts of one delivery that are looked at: the newest."""
 _LOOKED_AT: Final = 2000
 """Deliveries that are looked at for their attempts."""
 _NO_END: Final = 1 << 62
-_Mark = tuple[int, int, int, int]
-"""Attempts that were delivered, to be made again and rejected so far, and the histogram of how long they took."""
-_EMPTY: Final[_Mark] = (0, 0, 0, 0)
 
 
 def read_strips(connection: apsw.Connection, query: StripQuery) -> dict[int, Strip]:
@@ -35,30 +30,19 @@ def read_strips(connection: apsw.Connection, query: StripQuery) -> dict[int, Str
     now_rows = connection.execute(statement_with("strips_now", given), values).fetchall()
     first = query.minutes[0]
     values |= {"endpoints": listed(query.endpoints), "minutes": listed(query.minutes)}
-    marks: dict[int, dict[int, _Mark]] = {}
+    marks: dict[int, dict[int, Mark]] = {}
     for number, at, delivered, retry, rejected, packed in connection.execute(statement_with("strips", given), values):
         took = int.from_bytes(zlib.decompress(cast("bytes", packed)), "little") if at == first else 0
-        marks.setdefault(cast("int", number), {})[cast("int", at)] = cast("_Mark", (delivered, retry, rejected, took))
+        marks.setdefault(cast("int", number), {})[cast("int", at)] = cast("Mark", (delivered, retry, rejected, took))
     strips: dict[int, Strip] = {}
     for number, minute, delivered, retry, rejected, packed, pending, dead in now_rows:
         took = int.from_bytes(cast("bytes", packed), "little")
-        now = cast("_Mark", (delivered, retry, rejected, took))
+        now = cast("Mark", (delivered, retry, rejected, took))
         past = marks.get(cast("int", number), {})
-        strips[cast("int", number)] = _strip(
+        strips[cast("int", number)] = strip_of(
             query, now, cast("int", minute), past, cast("int", pending), cast("int", dead)
         )
     return strips
-
-
-def _strip(query: StripQuery, now: _Mark, minute: int, past: Mapping[int, _Mark], pending: int, dead: int) -> Strip:
-    """As for `stats`: what changed last before a mark is in the history, or is the current row."""
-    at = [past.get(mark, _EMPTY) if mark <= minute else now for mark in query.minutes]
-    cells = tuple(
-        StripCell(minute=mark, delivered=after[0] - before[0], failed=sum(after[1:3]) - sum(before[1:3]))
-        for mark, (before, after) in zip(query.minutes, pairwise(at), strict=False)
-    )
-    (p99,) = histograms.percentiles(at[-1][3] - at[0][3], (0.99,))
-    return Strip(cells=cells, attempt_p99_ms=p99, pending=pending, dead=dead)
 
 
 def read_attempts(connection: apsw.Connection, query: AttemptsQuery) -> list[tuple[DeliveryId, Attempt]]:

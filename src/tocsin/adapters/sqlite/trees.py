@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import apsw
 
 from tocsin.adapters.sqlite.statements import read, read_page
+from tocsin.adapters.storing.job_trees import MOST_ABOVE, MOST_BELOW, Found, hangs_on, id_of, in_order
 from tocsin.adapters.storing.rows import delivery_view_of, job_view_of
 from tocsin.adapters.storing.values import Row, Values
 from tocsin.ports import DeliveryView, JobTree, JobView, TreeJob
-
-MOST_ABOVE: Final = 32
-MOST_BELOW: Final = 32
-"""Levels that are followed from a job upwards, and from the top one downwards."""
 
 
 def read_tree(connection: apsw.Connection, job: JobView, limit: int) -> JobTree:
@@ -21,13 +16,13 @@ def read_tree(connection: apsw.Connection, job: JobView, limit: int) -> JobTree:
     above = _above(connection, job)
     top = above[0] if above else job
     found = _below(connection, top, limit - 1, set())
-    if found is not None and all(_id(view) in found for view in (*above, job)):
-        return JobTree(jobs=_in_order(top, found), complete=not _hangs_on(top))
+    if found is not None and all(id_of(view) in found for view in (*above, job)):
+        return JobTree(jobs=in_order(top, found), complete=not hangs_on(top))
     room = max(limit - len(above) - 1, 0)
-    below = _below(connection, job, room, {_id(view) for view in above}, is_cut=True)
+    below = _below(connection, job, room, {id_of(view) for view in above}, is_cut=True)
     assert below is not None
     way = tuple(TreeJob(depth=depth, view=view) for depth, view in enumerate(above))
-    return JobTree(jobs=(*way, *_in_order(job, below, len(above))), complete=False)
+    return JobTree(jobs=(*way, *in_order(job, below, len(above))), complete=False)
 
 
 def read_job_deliveries(
@@ -40,19 +35,10 @@ def read_job_deliveries(
     return sorted((delivery_view_of(row) for row in rows), key=lambda view: -view.number)
 
 
-def _id(view: JobView) -> str:
-    return view.row.job.job_id
-
-
-def _hangs_on(top: JobView) -> bool:
-    """Whether there is more above the top one."""
-    return top.row.job.parent_job_id is not None
-
-
 def _above(connection: apsw.Connection, job: JobView) -> list[JobView]:
     """The ancestors that are known, the topmost first."""
     above: list[JobView] = []
-    seen = {_id(job)}
+    seen = {id_of(job)}
     parent = job.row.job.parent_job_id
     while parent is not None and parent not in seen and len(above) < MOST_ABOVE:
         values: Values = {"id": parent, "tenant": job.tenant, "low": 1, "below": 1 << 62, "limit": 1}
@@ -65,16 +51,12 @@ def _above(connection: apsw.Connection, job: JobView) -> list[JobView]:
     return above[::-1]
 
 
-Found = dict[str, tuple[JobView, str, int]]
-"""By the id of a job: the job, the parent that it was found by, and its depth below the first."""
-
-
 def _below(
     connection: apsw.Connection, first: JobView, limit: int, seen: set[str], *, is_cut: bool = False
 ) -> Found | None:
     """Everything below a job, level by level. Beyond `limit` jobs: None, or the first ones where it may be cut."""
-    found: Found = {_id(first): (first, "", 0)}
-    level = [_id(first)]
+    found: Found = {id_of(first): (first, "", 0)}
+    level = [id_of(first)]
     for depth in range(1, MOST_BELOW):
         parents, level = level, []
         for parent in parents:
@@ -85,23 +67,9 @@ def _below(
                 if not is_cut:
                     return None
                 children = children[:room]
-            new = [view for view in children if _id(view) not in found and _id(view) not in seen]
-            found |= {_id(view): (view, parent, depth) for view in new}
-            level += [_id(view) for view in new]
+            new = [view for view in children if id_of(view) not in found and id_of(view) not in seen]
+            found |= {id_of(view): (view, parent, depth) for view in new}
+            level += [id_of(view) for view in new]
         if not level:
             break
     return found
-
-
-def _in_order(first: JobView, found: Found, above: int = 0) -> tuple[TreeJob, ...]:
-    """Each parent before its children, these in the order of their making."""
-    children: dict[str, list[JobView]] = {}
-    for view, parent, _ in found.values():
-        children.setdefault(parent, []).append(view)
-    ordered: list[TreeJob] = []
-    waiting = [first]
-    while waiting:
-        view = waiting.pop()
-        ordered.append(TreeJob(depth=above + found[_id(view)][2], view=view))
-        waiting += sorted(children.get(_id(view), ()), key=lambda child: -child.number)
-    return tuple(ordered)

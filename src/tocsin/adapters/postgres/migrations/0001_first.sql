@@ -32,6 +32,8 @@ CREATE TABLE job (
     id text NOT NULL,
     state text NOT NULL,
     job_type text NOT NULL,
+    mode text NOT NULL,
+    name text,
     parent text,
     root text NOT NULL,
     created_at bigint NOT NULL,

@@ -1,0 +1,10 @@
+SELECT d.number, d.id, d.tenant, p.id, e.id, e.type, e.subject_type, e.subject_id, d.state, d.reason, d.blocked,
+    coalesce(b.attempts, d.attempts), d.created_at, coalesce(b.due_at, d.due_at), d.settled_at, r.id, d.endpoint, b.id, y.id
+FROM event AS e JOIN delivery AS d ON d.position = e.position
+    JOIN endpoint AS p ON p.number = d.endpoint
+    LEFT JOIN delivery AS r ON r.number = d.resend_of
+    LEFT JOIN batch AS b ON b.number = d.batch
+    LEFT JOIN replay AS y ON y.number = d.lane AND d.lane > 0
+WHERE e.subject_id = $1 AND e.subject_id <> '' AND e.tenant = $2 AND e.subject_type = 'job'
+ORDER BY e.position DESC
+LIMIT $3
