@@ -17,6 +17,7 @@ from tocsin.model.audit import Action
 TOLD = {
     "POST /v1/endpoints": {"endpoint.created"},
     "PATCH /v1/endpoints/{endpoint_id}": {"endpoint.changed", "endpoint.enabled", "endpoint.disabled"},
+    "PUT /v1/endpoints/{endpoint_id}": {"endpoint.changed", "endpoint.enabled", "endpoint.disabled"},
     "DELETE /v1/endpoints/{endpoint_id}": {"endpoint.deleted"},
     "POST /v1/endpoints/{endpoint_id}/rotate-secret": {"endpoint.secret_rotated"},
     "POST /v1/endpoints/{endpoint_id}/enable": {"endpoint.enabled"},

@@ -40,6 +40,7 @@ ALLOWED = {
     "POST /v1/endpoints/{endpoint_id}/preview": READERS,
     "POST /v1/endpoints": ADMINS,
     "PATCH /v1/endpoints/{endpoint_id}": ADMINS,
+    "PUT /v1/endpoints/{endpoint_id}": ADMINS,
     "DELETE /v1/endpoints/{endpoint_id}": ADMINS,
     "POST /v1/endpoints/{endpoint_id}/test": ADMINS,
     "POST /v1/endpoints/{endpoint_id}/rotate-secret": ADMINS,

@@ -155,6 +155,11 @@ def patched(hand: Hand) -> Ask:
     return Ask(f"/v1/endpoints/{hand.pick('end')}", change)
 
 
+def replaced(hand: Hand) -> Ask:
+    fields = {"name": f"{hand.mark} replaced", "url": hand.url, "retry": {"schedule_seconds": [3600]}}
+    return Ask(f"/v1/endpoints/{hand.pick('end')}{hand.one_of('', '?dry_run=true')}", fields)
+
+
 def report(hand: Hand) -> Ask:
     fields = {
         "job_id": hand.one_of("same/job", f"{hand.mark}/job"),
@@ -233,6 +238,7 @@ DRIVERS: dict[str, Callable[[Hand], Ask]] = {
     "GET /v1/endpoints": on("/v1/endpoints"),
     "GET /v1/endpoints/{endpoint_id}": on("/v1/endpoints/{endpoint_id}"),
     "PATCH /v1/endpoints/{endpoint_id}": patched,
+    "PUT /v1/endpoints/{endpoint_id}": replaced,
     "DELETE /v1/endpoints/{endpoint_id}": on("/v1/endpoints/{endpoint_id}"),
     "POST /v1/endpoints/{endpoint_id}/test": on("/v1/endpoints/{endpoint_id}/test"),
     "POST /v1/endpoints/{endpoint_id}/preview": on("/v1/endpoints/{endpoint_id}/preview"),
