@@ -6,7 +6,6 @@ import base64
 import contextlib
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -315,7 +314,7 @@ def test_secrets_that_the_server_makes_go_to_a_file_where_asked(
     assert said.code == 0, said
     assert "whsec_" not in said.out
     assert kept.read_text(encoding="utf-8").split("\t")[1].startswith("whsec_")
-    assert os.stat(kept).st_mode & 0o777 == 0o600
+    assert kept.stat().st_mode & 0o777 == 0o600
     file.write_text(FILE + "  - {name: third, url: 'http://127.0.0.1:9/'}\n", encoding="utf-8")
     said = tocsin(shared_server, "apply", str(file), "--yes", "--secrets-file", str(kept), key=key)
     assert (said.code, "File exists" in said.err) == (2, True)
