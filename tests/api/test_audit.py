@@ -34,6 +34,7 @@ TOLD = {
     "POST /v1/master-key/rewrap": {"master_key.rewrapped"},
     "PUT /v1/retention": {"retention.changed"},
     "POST /v1/erasures": {"erasure.created"},
+    "POST /v1/backups": {"backup.taken"},
 }
 NOT_TOLD = {
     "POST /v1/endpoints/{endpoint_id}/test": "keeps nothing",

@@ -71,6 +71,8 @@ ALLOWED = {
     "PUT /v1/retention": ADMINS,
     "POST /v1/erasures": ADMINS,
     "GET /v1/erasures": ADMINS,
+    "GET /v1/doctor": OPERATORS,
+    "POST /v1/backups": OPERATORS,
     "GET /v1/erasures/{erasure_id}": ADMINS,
     "GET /v1/consent/{token}": NOBODY_ASKED,
     "POST /v1/consent/{token}": NOBODY_ASKED,

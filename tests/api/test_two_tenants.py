@@ -271,7 +271,7 @@ DRIVERS: dict[str, Callable[[Hand], Ask]] = {
 }
 STREAMS = {"GET /v1/tail": on("/v1/tail")}
 """Their answers have no end: a test of their own reads them."""
-OF_OPERATORS = {"POST /v1/master-key/rewrap", "GET /v1/tenants"}
+OF_OPERATORS = {"GET /v1/doctor", "POST /v1/backups", "POST /v1/master-key/rewrap", "GET /v1/tenants"}
 """Routes that no tenant may use."""
 LAST = ("DELETE /v1/endpoints/{endpoint_id}", "DELETE /v1/api-keys/{key_id}")
 BY_ROUTE = {f"{route.method} {route.path}": route for route in API_ROUTES if route.roles is not None}

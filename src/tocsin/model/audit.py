@@ -27,6 +27,7 @@ Action = Literal[
     "master_key.rewrapped",
     "retention.changed",
     "erasure.created",
+    "backup.taken",
 ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tocsin.ports.batching import Batches, BatchPage, Following, Formed
 from tocsin.ports.erasing import ErasureQuery, Erasures
+from tocsin.ports.inspecting import Copies, Inspection, StoreCopy, StoreFacts
 from tocsin.ports.reading import (
     PENDING_BEGIN,
     AuditQuery,
@@ -79,6 +80,7 @@ __all__ = [
     "Batches",
     "Candidates",
     "Cause",
+    "Copies",
     "Cursor",
     "DataKeys",
     "DeliveryQuery",
@@ -95,6 +97,7 @@ __all__ = [
     "Following",
     "Formed",
     "Holder",
+    "Inspection",
     "JobOver",
     "JobQuery",
     "JobTree",
@@ -128,6 +131,8 @@ __all__ = [
     "StandingStore",
     "StatsQuery",
     "StatsView",
+    "StoreCopy",
+    "StoreFacts",
     "StoredEndpoint",
     "Templates",
     "TreeJob",
