@@ -91,7 +91,7 @@ def _of_file(flags: SettingFlags, said: str, *, integrity: bool) -> Document:
         store=store_shown(facts, reserve),
         process=None,
     )
-    return one(msgspec.to_builtins(diagnosis))
+    return one(msgspec.json.decode(msgspec.json.encode(diagnosis)))
 
 
 def _key_file_findings(settings: Settings) -> Iterator[Finding]:

@@ -53,7 +53,7 @@ class StoreShown(Noun, frozen=True, kw_only=True):
 
 
 class ProcessShown(Noun, frozen=True, kw_only=True):
-    """This server's process. `files`: how many may be open at once, null without a limit. `holds`: the partitions that it fans out
+    """The server's process. `files`: how many may be open at once, null without a limit. `holds`: the partitions that it fans out
     and delivers."""
 
     started_at: str

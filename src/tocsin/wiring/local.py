@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import Final
+
+import apsw
+
 from tocsin.adapters.crypto.master_keys import key_file_of
-from tocsin.adapters.sqlite.database import FileLock, mounted_filesystem, open_connection
-from tocsin.adapters.sqlite.inspecting import facts_of, faults_of
+from tocsin.adapters.sqlite.database import FileLock, faults_of, mounted_filesystem, open_connection
+from tocsin.adapters.sqlite.inspecting import facts_of
 from tocsin.config import Settings
+from tocsin.errors import StoreUnavailable
 from tocsin.ports import StoreFacts
 
-OTHERS: int = 0o077
+OTHERS: Final = 0o077
 
 
 def examine(settings: Settings, *, integrity: bool) -> tuple[StoreFacts, list[str]]:
-    """Its facts and, with `integrity`, what is wrong with the file. Raises Misconfigured when a server has it open, and OSError
-    when it cannot be read."""
+    """Its facts and, with `integrity`, what is wrong with the file. Raises Misconfigured when a server has it open, and
+    StoreUnavailable when it cannot be read at all."""
     path = settings.database
     lock = FileLock(path)
     lock.take()
+    beside = [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm")]
+    made = [file for file in beside if not file.exists()]
     try:
-        connection = open_connection(path, read_only=True)
-        try:
+        with contextlib.closing(open_connection(path, read_only=True)) as connection:
             facts = facts_of(path, connection, filesystem=mounted_filesystem(path.parent.resolve()))
             return facts, faults_of(connection) if integrity else []
-        finally:
-            connection.close()
+    except (apsw.Error, OSError) as error:
+        raise StoreUnavailable(f"{path} cannot be read: {error}") from error
     finally:
+        for file in made:
+            file.unlink(missing_ok=True)
         lock.release()
 
 

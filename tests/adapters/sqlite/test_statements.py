@@ -90,7 +90,6 @@ WITHOUT_TENANT = {
     "events_after": OWN_LOOPS,
     "fanned_position": OWN_LOOPS,
     "give_up": OWN_LOOPS,
-    "newest_migration": OWN_LOOPS,
     "head": OWN_LOOPS,
     "in_lines": OWN_LOOPS,
     "in_lines_of_lane": OWN_LOOPS,

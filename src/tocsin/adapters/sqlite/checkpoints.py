@@ -78,6 +78,11 @@ class Checkpoints:
         """Whether work that takes long has to give up."""
         return self._stop.is_set()
 
+    def breathe(self, seconds: float) -> None:
+        """In the middle of such work: let others have the disk for a moment. Raises StoreUnavailable when the store is closed."""
+        if self._stop.wait(seconds):
+            raise StoreUnavailable("The store is closed.")
+
     def _run(self) -> None:
         connection = open_connection(self._path)
         connection.set_busy_timeout(_BUSY_MS)
@@ -111,8 +116,7 @@ class Checkpoints:
             self._remains.wipe(block)
             if self._wal.stat().st_size >= WIPE_BYTES:
                 self._copy_and_wipe(connection)
-            if self._stop.wait(_BREATHE_SECONDS):
-                raise StoreUnavailable("The store is closed.")
+            self.breathe(_BREATHE_SECONDS)
         self._copy_and_wipe(connection)
 
     def _copy_and_wipe(self, connection: apsw.Connection) -> None:

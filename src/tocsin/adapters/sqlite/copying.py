@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import threading
 from collections.abc import Callable
 from functools import partial
 from itertools import count
@@ -19,6 +18,7 @@ from typing import Final
 import apsw
 
 from tocsin.adapters.sqlite.checkpoints import Checkpoints
+from tocsin.adapters.sqlite.database import faults_of
 from tocsin.adapters.sqlite.statements import read_one
 from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.ports import StoreCopy
@@ -62,13 +62,11 @@ class SqliteCopies:
                 with target.backup("main", source, "main") as backup:
                     while not backup.step(STEP_PAGES):
                         self._check_room(reserve_bytes)
-                        threading.Event().wait(BREATHE_SECONDS)
+                        self._checkpoints.breathe(BREATHE_SECONDS)
         finally:
             target.close()
 
     def _check_room(self, needed: int) -> None:
-        if self._checkpoints.is_closing:
-            raise StoreUnavailable("The store is closed.")
         if (free := self._free()) < needed:
             raise StorageFull(f"A copy would take from the reserve: {needed} bytes are needed, {free} are free.")
 
@@ -77,9 +75,8 @@ def _checked(path: Path) -> StoreCopy:
     """The copy as one file that any program can open, once it was read as a whole."""
     connection = apsw.Connection(str(path))
     try:
-        faults = connection.execute("PRAGMA quick_check(1)").fetchall()
-        if faults != [("ok",)]:
-            raise StoreUnavailable(f"The copy is damaged, so the database is: {faults[0][0]}")
+        if faults := faults_of(connection):
+            raise StoreUnavailable(f"The copy is damaged, so the database is: {faults[0]}")
         connection.execute("PRAGMA journal_mode = DELETE")
     finally:
         connection.close()

@@ -35,6 +35,7 @@ NETWORK_FILESYSTEMS: Final = frozenset(
 _PAGE_CACHE_KIB: Final = 16384
 _MOUNTS: Final = Path("/proc/mounts")
 _BUSY_MS: Final = 5000
+_MAX_FAULTS: Final = 20
 
 
 def check_sqlite_version(version: str) -> None:
@@ -117,6 +118,25 @@ def migrations() -> list[tuple[int, str, str]]:
     folder = files("tocsin.adapters.sqlite").joinpath("migrations")
     names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
     return [(int(name[:4]), name, folder.joinpath(name).read_text(encoding="utf-8")) for name in names]
+
+
+def faults_of(connection: apsw.Connection) -> list[str]:
+    """What SQLite finds wrong when it reads all of the file; empty when nothing is."""
+    found: list[str] = []
+    try:
+        for row in connection.execute(f"PRAGMA quick_check({_MAX_FAULTS})"):
+            found.append(str(row[0]))  # noqa: PERF401 (what was found before it gives up counts)
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        found.append(str(error))
+    return [] if found == ["ok"] else found
+
+
+def newest_migration(connection: apsw.Connection) -> int:
+    """The last one that was applied; 0 when none was."""
+    if not connection.table_exists("main", "migration"):
+        return 0
+    row = connection.execute("SELECT coalesce(max(number), 0) FROM migration").fetchone()
+    return int(row[0]) if row else 0
 
 
 def migrate(connection: apsw.Connection) -> list[str]:

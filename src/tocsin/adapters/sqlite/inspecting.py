@@ -10,7 +10,7 @@ from typing import Final, cast
 import apsw
 
 from tocsin.adapters.sqlite.checkpoints import Checkpoints
-from tocsin.adapters.sqlite.database import migrations, mounted_filesystem
+from tocsin.adapters.sqlite.database import faults_of, migrations, mounted_filesystem, newest_migration
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.statements import read_one
 from tocsin.adapters.sqlite.writer import Writer
@@ -18,7 +18,6 @@ from tocsin.errors import StoreUnavailable
 from tocsin.model.ids import Millis
 from tocsin.ports import StoreFacts
 
-MAX_FAULTS: Final = 20
 _STEPS_BETWEEN_CHECKS: Final = 100_000
 
 
@@ -70,7 +69,6 @@ def facts_of(
     """From a connection that only reads. Raises OSError."""
     pages, unused, size = cast("tuple[int, int, int]", read_one(connection, "retention_space"))
     position, accepted_at = cast("tuple[int, Millis]", read_one(connection, "head"))
-    (migration,) = cast("tuple[int]", read_one(connection, "newest_migration"))
     wal = path.with_name(f"{path.name}-wal")
     disk = os.statvfs(path.parent.resolve())
     return StoreFacts(
@@ -81,7 +79,7 @@ def facts_of(
         unused_bytes=unused * size,
         wal_bytes=wal.stat().st_size if wal.exists() else 0,
         free_bytes=disk.f_bavail * disk.f_frsize,
-        migration=migration,
+        migration=newest_migration(connection),
         newest_migration=max(number for number, _, _ in migrations()),
         position=position,
         last_accepted_at=accepted_at or None,
@@ -89,9 +87,3 @@ def facts_of(
         parts=parts,
         commit_seconds=round(commit_seconds, 6),
     )
-
-
-def faults_of(connection: apsw.Connection) -> list[str]:
-    """What SQLite finds wrong when it reads all of the file."""
-    found = [str(row[0]) for row in connection.execute(f"PRAGMA quick_check({MAX_FAULTS})")]
-    return [] if found == ["ok"] else found
