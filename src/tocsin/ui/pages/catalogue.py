@@ -70,7 +70,7 @@ async def _show(request: UiRequest) -> Answer:
         request,
         "event_type.html",
         title=event_type.type,
-        command=f"tocsin endpoints add NAME https://receiver.example/ --event-type {event_type.type} {_flag(kind)}",
+        command=f"tocsin endpoints add NAME https://receiver.example/ --event-type {event_type.type} --format {kind}",
         event_type=event_type,
         kind=kind,
         tabs=[(name, request.here(format=name), name == kind) for name in event_type.examples],
@@ -91,11 +91,6 @@ def _text(body: msgspec.Raw) -> str:
     """As it is sent: a body that is no JSON stands in the catalogue as a string."""
     text = bytes(body).decode()
     return str(msgspec.json.decode(text)) if text.startswith('"') else text
-
-
-def _flag(kind: str) -> str:
-    """How the command line names a format."""
-    return "--template body.jq" if kind == "template" else f"--format {kind}"
 
 
 ROUTES: Final[tuple[UiRoute, ...]] = (
