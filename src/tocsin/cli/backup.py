@@ -7,7 +7,9 @@ import hashlib
 import os
 import sys
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Annotated, BinaryIO, Final
+
+from cyclopts import Parameter
 
 from tocsin.cli.connection import HERE, Connection
 from tocsin.cli.inputs import Usage
@@ -20,7 +22,7 @@ _SECONDS: Final = 3600.0
 _CHUNK: Final = 256 * 1024
 
 
-def backup(file: str, /, *, connection: Connection = HERE) -> int:
+def backup(file: Annotated[str, Parameter(allow_leading_hyphen=True)], /, *, connection: Connection = HERE) -> int:
     """Write a copy of the running server's database, as it is now, to a new file (mode 0600). Producers and deliveries go on.
 
     Secrets in it stay sealed. The master key is not in it: keep that elsewhere, without it they cannot be opened.

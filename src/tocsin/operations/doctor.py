@@ -22,7 +22,7 @@ from tocsin.rules.delivery_diagnosis import Backlog, backlog_findings, dead_find
 from tocsin.rules.diagnosis import (
     SettingFacts,
     integrity_findings,
-    process_findings,
+    server_findings,
     setting_findings,
     store_findings,
 )
@@ -52,7 +52,7 @@ class StoreShown(Noun, frozen=True, kw_only=True):
     mean_commit_ms: float | None
 
 
-class ProcessShown(Noun, frozen=True, kw_only=True):
+class ServerShown(Noun, frozen=True, kw_only=True):
     """The server's process. `files`: how many may be open at once, null without a limit. `holds`: the partitions that it fans out
     and delivers."""
 
@@ -71,7 +71,7 @@ class Diagnosis(Noun, frozen=True, kw_only=True):
     is_well: bool
     findings: tuple[Finding, ...]
     store: StoreShown
-    process: ProcessShown | None
+    process: ServerShown | None
 
 
 class Doctor:
@@ -129,7 +129,7 @@ class Doctor:
             now,
             findings=(
                 integrity_findings(faults),
-                process_findings(files, self._ready(), max((one.behind_seconds for one in passes), default=0)),
+                server_findings(files, self._ready(), max((one.behind_seconds for one in passes), default=0)),
                 store_findings(store, self._reserve, now),
                 endpoint_findings(standings, now),
                 dead_finding(day.deliveries.dead, [failing.name for failing in day.failing[:3]]),
@@ -138,7 +138,7 @@ class Doctor:
                 setting_findings(self._settings),
             ),
             store=store_shown(store, self._reserve),
-            process=ProcessShown(
+            process=ServerShown(
                 started_at=to_text(self._started_at),
                 uptime_seconds=(now - self._started_at) / 1000,
                 files=files if files >= 0 else None,
@@ -148,7 +148,7 @@ class Doctor:
 
 
 def diagnosis_of(
-    now: Millis, *, findings: Iterable[Iterable[Finding]], store: StoreShown, process: ProcessShown | None
+    now: Millis, *, findings: Iterable[Iterable[Finding]], store: StoreShown, process: ServerShown | None
 ) -> Diagnosis:
     """The findings of several checks, put in order."""
     found = sorted(chain.from_iterable(findings), key=lambda finding: _ORDER[finding.severity])

@@ -176,7 +176,7 @@ def integrity_findings(faults: Sequence[str]) -> Iterator[Finding]:
         )
 
 
-def process_findings(files: int, problems: Sequence[str], behind_seconds: float) -> Iterator[Finding]:
+def server_findings(files: int, problems: Sequence[str], behind_seconds: float) -> Iterator[Finding]:
     """`files` may be open in this process at once (negative: any number); `problems` keep it from being ready; retention could
     have removed what comes next so many seconds ago."""
     for problem in problems:

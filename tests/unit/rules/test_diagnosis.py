@@ -24,7 +24,7 @@ from tocsin.rules.diagnosis import (
     LARGE_WAL,
     SettingFacts,
     integrity_findings,
-    process_findings,
+    server_findings,
     setting_findings,
     store_findings,
 )
@@ -93,8 +93,8 @@ def test_settings(change, expected):
 
 
 def test_the_process():
-    assert codes(process_findings(-1, [], 0)) == codes(process_findings(FEW_FILES, [], 86_400)) == []
-    assert codes(process_findings(FEW_FILES - 1, ["it stopped"], 86_401)) == [
+    assert codes(server_findings(-1, [], 0)) == codes(server_findings(FEW_FILES, [], 86_400)) == []
+    assert codes(server_findings(FEW_FILES - 1, ["it stopped"], 86_401)) == [
         ("server.not_ready", "error"),
         ("process.few_files", "warning"),
         ("retention.behind", "warning"),

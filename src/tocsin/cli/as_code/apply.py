@@ -8,7 +8,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Annotated, Final, TextIO
+
+from cyclopts import Parameter
 
 from tocsin.cli.as_code.planning import Change, Plan, Planner
 from tocsin.cli.as_code.reading import STDIN, Source, entries, read_source
@@ -34,7 +36,7 @@ class _Made:
 
 
 def apply(
-    file: str,
+    file: Annotated[str, Parameter(allow_leading_hyphen=True)],
     /,
     *,
     dry_run: Flag = False,

@@ -39,7 +39,7 @@ class StoreFacts(Noun, frozen=True, kw_only=True):
     mean_commit_ms: float | None
 
 
-class ProcessFacts(Noun, frozen=True, kw_only=True):
+class ServerFacts(Noun, frozen=True, kw_only=True):
     """The process, as doctor tells of it."""
 
     started_at: str
@@ -55,7 +55,7 @@ class DiagnosisRead(Noun, frozen=True, kw_only=True):
     is_well: bool
     findings: tuple[Finding, ...]
     store: StoreFacts
-    process: ProcessFacts
+    process: ServerFacts
 
 
 class BacklogRead(Noun, frozen=True, kw_only=True):
