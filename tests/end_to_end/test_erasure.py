@@ -198,7 +198,7 @@ class Session:
         return [*shown, ("GET history", history.body)]
 
 
-NO_LISTS = {"/v1/stats", "/v1/event-types", "/v1/retention"}
+NO_LISTS = {"/v1/doctor", "/v1/stats", "/v1/event-types", "/v1/retention"}
 ELSEWHERE = {"/v1/records/{table}/{record_id}/history", "/v1/consent/{token}", "/problems/{slug}"}
 
 
