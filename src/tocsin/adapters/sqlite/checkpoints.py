@@ -136,7 +136,7 @@ def _done(work: Work, connection: apsw.Connection) -> tuple[object, Exception | 
     """What the work gave, or what went wrong."""
     try:
         return work(connection), None
-    except (apsw.FullError, apsw.Error, OSError) as error:
+    except (apsw.Error, OSError) as error:
         is_full = isinstance(error, apsw.FullError) or getattr(error, "errno", None) == errno.ENOSPC
         return None, StorageFull() if is_full else StoreUnavailable(type(error).__name__)
     except Exception as error:  # noqa: BLE001  # whatever it is belongs to the waiting caller, not to this thread

@@ -77,7 +77,7 @@ def apply(
             if connection.is_json:
                 print_json(plan_document(plan) | {"applied": False})
             return 1 if plan.changes else 0
-        if not yes and not _agreed(file):
+        if not yes and not _agreed(connection, file):
             return 1
         with _kept_in(secrets_file) as file_of_secrets:
             made = _apply(client, plan, file_of_secrets)
@@ -99,8 +99,8 @@ def _refused(connection: Connection, plan: Plan) -> int:
     return REFUSED
 
 
-def _agreed(file: str) -> bool:
-    if file == STDIN or not sys.stdin.isatty():
+def _agreed(connection: Connection, file: str) -> bool:
+    if file == STDIN or connection.is_json or not sys.stdin.isatty():
         raise Usage("nobody can be asked here: say --yes to apply this, or --dry-run")
     console(stderr=True).print("\nApply? Only yes is taken for yes: ", end="")
     return sys.stdin.readline().strip().lower() == "yes"
