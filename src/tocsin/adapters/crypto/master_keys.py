@@ -80,7 +80,7 @@ class MasterKeysBeside:
     __slots__ = ("_path",)
 
     def __init__(self, database: Path) -> None:
-        self._path = database.with_name(database.name + ".key")
+        self._path = _beside(database)
 
     @property
     def is_file(self) -> bool:
@@ -152,3 +152,12 @@ def master_keys_of(settings: Settings) -> MasterKeySource:
     if settings.master_key is not None:
         return GivenMasterKeys(settings.master_key.reveal(), settings.values["master_key"].file)
     return MasterKeysBeside(settings.database)
+
+
+def key_file_of(settings: Settings) -> Path | None:
+    """The file beside the database, where the key is not given otherwise."""
+    return _beside(settings.database) if settings.master_key is None else None
+
+
+def _beside(database: Path) -> Path:
+    return database.with_name(database.name + ".key")
