@@ -48,6 +48,7 @@ def make_services(
     settings, store, mint, now_ms = parts.settings, parts.store, parts.mint, parts.now_ms
     return Services(
         accept=loops.accept,
+        submit=loops.accept.submit,
         answers=IdempotentAnswers(store.answers, parts.box, now_ms),
         keys=keys,
         master_key=master_key,
