@@ -17,7 +17,17 @@ from tocsin.errors import IdempotencyKeyReused, InvalidRequest, StorageFull, Sto
 from tocsin.model.event import Event
 from tocsin.model.ids import EventId, Millis
 from tocsin.model.job import JobRow
-from tocsin.model.submission import Accepted, Decide, Facts, Lineage, Needs, StoredVersion, Submission, Verdict
+from tocsin.model.submission import (
+    Accepted,
+    Decide,
+    Facts,
+    IdempotencyKey,
+    Lineage,
+    Needs,
+    StoredVersion,
+    Submission,
+    Verdict,
+)
 from tocsin.ports import JobOver
 from tocsin.rules.needs import reports_in
 from tocsin.rules.streaks import streaks_of
@@ -67,7 +77,7 @@ class SqliteLog:
                 return [_fault(error)]
         else:
             pairs = zip(submissions, answers, strict=True)
-            self._tenants.update(item[0].tenant for item, answer in pairs if isinstance(answer, Accepted))
+            self._tenants.update([item[0].tenant for item, answer in pairs if isinstance(answer, Accepted)])
             return answers
         return [await self._accept_alone(item, decide) for item in submissions]
 
@@ -88,15 +98,16 @@ class SqliteLog:
         group = _Group(connection)
         answers: list[Accepted | TocsinError] = []
         for submission, needs in submissions:
-            stored = _stored_answer(connection, group, submission)
-            if stored is not None:
-                answers.append(stored)
-                continue
+            if submission.idempotency is not None:
+                stored = _stored_answer(connection, group, submission, submission.idempotency)
+                if stored is not None:
+                    answers.append(stored)
+                    continue
             verdict = decide(submission, facts[submission.tenant])
             if verdict.problem is not None:
                 answers.append(verdict.problem)
                 continue
-            events = tuple(placed(new, position + n, accepted_at) for n, new in enumerate(verdict.events, 1))
+            events = tuple([placed(new, position + n, accepted_at) for n, new in enumerate(verdict.events, 1)])
             position += len(events)
             group.add(submission, verdict, events)
             if needs.counter or submission.tenant not in self._tenants:
@@ -140,15 +151,14 @@ class _Group:
 
     def add(self, submission: Submission, verdict: Verdict, events: Sequence[Event]) -> None:
         tenant = submission.tenant
-        self._events.extend(event_row(event) for event in events)
+        self._events += [event_row(event) for event in events]
         self.accepted[tenant] = self.accepted.get(tenant, 0) + len(events)
         for job_id, row in verdict.jobs:
             self._jobs[tenant, job_id] = (row, submission.received_at)
-        self._seen.extend((tenant, digest, event_id, submission.received_at) for digest, event_id in verdict.seen)
-        self._versions.extend(
-            (tenant, version_id, stored.content_hash, encode(stored.event_ids).decode())
-            for version_id, stored in verdict.versions
-        )
+        self._seen += [(tenant, digest, event_id, submission.received_at) for digest, event_id in verdict.seen]
+        for version_id, stored in verdict.versions:
+            event_ids = encode(stored.event_ids).decode()
+            self._versions.append((tenant, version_id, stored.content_hash, event_ids))
         for digest, failures in verdict.streaks:
             self._streaks[tenant, digest] = (failures, submission.received_at)
         if submission.idempotency is not None and verdict.keeps_answer:
@@ -208,10 +218,9 @@ def _job_row(tenant: str, row: JobRow, at: Millis) -> Row:
     )
 
 
-def _stored_answer(connection: apsw.Connection, group: _Group, submission: Submission) -> Accepted | TocsinError | None:
-    key = submission.idempotency
-    if key is None:
-        return None
+def _stored_answer(
+    connection: apsw.Connection, group: _Group, submission: Submission, key: IdempotencyKey
+) -> Accepted | TocsinError | None:
     if (known := group.answers.get((submission.tenant, key.route, key.key))) is not None:
         body_hash, verdict = known
         status, body = verdict.status, verdict.body
