@@ -60,6 +60,9 @@ CASES: dict[str, Asked] = {
     "a fragment": ("/v1/events#a", (), dumped(EVENT)),
     "an escaped path": ("/v1/%65vents", (), dumped(EVENT)),
     "a whole address": ("http://h/v1/events", (), dumped(EVENT)),
+    "a key": ("/v1/data-versions", ("Idempotency-Key: a",), dumped({"data_category_id": "c", "data_version": "1"})),
+    "a bad key": ("/v1/events", ("Idempotency-Key: a b",), dumped(EVENT)),
+    "a key without a body to keep": ("/v1/events", (BATCH, "Idempotency-Key: a b"), b"[]"),
     "no such address": ("/v1/events/", (), dumped(EVENT)),
     "the last one": ("/v1/events", ("Connection: close",), dumped(EVENT)),
 }

@@ -26,7 +26,6 @@ from tocsin.api.services import Services
 from tocsin.errors import InvalidRequest, TocsinError
 from tocsin.model.access import Caller
 from tocsin.model.submission import (
-    Accepted,
     Changes,
     CloudEvents,
     DataVersions,
@@ -106,13 +105,15 @@ async def _verdict(services: Services, decode: Decode, scope: Scope, receive: Re
     decoded = decode(raw, head) if len(raw) < LARGE_BYTES else await asyncio.to_thread(decode, raw, head)
     submission = submission_of(services, caller, in_query, decoded, len(raw))
     if head.idempotency_key is not None:
-        key = IdempotencyKey(
-            route=f"POST {scope['path']}",
-            key=idempotency_key(head.idempotency_key),
-            body_hash=await body_hash(raw),
-        )
-        submission = msgspec.structs.replace(submission, idempotency=key)
-    return NOTHING if is_empty(submission) else verdict_of(await services.accept(submission))
+        submission = kept_under(head.idempotency_key, cast("str", scope["path"]), submission, await body_hash(raw))
+    if is_empty(submission):
+        return NOTHING
+    accepted = await services.accept(submission)
+    if isinstance(accepted, TocsinError):
+        raise accepted
+    if accepted.verdict.problem is not None:
+        raise accepted.verdict.problem
+    return accepted.verdict
 
 
 def submission_of(
@@ -124,18 +125,15 @@ def submission_of(
     return Submission(tenant=tenant, received_at=services.now_ms(), size=size, body=body)
 
 
+def kept_under(key: bytes, path: str, submission: Submission, body_hash: bytes) -> Submission:
+    """The submission of a request with an Idempotency-Key. Raises MalformedRequest."""
+    kept = IdempotencyKey(route=f"POST {path}", key=idempotency_key(key), body_hash=body_hash)
+    return msgspec.structs.replace(submission, idempotency=kept)
+
+
 def is_empty(submission: Submission) -> bool:
     """Whether there is nothing to accept."""
     return isinstance(submission.body, CloudEvents) and not submission.body.items
-
-
-def verdict_of(answer: Accepted | Exception) -> Verdict:
-    """What accept says. Raises the problem when it is one."""
-    if isinstance(answer, Exception):
-        raise answer
-    if answer.verdict.problem is not None:
-        raise answer.verdict.problem
-    return answer.verdict
 
 
 async def body_hash(content: bytes) -> bytes:

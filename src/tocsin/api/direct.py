@@ -1,7 +1,7 @@
 """Most requests to the accept routes, answered without ASGI: no scope, no task, nothing that waits. One write answers each.
 
 A request with anything unusual about it is left to the ordinary way: another HTTP version, chunks, a compressed or large
-body, an Idempotency-Key, a head with which something is wrong. A head that differs from the one before it on its
+body, a head with which something is wrong. A head that differs from the one before it on its
 connection at most in the value of Content-Length says what that one said: it is not parsed again.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -23,9 +24,9 @@ from tocsin.api.accepting import (
     NOTHING,
     Decode,
     is_empty,
+    kept_under,
     submission_of,
     tenant_in,
-    verdict_of,
 )
 from tocsin.api.asgi import CLOSE, JSON_TYPE, Headers, problem_headers
 from tocsin.api.auth import POSTERS, allow, caller_with, key_hash_of
@@ -86,7 +87,7 @@ class Direct:
             allow(caller_with(self._services.keys, plain.key_hash), POSTERS)
         except TocsinError:
             return None
-        return None if head.is_gzip or head.idempotency_key is not None else plain
+        return None if head.is_gzip else plain
 
     def take(self, plain: Plain, content: bytes, tell: Callable[[Accepted | Exception], None]) -> None:
         """Hand the request to accept, and have `tell` hear of its verdict. Raises TocsinError."""
@@ -94,6 +95,8 @@ class Direct:
         allow(caller, POSTERS)
         decoded = plain.decode(content, plain.head)
         submission = submission_of(self._services, caller, plain.in_query, decoded, len(content))
+        if (key := plain.head.idempotency_key) is not None:
+            submission = kept_under(key, plain.path, submission, sha256(content).digest())
         if is_empty(submission):
             tell(Accepted(verdict=NOTHING))
         else:
@@ -199,6 +202,8 @@ class DirectConnection(Connection):
         """The head, when it is at the beginning of a segment that holds this request and nothing else."""
         end = len(self._segment) - length
         length_at = _LENGTH.search(self._segment, 0, end)
+        if posting.plain.head.idempotency_key is not None:
+            return
         is_whole = self._segment.startswith(b"POST ") and self._segment.find(b"\r\n\r\n") + 4 == end
         if not is_whole or length_at is None or not posting.keep_alive or end + _DIGITS > self.limits.head_bytes:
             return
@@ -214,18 +219,17 @@ class DirectConnection(Connection):
             self._tell(error)
 
     def _tell(self, answer: Accepted | Exception) -> None:
-        try:
-            verdict = verdict_of(answer)
-        except TocsinError as problem:
-            self._tell_problem(problem)
-        except Exception as fault:  # noqa: BLE001 (as above)
-            log.error("accept.fault", path=self.url.decode(), exc_info=fault)
-            self._tell_problem(TocsinError())
-        else:
+        problem = answer.verdict.problem if isinstance(answer, Accepted) else answer
+        if isinstance(answer, Accepted) and problem is None:
             if self._date is not self.server_state.default_headers:
                 self._date = self.server_state.default_headers
-                self._begin_of_accepted = self.begin_of_answer(verdict.status, [JSON_TYPE])
-            self._write(self._begin_of_accepted, verdict.body)
+                self._begin_of_accepted = self.begin_of_answer(answer.verdict.status, [JSON_TYPE])
+            self._write(self._begin_of_accepted, answer.verdict.body)
+        elif isinstance(problem, TocsinError):
+            self._tell_problem(problem)
+        else:
+            log.error("accept.fault", path=self.url.decode(), exc_info=problem)
+            self._tell_problem(TocsinError())
 
     def _tell_problem(self, problem: TocsinError) -> None:
         headers = problem_headers(problem)

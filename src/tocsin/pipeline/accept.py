@@ -52,39 +52,23 @@ class Accept:
         """Less of the disk is free than the reserve that settling and retention need."""
 
     async def __call__(self, submission: Submission) -> Accepted:
-        """Wait for the verdict and its commit. Raises the problem when it is refused, Overloaded when too many wait,
-        RequestRunning for an idempotency key that is still at work, StorageFull when the disk is."""
-        self._find_room()
-        key = submission.idempotency
-        if key is None:
-            return await self._enter(submission)
-        running = (submission.tenant, key.route, key.key)
-        if running in self._running:
-            raise RequestRunning(key.key)
-        self._running.add(running)
-        try:
-            return await self._enter(submission)
-        finally:
-            self._running.discard(running)
-
-    async def _enter(self, submission: Submission) -> Accepted:
+        """Wait for the verdict and its commit. Raises what `submit` raises, and the problem when the submission is refused."""
         future: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
-        self._add(submission, partial(_resolve, future))
+        self.submit(submission, partial(_resolve, future))
         return await future
 
     def submit(self, submission: Submission, tell: Tell) -> None:
-        """The same for a submission without an idempotency key, without a task that waits: `tell` hears of it. Raises Overloaded,
-        StorageFull."""
-        self._find_room()
-        self._add(submission, tell)
-
-    def _find_room(self) -> None:
+        """The same without a task that waits: `tell` hears of it. Raises Overloaded when too many wait, RequestRunning for an
+        idempotency key that is still at work, StorageFull when the disk is."""
         if self.is_full:
             raise StorageFull("Less of the disk is free than the reserve.")
         if self._group.weight >= WAITING_BYTES:
             raise Overloaded(retry_after_seconds=RETRY_AFTER_SECONDS)
-
-    def _add(self, submission: Submission, tell: Tell) -> None:
+        if (key := submission.idempotency) is not None:
+            running = (submission.tenant, key.route, key.key)
+            if running in self._running:
+                raise RequestRunning(key.key)
+            self._running.add(running)
         waiter = _Waiter(submission=submission, needs=self._needs_of(submission), tell=tell)
         self._group.add(waiter, max(submission.size, LEAST_BYTES))
 
@@ -97,20 +81,21 @@ class Accept:
             answers = await self._log.accept([(w.submission, w.needs) for w in waiters], self._decide)
         except Exception as error:  # noqa: BLE001  # nothing was accepted: every waiting producer is told why
             for waiter in waiters:
-                _tell(waiter, error)
+                self._tell(waiter, error)
             return
         events = [event for a in answers if isinstance(a, Accepted) for event in a.events]
         if events:
             self._committed(events)
         for waiter, answer in zip(waiters, answers, strict=True):
-            _tell(waiter, answer)
+            self._tell(waiter, answer)
 
-
-def _tell(waiter: _Waiter, answer: Accepted | Exception) -> None:
-    try:
-        waiter.tell(answer)
-    except Exception as fault:  # noqa: BLE001  # it must not be its neighbours': they wait as well
-        log.error("accept.untold", exc_info=fault)
+    def _tell(self, waiter: _Waiter, answer: Accepted | Exception) -> None:
+        if (key := waiter.submission.idempotency) is not None:
+            self._running.discard((waiter.submission.tenant, key.route, key.key))
+        try:
+            waiter.tell(answer)
+        except Exception as fault:  # noqa: BLE001  # it must not be its neighbours': they wait as well
+            log.error("accept.untold", exc_info=fault)
 
 
 def _resolve(future: asyncio.Future[Accepted], answer: Accepted | Exception) -> None:
