@@ -54,6 +54,7 @@ class IdMint:
             self._begin(now)
         else:
             drawn = self._drawn
+            # No call between reading and writing the counter: the writer's thread mints as well.
             step = 1 + ((drawn.pop() if drawn else self._draw()) & _STEP_MASK)
             self._counter += step
             if self._counter > _HIGHEST_COUNTER:
