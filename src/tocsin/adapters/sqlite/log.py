@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import apsw
@@ -37,6 +37,10 @@ ANSWERS_KEPT_MS = 24 * 3600 * 1000
 _decode_event_ids = msgspec.json.Decoder(tuple[str, ...]).decode
 
 Item = tuple[Submission, Needs]
+Key = tuple[str, str, str]
+"""Tenant, route and idempotency key."""
+_Answer = tuple[bytes, int, bytes]
+"""Hash of the body that was asked with, status and body of the answer."""
 
 
 class SqliteLog:
@@ -95,11 +99,12 @@ class SqliteLog:
         accepted_at = max(self._now_ms(), previous)
         facts = _load_facts(connection, submissions)
         _load_streaks(connection, submissions, facts)
+        kept = _load_answers(connection, submissions)
         group = _Group(connection)
         answers: list[Accepted | TocsinError] = []
         for submission, needs in submissions:
             if submission.idempotency is not None:
-                stored = _stored_answer(connection, group, submission, submission.idempotency)
+                stored = _kept_answer(group.answers, kept, submission, submission.idempotency)
                 if stored is not None:
                     answers.append(stored)
                     continue
@@ -147,7 +152,7 @@ class _Group:
         self.counters: set[str] = set()
         self.accepted: dict[str, int] = {}
         """How many events, by tenant."""
-        self.answers: dict[tuple[str, str, str], tuple[bytes, Verdict]] = {}
+        self.answers: dict[Key, _Answer] = {}
 
     def add(self, submission: Submission, verdict: Verdict, events: Sequence[Event]) -> None:
         tenant = submission.tenant
@@ -163,7 +168,7 @@ class _Group:
             self._streaks[tenant, digest] = (failures, submission.received_at)
         if submission.idempotency is not None and verdict.keeps_answer:
             named = (tenant, submission.idempotency.route, submission.idempotency.key)
-            self.answers[named] = (submission.idempotency.body_hash, verdict)
+            self.answers[named] = (submission.idempotency.body_hash, verdict.status, verdict.body)
 
     def write(self, facts: dict[str, Facts], at: int) -> None:
         connection = self._connection
@@ -182,8 +187,7 @@ class _Group:
                 write(connection, "remove_streak", (tenant, digest))
         for tenant in self.counters:
             write(connection, "save_tenant", (tenant, facts[tenant].counter, at))
-        for (tenant, route, key), (body_hash, verdict) in self.answers.items():
-            write(connection, "save_answer", (tenant, route, key, body_hash, verdict.status, verdict.body, at))
+        write_rows(connection, "save_answer", [(*key, *answer, at) for key, answer in self.answers.items()])
 
 
 def _fault(error: Exception) -> TocsinError:
@@ -218,21 +222,35 @@ def _job_row(tenant: str, row: JobRow, at: Millis) -> Row:
     )
 
 
-def _stored_answer(
-    connection: apsw.Connection, group: _Group, submission: Submission, key: IdempotencyKey
+def _kept_answer(
+    ours: Mapping[Key, _Answer], kept: Mapping[Key, tuple[_Answer, Millis]], submission: Submission, key: IdempotencyKey
 ) -> Accepted | TocsinError | None:
-    if (known := group.answers.get((submission.tenant, key.route, key.key))) is not None:
-        body_hash, verdict = known
-        status, body = verdict.status, verdict.body
-    else:
-        oldest = submission.received_at - ANSWERS_KEPT_MS
-        row = read_one(connection, "answer", (submission.tenant, key.route, key.key, oldest))
-        if row is None:
+    """What the same request was answered, in this commit group or within a day."""
+    named = (submission.tenant, key.route, key.key)
+    answer = ours.get(named)
+    if answer is None and named in kept:
+        answer, at = kept[named]
+        if at <= submission.received_at - ANSWERS_KEPT_MS:
             return None
-        body_hash, status, body = cast("tuple[bytes, int, bytes]", row)
+    if answer is None:
+        return None
+    body_hash, status, body = answer
     if body_hash != key.body_hash:
         return IdempotencyKeyReused(key.key)
     return Accepted(verdict=Verdict(status=status, body=body))
+
+
+def _load_answers(connection: apsw.Connection, submissions: Sequence[Item]) -> dict[Key, tuple[_Answer, Millis]]:
+    wanted: dict[tuple[str, str], set[str]] = {}
+    for submission, _ in submissions:
+        if (key := submission.idempotency) is not None:
+            wanted.setdefault((submission.tenant, key.route), set()).add(key.key)
+    kept: dict[Key, tuple[_Answer, Millis]] = {}
+    for place, keys in wanted.items():
+        for row in read_among(connection, "answers_by_key", place, keys):
+            named, body_hash, status, body, at = cast("tuple[str, bytes, int, bytes, int]", row)
+            kept[*place, named] = ((body_hash, status, body), at)
+    return kept
 
 
 def _load_facts(connection: apsw.Connection, submissions: Sequence[Item]) -> dict[str, Facts]:
