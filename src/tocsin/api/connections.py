@@ -80,6 +80,7 @@ class Connection(HttpToolsProtocol):
         self._is_over = False
         self._refused_for: TocsinError | None = None
         self._hosts = 0
+        self._is_chunked = False
         self._head_bytes = 0
         self._segment_bytes = 0
         self._idle_since = 0.0
@@ -155,6 +156,7 @@ class Connection(HttpToolsProtocol):
             raise MalformedRequest
         self._stage = Stage.HEAD
         self._hosts = 0
+        self._is_chunked = False
         self._head_bytes = 0
         super().on_message_begin()
 
@@ -164,8 +166,10 @@ class Connection(HttpToolsProtocol):
         name = name.lower()
         if name == b"host":
             self._hosts += 1
-        elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
-            self._stop(MalformedRequest("The only Transfer-Encoding that is read is chunked."))
+        elif name == b"transfer-encoding":
+            self._is_chunked = True
+            if value.strip().lower() != b"chunked":
+                self._stop(MalformedRequest("The only Transfer-Encoding that is read is chunked."))
         elif name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
         self.headers.append((name, value))
@@ -209,7 +213,7 @@ class Connection(HttpToolsProtocol):
                 self._stop(HeadersTooLarge(f"The head of a request has at most {limits.head_bytes} bytes."))
         if self._hosts != 1 and (self._hosts > 1 or version == "1.1"):
             self._stop(MalformedRequest("A request has exactly one Host."))
-        if version == "1.0" and any(name == b"transfer-encoding" for name, _ in self.headers):
+        if version == "1.0" and self._is_chunked:
             self._stop(MalformedRequest("HTTP/1.0 has no Transfer-Encoding."))
 
     def _stop(self, problem: TocsinError) -> None:

@@ -87,7 +87,7 @@ class Direct:
             allow(caller_with(self._services.keys, plain.key_hash), POSTERS)
         except TocsinError:
             return None
-        return None if head.is_gzip else plain
+        return plain if not head.is_gzip and head.length and head.length < LARGE_BYTES else None
 
     def take(self, plain: Plain, content: bytes, tell: Callable[[Accepted | Exception], None]) -> None:
         """Hand the request to accept, and have `tell` hear of its verdict. Raises TocsinError."""
@@ -177,15 +177,11 @@ class DirectConnection(Connection):
             self.cycle = _Posting(plain, keep_alive=self.parser.should_keep_alive())
 
     def _plain(self) -> Plain | None:
-        parser = self.parser
-        if parser.get_method() != b"POST" or self.expect_100_continue or self.flow.write_paused:
+        if self._is_chunked or self.expect_100_continue or self.flow.write_paused:
             return None
-        lengths = [value for name, value in self.headers if name in {b"content-length", b"transfer-encoding"}]
-        if len(lengths) != 1 or len(lengths[0]) > _DIGITS or not lengths[0].isdigit():
+        if self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
             return None
-        if not 0 < int(lengths[0]) < LARGE_BYTES:
-            return None
-        return None if parser.get_http_version() != "1.1" else self.direct.plain(self.url, self.headers)
+        return self.direct.plain(self.url, self.headers)
 
     def on_body(self, body: bytes) -> None:
         if isinstance(self.cycle, _Posting):
