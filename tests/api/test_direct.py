@@ -58,6 +58,7 @@ CASES: dict[str, Asked] = {
     "another tenant": ("/v1/events?tenant=other", (), dumped(EVENT)),
     "a bad tenant": ("/v1/events?tenant=a/b", (), dumped(EVENT)),
     "a fragment": ("/v1/events#a", (), dumped(EVENT)),
+    "a fragment behind a query": ("/v1/events?tenant=other#a", (), dumped(EVENT)),
     "an escaped path": ("/v1/%65vents", (), dumped(EVENT)),
     "a whole address": ("http://h/v1/events", (), dumped(EVENT)),
     "a key": ("/v1/data-versions", ("Idempotency-Key: a",), dumped({"data_category_id": "c", "data_version": "1"})),
@@ -187,6 +188,18 @@ def test_what_follows_in_the_same_segment_is_dropped(shared_server: Server, behi
         assert answer.startswith(b"HTTP/1.1 202 ")
         assert b"\r\nconnection: close\r\n" in answer
         assert talk.answer() == b""
+
+
+def test_another_head_of_the_same_size_is_another_head(shared_server: Server) -> None:
+    path, _, body = CASES["an event"]
+    key = Caller(shared_server).key("producer")
+    with Talk(shared_server.url) as talk:
+        request = post((path, ("Content-Type: application/json",), body), key)
+        for _ in range(2):
+            assert talk.ask(request).startswith(b"HTTP/1.1 202 ")
+        assert talk.ask(request.replace(b"application/json", b"application/jsoo")).startswith(b"HTTP/1.1 415 ")
+        assert talk.ask(request.replace(key.encode(), key[:-4].encode() + b"none")).startswith(b"HTTP/1.1 401 ")
+        assert talk.ask(request).startswith(b"HTTP/1.1 202 ")
 
 
 def test_a_length_that_lies_ends_the_connection(shared_server: Server) -> None:
