@@ -232,7 +232,7 @@ class Held:
         async def main() -> None:
             self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
             started.set()
-            limits = Limits(connections=8, idle_seconds=1, stalled_seconds=0.4)
+            limits = Limits(connections=8, body_seconds=0.4, idle_seconds=1, stalled_seconds=0.4)
             await answer_requests(make_app(services), listener, limits, self._stop, direct=Direct(services))
 
         self._thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)
@@ -309,6 +309,22 @@ async def test_a_request_before_the_answer_is_dropped_with_the_connection(held: 
         assert other.ask(b"GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n")  # so what came before that was read
         held.tell(VERDICT)
         assert b"\r\nconnection: close\r\n" in talk.answer()
+        assert talk.answer() == b""
+    assert held.waiting == []
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_a_body_that_does_not_arrive_in_time(held: Held, *, known: bool) -> None:
+    request = post(CASES["an event"], "k")
+    with Talk(held.url) as talk:
+        if known:
+            talk.send(request)
+            await until(lambda: len(held.waiting) == 1)
+            held.tell(VERDICT)
+            assert talk.answer().endswith(VERDICT.verdict.body)
+        talk.send(request[:-1])
+        answer = await asyncio.to_thread(talk.answer)
+        assert answer.startswith(b"HTTP/1.1 408 ")
         assert talk.answer() == b""
     assert held.waiting == []
 
