@@ -148,7 +148,7 @@ class DirectConnection(Connection):
         self._segment = b""
         self._complete: _Posting | None = None
         self._date: object = None
-        self._begin_of_accepted = b""
+        self._begins: dict[int, bytes] = {}
 
     def data_received(self, data: bytes) -> None:
         if self._stage is Stage.BETWEEN and not self._is_over and self._is_answered():
@@ -217,15 +217,22 @@ class DirectConnection(Connection):
     def _tell(self, answer: Accepted | Exception) -> None:
         problem = answer.verdict.problem if isinstance(answer, Accepted) else answer
         if isinstance(answer, Accepted) and problem is None:
-            if self._date is not self.server_state.default_headers:
-                self._date = self.server_state.default_headers
-                self._begin_of_accepted = self.begin_of_answer(answer.verdict.status, [JSON_TYPE])
-            self._write(self._begin_of_accepted, answer.verdict.body)
+            self._write(self._begin_of_verdict(answer.verdict.status), answer.verdict.body)
         elif isinstance(problem, TocsinError):
             self._tell_problem(problem)
         else:
             log.error("accept.fault", path=self.url.decode(), exc_info=problem)
             self._tell_problem(TocsinError())
+
+    def _begin_of_verdict(self, status: int) -> bytes:
+        """It is the same until the date changes, with the next second."""
+        if self._date is not self.server_state.default_headers:
+            self._date = self.server_state.default_headers
+            self._begins.clear()
+        begin = self._begins.get(status)
+        if begin is None:
+            begin = self._begins[status] = self.begin_of_answer(status, [JSON_TYPE])
+        return begin
 
     def _tell_problem(self, problem: TocsinError) -> None:
         headers = problem_headers(problem)
