@@ -28,6 +28,10 @@ from tocsin.model.submission import Accepted, Submission, Verdict
 
 REPORT = {"job_id": "j", "job_type": "load", "state": "running"}
 EVENT = {"specversion": "1.0", "id": "e", "source": "/s", "type": "order.created"}
+RUN_EVENT = {
+    "eventType": "START", "eventTime": "2026-11-22T10:00:00.000Z", "run": {"runId": "d46e465b-d358-4d32-83d4-df660ff614dd"},
+    "job": {"namespace": "n", "name": "load"}, "producer": "https://p.example/", "schemaURL": "https://openlineage.io/spec",
+}  # fmt: skip
 BATCH = "Content-Type: application/cloudevents-batch+json"
 BINARY = ("ce-specversion: 1.0", "ce-id: b", "ce-source: /s", "ce-type: order.created", "Content-Type: text/plain")
 Asked = tuple[str, tuple[str, ...], bytes]
@@ -46,6 +50,7 @@ CASES: dict[str, Asked] = {
     "a binary event": ("/v1/events", BINARY, b"hello"),
     "a change": ("/v1/records/changes", (), dumped({"action": "create", "record": {"id": "r", "data": {}}})),
     "a data version": ("/v1/data-versions", (), dumped({"data_category_id": "c", "data_version": "1"})),
+    "a run event": ("/api/v1/lineage", (), dumped(RUN_EVENT)),
     "not JSON": ("/v1/events", (), b"{"),
     "a bad field": ("/v1/jobs/reports", (), dumped({**REPORT, "colour": 1})),
     "an illegal transition": ("/v1/jobs/reports", (), dumped({"job_id": "n", "state": "running"})),
@@ -188,6 +193,15 @@ def test_what_follows_in_the_same_segment_is_dropped(shared_server: Server, behi
         assert answer.startswith(b"HTTP/1.1 202 ")
         assert b"\r\nconnection: close\r\n" in answer
         assert talk.answer() == b""
+
+
+def test_each_answer_has_its_status(shared_server: Server) -> None:
+    """One connection, routes that answer with 201 and 202 within the same second."""
+    key = Caller(shared_server).key("producer")
+    run_event = CASES["a run event"]
+    with Talk(shared_server.url) as talk:
+        answers = [talk.ask(post(asked, key)) for asked in (CASES["an event"], run_event, CASES["a report"], run_event)]
+    assert [answer.split()[1] for answer in answers] == [b"202", b"201", b"202", b"201"]
 
 
 def test_another_head_of_the_same_size_is_another_head(shared_server: Server) -> None:
