@@ -31,10 +31,11 @@ from tocsin.ports import Views
 
 
 class Services(Noun, frozen=True, kw_only=True):
-    """One of each. `accept` gives refusals back or raises them; `ready` names what is not; `standing` is asked by endpoint
-    number, `in_flight` by delivery number."""
+    """One of each. `accept` gives refusals back or raises them, `submit` tells of them later or raises them; `ready` names what is
+    not; `standing` is asked by endpoint number, `in_flight` by delivery number."""
 
     accept: Callable[[Submission], Awaitable[Accepted | TocsinError]]
+    submit: Callable[[Submission, Callable[[Accepted | Exception], None]], None]
     answers: IdempotentAnswers
     keys: ApiKeys
     master_key: MasterKey

@@ -7,11 +7,11 @@ import json
 import os
 import ssl
 import threading
-import uuid
 from collections.abc import Iterator, Mapping
 from typing import Final, Self
 from urllib.parse import urlencode, urlsplit
 
+from tocsin.client.fields import ordered_uuid
 from tocsin.client.streaming import Message, messages
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
@@ -121,7 +121,7 @@ class Transport:
             payload = body if isinstance(body, bytes) else encoded(body)
             headers["Content-Type"] = content_type
         if method == "POST":
-            headers["Idempotency-Key"] = idempotency_key or str(uuid.uuid4())
+            headers["Idempotency-Key"] = idempotency_key or ordered_uuid()
         if self._pid != os.getpid():
             self._pid, self._lock, self._connection = os.getpid(), threading.Lock(), None
         with self._lock:

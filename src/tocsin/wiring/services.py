@@ -66,6 +66,7 @@ def make_services(
     retention = Retention(store.retention, background.retention, mint, now_ms)
     return Services(
         accept=loops.accept,
+        submit=loops.accept.submit,
         answers=IdempotentAnswers(store.answers, parts.box, now_ms),
         keys=keys,
         master_key=master_key,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import apsw
@@ -17,7 +17,17 @@ from tocsin.errors import IdempotencyKeyReused, InvalidRequest, StorageFull, Sto
 from tocsin.model.event import Event
 from tocsin.model.ids import EventId, Millis
 from tocsin.model.job import JobRow
-from tocsin.model.submission import Accepted, Decide, Facts, Lineage, Needs, StoredVersion, Submission, Verdict
+from tocsin.model.submission import (
+    Accepted,
+    Decide,
+    Facts,
+    IdempotencyKey,
+    Lineage,
+    Needs,
+    StoredVersion,
+    Submission,
+    Verdict,
+)
 from tocsin.ports import JobOver
 from tocsin.rules.needs import reports_in
 from tocsin.rules.streaks import streaks_of
@@ -27,6 +37,10 @@ ANSWERS_KEPT_MS = 24 * 3600 * 1000
 _decode_event_ids = msgspec.json.Decoder(tuple[str, ...]).decode
 
 Item = tuple[Submission, Needs]
+Key = tuple[str, str, str]
+"""Tenant, route and idempotency key."""
+_Answer = tuple[bytes, int, bytes]
+"""Hash of the body that was asked with, status and body of the answer."""
 
 
 class SqliteLog:
@@ -67,7 +81,7 @@ class SqliteLog:
                 return [_fault(error)]
         else:
             pairs = zip(submissions, answers, strict=True)
-            self._tenants.update(item[0].tenant for item, answer in pairs if isinstance(answer, Accepted))
+            self._tenants.update([item[0].tenant for item, answer in pairs if isinstance(answer, Accepted)])
             return answers
         return [await self._accept_alone(item, decide) for item in submissions]
 
@@ -85,18 +99,20 @@ class SqliteLog:
         accepted_at = max(self._now_ms(), previous)
         facts = _load_facts(connection, submissions)
         _load_streaks(connection, submissions, facts)
+        kept = _load_answers(connection, submissions)
         group = _Group(connection)
         answers: list[Accepted | TocsinError] = []
         for submission, needs in submissions:
-            stored = _stored_answer(connection, group, submission)
-            if stored is not None:
-                answers.append(stored)
-                continue
+            if submission.idempotency is not None:
+                stored = _kept_answer(group.answers, kept, submission, submission.idempotency)
+                if stored is not None:
+                    answers.append(stored)
+                    continue
             verdict = decide(submission, facts[submission.tenant])
             if verdict.problem is not None:
                 answers.append(verdict.problem)
                 continue
-            events = tuple(placed(new, position + n, accepted_at) for n, new in enumerate(verdict.events, 1))
+            events = tuple([placed(new, position + n, accepted_at) for n, new in enumerate(verdict.events, 1)])
             position += len(events)
             group.add(submission, verdict, events)
             if needs.counter or submission.tenant not in self._tenants:
@@ -136,24 +152,23 @@ class _Group:
         self.counters: set[str] = set()
         self.accepted: dict[str, int] = {}
         """How many events, by tenant."""
-        self.answers: dict[tuple[str, str, str], tuple[bytes, Verdict]] = {}
+        self.answers: dict[Key, _Answer] = {}
 
     def add(self, submission: Submission, verdict: Verdict, events: Sequence[Event]) -> None:
         tenant = submission.tenant
-        self._events.extend(event_row(event) for event in events)
+        self._events += [event_row(event) for event in events]
         self.accepted[tenant] = self.accepted.get(tenant, 0) + len(events)
         for job_id, row in verdict.jobs:
             self._jobs[tenant, job_id] = (row, submission.received_at)
-        self._seen.extend((tenant, digest, event_id, submission.received_at) for digest, event_id in verdict.seen)
-        self._versions.extend(
-            (tenant, version_id, stored.content_hash, encode(stored.event_ids).decode())
-            for version_id, stored in verdict.versions
-        )
+        self._seen += [(tenant, digest, event_id, submission.received_at) for digest, event_id in verdict.seen]
+        for version_id, stored in verdict.versions:
+            event_ids = encode(stored.event_ids).decode()
+            self._versions.append((tenant, version_id, stored.content_hash, event_ids))
         for digest, failures in verdict.streaks:
             self._streaks[tenant, digest] = (failures, submission.received_at)
         if submission.idempotency is not None and verdict.keeps_answer:
             named = (tenant, submission.idempotency.route, submission.idempotency.key)
-            self.answers[named] = (submission.idempotency.body_hash, verdict)
+            self.answers[named] = (submission.idempotency.body_hash, verdict.status, verdict.body)
 
     def write(self, facts: dict[str, Facts], at: int) -> None:
         connection = self._connection
@@ -172,8 +187,7 @@ class _Group:
                 write(connection, "remove_streak", (tenant, digest))
         for tenant in self.counters:
             write(connection, "save_tenant", (tenant, facts[tenant].counter, at))
-        for (tenant, route, key), (body_hash, verdict) in self.answers.items():
-            write(connection, "save_answer", (tenant, route, key, body_hash, verdict.status, verdict.body, at))
+        write_rows(connection, "save_answer", [(*key, *answer, at) for key, answer in self.answers.items()])
 
 
 def _fault(error: Exception) -> TocsinError:
@@ -208,22 +222,35 @@ def _job_row(tenant: str, row: JobRow, at: Millis) -> Row:
     )
 
 
-def _stored_answer(connection: apsw.Connection, group: _Group, submission: Submission) -> Accepted | TocsinError | None:
-    key = submission.idempotency
-    if key is None:
-        return None
-    if (known := group.answers.get((submission.tenant, key.route, key.key))) is not None:
-        body_hash, verdict = known
-        status, body = verdict.status, verdict.body
-    else:
-        oldest = submission.received_at - ANSWERS_KEPT_MS
-        row = read_one(connection, "answer", (submission.tenant, key.route, key.key, oldest))
-        if row is None:
+def _kept_answer(
+    ours: Mapping[Key, _Answer], kept: Mapping[Key, tuple[_Answer, Millis]], submission: Submission, key: IdempotencyKey
+) -> Accepted | TocsinError | None:
+    """What the same request was answered, in this commit group or within a day."""
+    named = (submission.tenant, key.route, key.key)
+    answer = ours.get(named)
+    if answer is None and named in kept:
+        answer, at = kept[named]
+        if at <= submission.received_at - ANSWERS_KEPT_MS:
             return None
-        body_hash, status, body = cast("tuple[bytes, int, bytes]", row)
+    if answer is None:
+        return None
+    body_hash, status, body = answer
     if body_hash != key.body_hash:
         return IdempotencyKeyReused(key.key)
     return Accepted(verdict=Verdict(status=status, body=body))
+
+
+def _load_answers(connection: apsw.Connection, submissions: Sequence[Item]) -> dict[Key, tuple[_Answer, Millis]]:
+    wanted: dict[tuple[str, str], set[str]] = {}
+    for submission, _ in submissions:
+        if (key := submission.idempotency) is not None:
+            wanted.setdefault((submission.tenant, key.route), set()).add(key.key)
+    kept: dict[Key, tuple[_Answer, Millis]] = {}
+    for place, keys in wanted.items():
+        for row in read_among(connection, "answers_by_key", place, keys):
+            named, body_hash, status, body, at = cast("tuple[str, bytes, int, bytes, int]", row)
+            kept[*place, named] = ((body_hash, status, body), at)
+    return kept
 
 
 def _load_facts(connection: apsw.Connection, submissions: Sequence[Item]) -> dict[str, Facts]:
