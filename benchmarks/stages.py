@@ -25,11 +25,12 @@ from tocsin.model.job import JobState, Report
 from tocsin.model.record import Action, Change
 from tocsin.model.secret import Secret
 from tocsin.model.signing import HmacSigning, HttpMessageSigning, Signing, StandardWebhooksSigning
-from tocsin.model.submission import Changes, Facts, Reports, Submission
+from tocsin.model.submission import Changes, CloudEvents, Facts, Reports, Submission
 from tocsin.pipeline.prepare import Preparation
 from tocsin.rules.accepting import Deciding
 from tocsin.rules.egress import EgressPolicy, blocked_reason, parse_networks
 from tocsin.rules.interests import Interests
+from tocsin.rules.needs import needs_of
 from tocsin.rules.outcome import verdict_of
 from tocsin.rules.redaction import spellings, without
 from tocsin.rules.urls import target_of
@@ -59,8 +60,19 @@ def _reports(count: int) -> Run:
     return lambda: decode_reports(body)
 
 
-def _submission(body: Reports | Changes) -> Submission:
+def _submission(body: Reports | Changes | CloudEvents) -> Submission:
     return Submission(tenant="acme", received_at=NOW, body=body)
+
+
+def _need_event() -> Run:
+    submission = _submission(decode_cloudevents(parts.BODY, "application/cloudevents+json", {}))
+    return lambda: needs_of(submission)
+
+
+def _decide_event() -> Run:
+    decide = Deciding(parts.mint())
+    submission = _submission(decode_cloudevents(parts.BODY, "application/cloudevents+json", {}))
+    return lambda: decide(submission, Facts())
 
 
 def _decide_new_job() -> Run:
@@ -196,6 +208,9 @@ STAGES: Final = (
     Stage("decode: a CloudEvent of 64 KB", _large_event),
     Stage("decode: a report", lambda: _reports(1)),
     Stage("decode: 100 reports", lambda: _reports(100)),
+    Stage("mint: the id of an event", lambda: parts.mint().event),
+    Stage("need: a CloudEvent", _need_event),
+    Stage("decide: a CloudEvent", _decide_event),
     Stage("decide: a new job", _decide_new_job),
     Stage("decide: a change of state", _decide_state),
     Stage("decide: a merge", _decide_merge),

@@ -17,6 +17,7 @@ from tocsin.model.audit import Action
 TOLD = {
     "POST /v1/endpoints": {"endpoint.created"},
     "PATCH /v1/endpoints/{endpoint_id}": {"endpoint.changed", "endpoint.enabled", "endpoint.disabled"},
+    "PUT /v1/endpoints/{endpoint_id}": {"endpoint.changed", "endpoint.enabled", "endpoint.disabled"},
     "DELETE /v1/endpoints/{endpoint_id}": {"endpoint.deleted"},
     "POST /v1/endpoints/{endpoint_id}/rotate-secret": {"endpoint.secret_rotated"},
     "POST /v1/endpoints/{endpoint_id}/enable": {"endpoint.enabled"},
@@ -35,6 +36,7 @@ TOLD = {
     "POST /v1/master-key/rewrap": {"master_key.rewrapped"},
     "PUT /v1/retention": {"retention.changed"},
     "POST /v1/erasures": {"erasure.created"},
+    "POST /v1/backups": {"backup.taken"},
 }
 NOT_TOLD = {
     "POST /v1/endpoints/{endpoint_id}/test": "keeps nothing",

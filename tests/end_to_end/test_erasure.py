@@ -180,7 +180,7 @@ class Session:
             )
         }
         shown: list[tuple[str, bytes]] = []
-        for path in sorted(route.path for route in API_ROUTES if route.method == "GET"):
+        for path in sorted(route.path for route in API_ROUTES if route.method == "GET" and not route.streams):
             name = path.partition("{")[2].partition("}")[0]
             if not name:
                 paths = [path + ("?limit=500" if path.startswith("/v1/") and path not in NO_LISTS else "")]
@@ -198,7 +198,7 @@ class Session:
         return [*shown, ("GET history", history.body)]
 
 
-NO_LISTS = {"/v1/stats", "/v1/event-types", "/v1/retention"}
+NO_LISTS = {"/v1/doctor", "/v1/stats", "/v1/event-types", "/v1/retention"}
 ELSEWHERE = {"/v1/records/{table}/{record_id}/history", "/v1/consent/{token}", "/problems/{slug}"}
 
 

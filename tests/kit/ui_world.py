@@ -85,6 +85,7 @@ class World:
         self._wait(f"/v1/deliveries?endpoint={good}&state=delivered", lambda one: True)
         self._wait("/v1/deliveries?state=dead", lambda one: True)
         replay = self.post("/v1/replays", {"endpoint_id": good, "tenant": TENANT, "rate_per_second": 0.01})
+        erasure = self.post(f"/v1/erasures?tenant={TENANT}", {"subject_type": "order", "subject_id": f"nobody {HARM}"})
         self.ids |= {
             "endpoint_id": self.bad_endpoint,
             "delivery_id": delivery["id"],
@@ -92,6 +93,7 @@ class World:
             "replay_id": replay["id"],
             "key_id": self.key_id,
             "event_type": "job.failed",
+            "erasure_id": erasure["id"],
         }
 
     def _report(self, state: str) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """The accept routes: a plain ASGI branch in front of everything else, because they are the hot path.
 
-One request: who is asking, the body, one typed decoding, one submission to accept, its answer.
+One request: who is asking, the body, one typed decoding, one submission to accept, its answer. What most requests need of it
+is done without ASGI by `api.direct`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Final, cast
 from urllib.parse import parse_qsl
+
+import msgspec
 
 from tocsin.api.asgi import Disconnected, Headers, Receive, Scope, Send, send_json, send_problem
 from tocsin.api.auth import POSTERS, allow, authenticated, tenant_to_write
@@ -21,11 +24,23 @@ from tocsin.api.idempotency import idempotency_key
 from tocsin.api.run_events import decode_run_events
 from tocsin.api.services import Services
 from tocsin.errors import InvalidRequest, TocsinError
-from tocsin.model.submission import Changes, CloudEvents, DataVersions, IdempotencyKey, Reports, RunEvents, Submission
+from tocsin.model.access import Caller
+from tocsin.model.submission import (
+    Changes,
+    CloudEvents,
+    DataVersions,
+    IdempotencyKey,
+    Reports,
+    RunEvents,
+    Submission,
+    Verdict,
+)
 from tocsin.telemetry import log
 
 LARGE_BYTES: Final = 128 * 1024
 """A body from this size on is decoded beside the event loop, which it would keep busy for more than a millisecond."""
+NOTHING: Final = Verdict(status=202, body=b'{"results":[]}')
+"""On a batch without events, of which accept does not hear."""
 Body = Reports | RunEvents | Changes | DataVersions | CloudEvents
 
 
@@ -69,7 +84,7 @@ ACCEPT_ROUTES: Final[Mapping[str, Decode]] = {
 async def accept_request(services: Services, decode: Decode, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request to an accept route."""
     try:
-        status, body = await _answer(services, decode, scope, receive)
+        verdict = await _verdict(services, decode, scope, receive)
     except TocsinError as problem:
         await send_problem(send, problem)
     except Disconnected:
@@ -78,35 +93,47 @@ async def accept_request(services: Services, decode: Decode, scope: Scope, recei
         log.error("accept.fault", path=scope["path"], exc_info=fault)
         await send_problem(send, TocsinError())
     else:
-        await send_json(send, status, body)
+        await send_json(send, verdict.status, verdict.body)
 
 
-async def _answer(services: Services, decode: Decode, scope: Scope, receive: Receive) -> tuple[int, bytes]:
+async def _verdict(services: Services, decode: Decode, scope: Scope, receive: Receive) -> Verdict:
     head = Head(cast("Headers", scope["headers"]))
     caller = authenticated(services.keys, head.authorization)
     allow(caller, POSTERS)
-    query = cast("bytes", scope["query_string"])
-    in_query = _tenant_in(query) if query else None
+    in_query = tenant_in(cast("bytes", scope["query_string"]))
     raw = await read_content(receive, head)
-    in_body, body = decode(raw, head) if len(raw) < LARGE_BYTES else await asyncio.to_thread(decode, raw, head)
-    tenant = tenant_to_write(caller, in_body, in_query)
-    idempotency = None
+    decoded = decode(raw, head) if len(raw) < LARGE_BYTES else await asyncio.to_thread(decode, raw, head)
+    submission = submission_of(services, caller, in_query, decoded, len(raw))
     if head.idempotency_key is not None:
-        idempotency = IdempotencyKey(
-            route=f"POST {scope['path']}",
-            key=idempotency_key(head.idempotency_key),
-            body_hash=await body_hash(raw),
-        )
-    if isinstance(body, CloudEvents) and not body.items:
-        return 202, b'{"results":[]}'
-    accepted = await services.accept(
-        Submission(tenant=tenant, received_at=services.now_ms(), size=len(raw), body=body, idempotency=idempotency)
-    )
+        submission = kept_under(head.idempotency_key, cast("str", scope["path"]), submission, await body_hash(raw))
+    if is_empty(submission):
+        return NOTHING
+    accepted = await services.accept(submission)
     if isinstance(accepted, TocsinError):
         raise accepted
     if accepted.verdict.problem is not None:
         raise accepted.verdict.problem
-    return accepted.verdict.status, accepted.verdict.body
+    return accepted.verdict
+
+
+def submission_of(
+    services: Services, caller: Caller, in_query: str | None, decoded: tuple[str | None, Body], size: int
+) -> Submission:
+    """What is handed to accept. Raises Forbidden, InvalidRequest."""
+    in_body, body = decoded
+    tenant = tenant_to_write(caller, in_body, in_query)
+    return Submission(tenant=tenant, received_at=services.now_ms(), size=size, body=body)
+
+
+def kept_under(key: bytes, path: str, submission: Submission, body_hash: bytes) -> Submission:
+    """The submission of a request with an Idempotency-Key. Raises MalformedRequest."""
+    kept = IdempotencyKey(route=f"POST {path}", key=idempotency_key(key), body_hash=body_hash)
+    return msgspec.structs.replace(submission, idempotency=kept)
+
+
+def is_empty(submission: Submission) -> bool:
+    """Whether there is nothing to accept."""
+    return isinstance(submission.body, CloudEvents) and not submission.body.items
 
 
 async def body_hash(content: bytes) -> bytes:
@@ -115,7 +142,8 @@ async def body_hash(content: bytes) -> bytes:
     return digest.digest()
 
 
-def _tenant_in(query: bytes) -> str | None:
+def tenant_in(query: bytes) -> str | None:
+    """The tenant that a query names. Raises InvalidRequest."""
     tenant = None
     for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
         if name != "tenant":

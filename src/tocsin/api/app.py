@@ -9,8 +9,10 @@ from urllib.parse import quote
 from tocsin.api.accepting import ACCEPT_ROUTES, accept_request
 from tocsin.api.asgi import Disconnected, Headers, Receive, Scope, Send, send_bytes, send_problem, send_stream
 from tocsin.api.audit_routes import AUDIT_ROUTES
+from tocsin.api.backup_routes import BACKUP_ROUTES
 from tocsin.api.consent_routes import CONSENT_ROUTES
 from tocsin.api.delivery_routes import DELIVERY_ROUTES
+from tocsin.api.doctor_routes import DOCTOR_ROUTES
 from tocsin.api.draft_routes import DRAFT_ROUTES
 from tocsin.api.endpoint_list_routes import ENDPOINT_LIST_ROUTES
 from tocsin.api.endpoint_routes import ENDPOINT_ROUTES
@@ -52,6 +54,8 @@ API_ROUTES: Final = (
     *TENANT_ROUTES,
     *ERASURE_ROUTES,
     *TAIL_ROUTES,
+    *BACKUP_ROUTES,
+    *DOCTOR_ROUTES,
     *SYSTEM_ROUTES,
 )
 AS_IT_COMES: Final = ((b"x-accel-buffering", b"no"),)
@@ -96,6 +100,7 @@ async def answer_request(services: Services, router: Router, scope: Scope, recei
         await send_problem(send, TocsinError())
     else:
         headers = [(b"content-type", reply.content_type.encode())] if reply.body or reply.stream else []
+        headers += reply.headers
         if reply.stream is not None and scope["method"] != "HEAD":
             await send_stream(receive, send, [*headers, *AS_IT_COMES], reply.stream, reply.policy)
             return

@@ -30,7 +30,8 @@ SECURITY_HEADERS: Final = (
 )
 """What every answer tells a browser. Strict-Transport-Security is for whoever ends TLS to say."""
 
-_JSON = (b"content-type", b"application/json")
+JSON_TYPE: Final = (b"content-type", b"application/json")
+CLOSE: Final = (b"connection", b"close")
 _PROBLEM = (b"content-type", b"application/problem+json")
 
 
@@ -85,7 +86,7 @@ def problem_headers(problem: TocsinError) -> list[tuple[bytes, bytes]]:
     if "retry_after_seconds" in problem.members:
         headers.append((b"retry-after", str(problem.members["retry_after_seconds"]).encode()))
     if problem.status == 413:
-        headers.append((b"connection", b"close"))
+        headers.append(CLOSE)
     return headers
 
 
@@ -97,7 +98,7 @@ async def send_problem(send: Send, problem: TocsinError, *more: tuple[bytes, byt
 
 async def send_json(send: Send, status: int, body: bytes) -> None:
     """Answer with JSON bytes."""
-    await send_bytes(send, status, [_JSON], body)
+    await send_bytes(send, status, [JSON_TYPE], body)
 
 
 class Stream(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from typing import Annotated, Final
 
 from msgspec import Meta
@@ -26,12 +27,22 @@ EVERYBODY: Final = frozenset(Role)
 
 def authenticated(keys: ApiKeys, authorization: bytes | None) -> Caller:
     """The caller behind an Authorization header. Raises Unauthenticated."""
+    return caller_with(keys, key_hash_of(authorization))
+
+
+def key_hash_of(authorization: bytes | None) -> bytes:
+    """The hash of the key in an Authorization header. Raises Unauthenticated."""
     if authorization is None:
         raise Unauthenticated("Send `Authorization: Bearer <api key>`.")
     scheme, _, value = authorization.partition(b" ")
     if scheme.lower() != b"bearer":
         raise Unauthenticated("The authorization scheme must be Bearer.")
-    caller = keys.caller(value.strip())
+    return sha256(value.strip()).digest()
+
+
+def caller_with(keys: ApiKeys, key_hash: bytes) -> Caller:
+    """The caller who holds the key with this hash. Raises Unauthenticated."""
+    caller = keys.caller_by_hash(key_hash)
     if caller is None:
         raise Unauthenticated("The API key is unknown, expired or revoked.")
     return caller

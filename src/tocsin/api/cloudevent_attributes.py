@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Final, cast
+from typing import Annotated, Final, cast
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Meta, Raw, UnsetType
 
 from tocsin.api.decoding import millis
 from tocsin.errors import FieldError, InvalidRequest
 from tocsin.model.event import OWN_SUBJECT_TYPES, CloudContext
 from tocsin.model.submission import CloudEvent
+from tocsin.model.times import from_text
 from tocsin.operations.pointers import escaped
+from tocsin.rules.needs import seen_hash
 
 Value = str | bool | int
 Attributes = dict[str, Value]
@@ -63,6 +65,7 @@ def checked_context(attributes: Attributes, prefix: str, data: bytes, *, has_dat
         extensions={name: value for name, value in attributes.items() if name not in _KNOWN},
     )
     return CloudEvent(
+        digest=seen_hash(context.source, context.id),
         context=context,
         type=kind,
         subject_type=subject_type,
@@ -72,36 +75,39 @@ def checked_context(attributes: Attributes, prefix: str, data: bytes, *, has_dat
     )
 
 
+Text = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
+
+
 class Usual(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The members of most events: attributes that are texts, data as JSON, no extensions."""
 
-    specversion: str
-    id: str
-    source: str
-    type: str
-    subject: str | None = None
-    time: str | None = None
-    datacontenttype: str | None = None
-    dataschema: str | None = None
+    specversion: Text
+    id: Text
+    source: Text
+    type: Text
+    subject: Text | None = None
+    time: Text | None = None
+    datacontenttype: Text | None = None
+    dataschema: Text | None = None
     data: Raw | UnsetType = UNSET
 
 
 def usual_event(members: Usual) -> CloudEvent | None:
     """The event, or None when anything about it is to be objected to."""
     kind, time, subject, data = members.type, members.time, members.subject, members.data
-    repeated = (members.source, members.specversion, kind, members.datacontenttype, members.dataschema)
-    if _is_faulty(*repeated) or _attribute_fault("id", members.id):
+    if _is_faulty(members.source, members.specversion, kind, members.datacontenttype, members.dataschema):
         return None
-    if subject is not None and _attribute_fault("subject", subject):
-        return None
-    if time is not None and _attribute_fault("time", time):
+    if not _is_clean(members.id) or (subject is not None and not _is_clean(subject)):
         return None
     subject_type, verb = _split(kind)
     try:
-        at = millis(time)
-    except InvalidRequest:
+        at = None if time is None else from_text(time)
+    except ValueError:
+        return None
+    if time is not None and " " in time:
         return None
     return CloudEvent(
+        digest=seen_hash(members.source, members.id),
         context=CloudContext(
             id=members.id,
             source=members.source,
@@ -143,7 +149,8 @@ def _split(kind: str) -> tuple[str, str]:
 def _errors(attributes: Attributes, prefix: str) -> list[FieldError]:
     errors = [FieldError(prefix + name, "This attribute is required.") for name in REQUIRED if name not in attributes]
     for name, value in attributes.items():
-        detail = _repeated_fault(name, value) if name in _REPEATED else _attribute_fault(name, value)
+        is_remembered = name in _REPEATED and isinstance(value, str) and len(value) <= MAX_TEXT
+        detail = _repeated_fault(name, value) if is_remembered else _attribute_fault(name, value)
         if detail:
             errors.append(FieldError(prefix + escaped(name), detail))
     return errors
@@ -168,9 +175,13 @@ _repeated_fault = lru_cache(maxsize=REMEMBERED, typed=True)(_attribute_fault)
 def _text_fault(value: str) -> str | None:
     if len(value) > MAX_TEXT:
         return f"An attribute has at most {MAX_TEXT} characters."
-    if not (value.isascii() and value.isprintable()) and _BAD_CHARACTER.search(value):
+    if not _is_clean(value):
         return "A text must not contain control characters, noncharacters or half of a surrogate pair."
     return None
+
+
+def _is_clean(value: str) -> bool:
+    return (value.isascii() and value.isprintable()) or _BAD_CHARACTER.search(value) is None
 
 
 def _known_fault(name: str, value: str) -> str | None:

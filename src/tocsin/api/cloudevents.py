@@ -9,13 +9,22 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Mapping
+from enum import Enum, auto
 from functools import lru_cache
 from typing import Final
 
 import msgspec
 from msgspec import Raw
 
-from tocsin.api.cloudevent_attributes import REMEMBERED, Attributes, Usual, Value, checked_context, usual_event
+from tocsin.api.cloudevent_attributes import (
+    MAX_TEXT,
+    REMEMBERED,
+    Attributes,
+    Usual,
+    Value,
+    checked_context,
+    usual_event,
+)
 from tocsin.api.decoding import MAX_ITEMS, decoded, is_array
 from tocsin.api.text_checks import check_json_bytes, check_text, has_bad_text, may_be_too_deep
 from tocsin.errors import FieldError, InvalidRequest, MalformedJson, TocsinError, TooLarge, UnsupportedMediaType
@@ -41,17 +50,14 @@ _decode_raw: Final = msgspec.json.Decoder(Raw).decode
 def decode_cloudevents(body: bytes, content_type: str, ce_headers: Mapping[str, str]) -> CloudEvents:
     """The events of one request. `ce_headers` are the headers that begin with `ce-`, without that prefix. Raises
     UnsupportedMediaType, MalformedJson, InvalidRequest, TooLarge."""
-    media_type = content_type.partition(";")[0].strip().lower()
-    if media_type.startswith(_STRUCTURED):
-        if media_type not in {f"{_STRUCTURED}+json", f"{_BATCHED}+json"}:
-            raise UnsupportedMediaType("Only the JSON format of CloudEvents is read.")
-        is_batch = media_type.startswith(_BATCHED)
-    elif ce_headers:
+    form = _form(content_type)
+    if form is _Form.OTHER_FORMAT:
+        raise UnsupportedMediaType("Only the JSON format of CloudEvents is read.")
+    if ce_headers and form in {_Form.JSON, _Form.OTHER}:
         return CloudEvents(items=(_binary(body, content_type, ce_headers),))
-    elif not media_type or _JSON_TYPE.fullmatch(media_type) or media_type == "application/x-www-form-urlencoded":
-        is_batch = is_array(body)
-    else:
+    if form is _Form.OTHER:
         raise UnsupportedMediaType("Send a CloudEvent: structured, batched, or binary with its ce- headers.")
+    is_batch = is_array(body) if form is _Form.JSON else form is _Form.BATCH
     items = usual_events(body, is_batch=is_batch)
     if items is not None:
         return CloudEvents(items=items)
@@ -60,6 +66,26 @@ def decode_cloudevents(body: bytes, content_type: str, ce_headers: Mapping[str, 
     if is_batch:
         return CloudEvents(items=_batch(decoded(_decode_batch, body)))
     return CloudEvents(items=(_structured(decoded(_decode_members, body)),))
+
+
+class _Form(Enum):
+    """What a Content-Type says of a request with CloudEvents."""
+
+    STRUCTURED = auto()
+    BATCH = auto()
+    OTHER_FORMAT = auto()
+    JSON = auto()
+    OTHER = auto()
+
+
+@lru_cache(maxsize=64)
+def _form(content_type: str) -> _Form:
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type.startswith(_STRUCTURED):
+        forms = {f"{_STRUCTURED}+json": _Form.STRUCTURED, f"{_BATCHED}+json": _Form.BATCH}
+        return forms.get(media_type, _Form.OTHER_FORMAT)
+    is_json = not media_type or _JSON_TYPE.fullmatch(media_type) or media_type == "application/x-www-form-urlencoded"
+    return _Form.JSON if is_json else _Form.OTHER
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -132,7 +158,8 @@ def _attribute(name: str, raw: bytes) -> Value | None:
 
 
 def _text_or_none(value: Value | None) -> str | None:
-    return value if isinstance(value, str) else None
+    """A text that may be remembered; None for what is no attribute's value anyway."""
+    return value if isinstance(value, str) and len(value) <= MAX_TEXT else None
 
 
 def _from_base64(value: Value) -> bytes:
@@ -159,7 +186,7 @@ def _binary(body: bytes, content_type: str, headers: Mapping[str, str]) -> Cloud
     is_base64 = False
     if content_type:
         attributes["datacontenttype"] = content_type
-    if body and content_type and is_json_type(content_type):
+    if body and content_type and len(content_type) <= MAX_TEXT and is_json_type(content_type):
         check_json_bytes(body)
         check_text(body)
         decoded(_decode_raw, body)

@@ -53,7 +53,7 @@ class Limits(Noun, frozen=True, kw_only=True):
     header_count: int = 200
 
 
-class _Stage(Enum):
+class Stage(Enum):
     """What the next byte of the client is part of."""
 
     BETWEEN = auto()
@@ -76,12 +76,14 @@ class Connection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._stage = _Stage.BETWEEN
+        self._stage = Stage.BETWEEN
         self._is_over = False
         self._refused_for: TocsinError | None = None
         self._hosts = 0
+        self._is_chunked = False
         self._head_bytes = 0
         self._segment_bytes = 0
+        self._idle_since = 0.0
         self._without_offer = b""
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
@@ -106,7 +108,6 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_over:
             return
-        self._unset_keepalive_if_required()
         self._segment_bytes = len(data)
         try:
             self._feed(data)
@@ -128,19 +129,17 @@ class Connection(HttpToolsProtocol):
 
     def _mind_the_time(self) -> None:
         """Start the clock of whatever the client has not finished sending; most requests come in one piece and need none."""
-        if self._stage is _Stage.BETWEEN:
+        if self._stage is Stage.BETWEEN:
             if self._is_answered() and not self.transport.is_closing():
-                self._unset_keepalive_if_required()
-                idle = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
-                self.timeout_keep_alive_task = idle
+                self._rest()
             return
-        if self._stage is _Stage.HEAD:
+        if self._stage is Stage.HEAD:
             self._head_bytes += self._segment_bytes
             if self._head_bytes > self.limits.head_bytes:
                 self._refuse(HeadersTooLarge(f"The head of a request has at most {self.limits.head_bytes} bytes."))
                 return
         if self._deadline is None:
-            is_head = self._stage is _Stage.HEAD
+            is_head = self._stage is Stage.HEAD
             self._arm(self.limits.head_seconds if is_head else self.limits.body_seconds, self._late)
 
     def _is_answered(self) -> bool:
@@ -155,19 +154,22 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False
             self._is_over = True
             raise MalformedRequest
-        self._stage = _Stage.HEAD
+        self._stage = Stage.HEAD
         self._hosts = 0
+        self._is_chunked = False
         self._head_bytes = 0
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._stage is not _Stage.HEAD:
+        if self._stage is not Stage.HEAD:
             return  # A trailer: it comes when the headers were judged already.
         name = name.lower()
         if name == b"host":
             self._hosts += 1
-        elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
-            self._stop(MalformedRequest("The only Transfer-Encoding that is read is chunked."))
+        elif name == b"transfer-encoding":
+            self._is_chunked = True
+            if value.strip().lower() != b"chunked":
+                self._stop(MalformedRequest("The only Transfer-Encoding that is read is chunked."))
         elif name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
         self.headers.append((name, value))
@@ -182,13 +184,17 @@ class Connection(HttpToolsProtocol):
             self._without_offer = b"%b %b HTTP/%b\r\n%b\r\n" % (self.parser.get_method(), self.url, version, kept)
             return
         self._disarm()
+        self._begin()
+        self._stage = Stage.BODY
+
+    def _begin(self) -> None:
+        """Have the request answered whose head is in order."""
         super().on_headers_complete()
-        self._stage = _Stage.BODY
 
     def on_message_complete(self) -> None:
-        if self._stage is _Stage.HEAD:
+        if self._stage is Stage.HEAD:
             return  # The head is read again, without an offer.
-        self._stage = _Stage.BETWEEN
+        self._stage = Stage.BETWEEN
         self._disarm()
         super().on_message_complete()
 
@@ -207,7 +213,7 @@ class Connection(HttpToolsProtocol):
                 self._stop(HeadersTooLarge(f"The head of a request has at most {limits.head_bytes} bytes."))
         if self._hosts != 1 and (self._hosts > 1 or version == "1.1"):
             self._stop(MalformedRequest("A request has exactly one Host."))
-        if version == "1.0" and any(name == b"transfer-encoding" for name, _ in self.headers):
+        if version == "1.0" and self._is_chunked:
             self._stop(MalformedRequest("HTTP/1.0 has no Transfer-Encoding."))
 
     def _stop(self, problem: TocsinError) -> None:
@@ -219,7 +225,7 @@ class Connection(HttpToolsProtocol):
 
     def _late(self) -> None:
         self._deadline = None
-        if self._stage is _Stage.BETWEEN:
+        if self._stage is Stage.BETWEEN:
             self._close()
         else:
             self._refuse(RequestTimeout("The request did not arrive in time."))
@@ -230,7 +236,7 @@ class Connection(HttpToolsProtocol):
             return
         self._is_over = True
         self._disarm()
-        if self._stage is _Stage.BODY:
+        if self._stage is Stage.BODY:
             if self.cycle.response_started:
                 self.cycle.keep_alive = False
                 if self.cycle.response_complete:
@@ -243,25 +249,41 @@ class Connection(HttpToolsProtocol):
         self._arm(LINGER_SECONDS, self.transport.abort)
 
     def _answer(self, problem: TocsinError) -> bytes:
+        """The whole answer to what ends a connection."""
         body = msgspec.json.encode(problem.problem())
-        headers = [
-            *self.server_state.default_headers,
-            *problem_headers(problem),
-            NOTHING_LOADED,
-            *SECURITY_HEADERS,
-            (b"content-length", b"%d" % len(body)),
-            (b"connection", b"close"),
-        ]
-        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
-        return STATUS_LINE[problem.status] + lines + b"\r\n" + body
+        begin = self.begin_of_answer(problem.status, problem_headers(problem))
+        return begin + b"%d\r\nconnection: close\r\n\r\n%b" % (len(body), body)
+
+    def begin_of_answer(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """An answer's head up to the value of its Content-Length."""
+        every = (*self.server_state.default_headers, *headers, NOTHING_LOADED, *SECURITY_HEADERS)
+        return STATUS_LINE[status] + b"".join(b"%b: %b\r\n" % header for header in every) + b"content-length: "
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
+        self._rest()
+
+    def _rest(self) -> None:
+        """The answer is out: wait for the next request. The timer of an earlier wait runs on, and looks how long this one is."""
         if self.transport.is_closing():
             self._close()
+            return
+        self.flow.resume_reading()
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._watch_idling(self.timeout_keep_alive)
+
+    def _watch_idling(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def timeout_keep_alive_handler(self) -> None:
-        self._close()
+        self.timeout_keep_alive_task = None
+        if self._stage is not Stage.BETWEEN or not self._is_answered():
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._watch_idling(left)
+        else:
+            self._close()
 
     def _close(self) -> None:
         """Close when everything is sent, and after a while even when the client does not take it."""
@@ -309,8 +331,3 @@ class Connection(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-
-
-def connection_class(limits: Limits) -> type[Connection]:
-    """The class of a server's connections, for uvicorn, which makes them itself."""
-    return type("LimitedConnection", (Connection,), {"limits": limits})

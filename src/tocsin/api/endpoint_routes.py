@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from tocsin.api.auth import ADMINS, READERS, TenantName
 from tocsin.api.paging import TENANT
-from tocsin.api.routing import Reply, Request, Route
+from tocsin.api.routing import Parameter, Reply, Request, Route
 from tocsin.api.services import Services
 from tocsin.api.shapes import AttemptShown, attempt_shown
 from tocsin.errors import Conflict, InvalidRequest, MalformedJson, NotFound
@@ -91,6 +91,21 @@ def _reply(services: Services, changed: Changed, status: int = 200) -> Reply:
     return Reply(status=status, body=msgspec.json.encode(document))
 
 
+def _trial(services: Services, changed: Changed) -> Reply:
+    """What a change would make of the endpoint. A secret that would be generated is null: it is none yet."""
+    document = shown(services, changed.endpoint)
+    signing = document["signing"]
+    if changed.generated is not None and isinstance(signing, dict):
+        signing["key" if isinstance(changed.endpoint.config.signing, HmacSigning) else "secret"] = None
+        if "public_key" in signing:
+            signing["public_key"] = None
+    return Reply(body=msgspec.json.encode(document))
+
+
+def _is_trial(request: Request) -> bool:
+    return request.query.get("dry_run") == "true"
+
+
 def _endpoint_id(request: Request) -> EndpointId:
     return EndpointId(request.parts["endpoint_id"])
 
@@ -100,8 +115,9 @@ async def _create(request: Request) -> Reply:
     named = document.pop("tenant", None)
     if named is not None and not isinstance(named, str):
         raise InvalidRequest.at("/tenant", "A tenant's name is a text.")
-    tenant = request.tenant_written(named)
-    return _reply(request.services, await request.services.endpoints.create(tenant, document, by=request.actor()), 201)
+    services, tenant, is_trial = request.services, request.tenant_written(named), _is_trial(request)
+    made = await services.endpoints.create(tenant, document, by=request.actor(), is_trial=is_trial)
+    return _trial(services, made) if is_trial else _reply(services, made, 201)
 
 
 async def _get(request: Request) -> Reply:
@@ -114,8 +130,17 @@ async def _patch(request: Request) -> Reply:
     if not request.body.strip():
         raise MalformedJson("The merge patch is missing.")
     present = await services.endpoints.get(endpoint_id, tenant)
-    patch = without_read_only(request.document(), shown(services, present))
-    return _reply(services, await services.endpoints.patch(endpoint_id, tenant, patch, by=request.actor()))
+    patch, is_trial = without_read_only(request.document(), shown(services, present)), _is_trial(request)
+    done = await services.endpoints.patch(endpoint_id, tenant, patch, by=request.actor(), is_trial=is_trial)
+    return _trial(services, done) if is_trial else _reply(services, done)
+
+
+async def _replace(request: Request) -> Reply:
+    services, endpoint_id, tenant = request.services, _endpoint_id(request), request.tenant_read()
+    present = await services.endpoints.get(endpoint_id, tenant)
+    document, is_trial = without_read_only(request.document(), shown(services, present)), _is_trial(request)
+    done = await services.endpoints.replace(endpoint_id, tenant, document, by=request.actor(), is_trial=is_trial)
+    return _trial(services, done) if is_trial else _reply(services, done)
 
 
 async def _delete(request: Request) -> Reply:
@@ -192,6 +217,12 @@ async def _rotate(request: Request) -> Reply:
 
 
 _ONE: Final = "/v1/endpoints/{endpoint_id}"
+_TRIAL: Final = Parameter(
+    name="dry_run",
+    meaning="`true`: everything is checked and the endpoint is shown as it would be, but nothing changes.",
+    kind="boolean",
+    values=("true", "false"),
+)
 
 ENDPOINT_ROUTES: Final = (
     Route(
@@ -201,10 +232,11 @@ ENDPOINT_ROUTES: Final = (
         summary="Create an endpoint. A signing secret that is not given is generated and shown this once.",
         answer=_create,
         roles=ADMINS,
-        parameters=(TENANT,),
+        parameters=(TENANT, _TRIAL),
         takes=NewEndpoint,
         gives=EndpointShown,
         status=201,
+        others={200: EndpointShown},
     ),
     Route(
         method="GET",
@@ -224,7 +256,20 @@ ENDPOINT_ROUTES: Final = (
         summary="Change an endpoint by a merge patch (RFC 7396). Naming another `kind` replaces that object as a whole.",
         answer=_patch,
         roles=ADMINS,
-        parameters=(TENANT,),
+        parameters=(TENANT, _TRIAL),
+        takes=EndpointConfig,
+        gives=EndpointShown,
+        problems=(NotFound, Conflict),
+    ),
+    Route(
+        method="PUT",
+        path=_ONE,
+        name="replace_endpoint",
+        summary="Give an endpoint exactly these settings; what is not named has its default. `enabled` and the secrets that sign stay "
+        "where they are not named; another secret is a rotation.",
+        answer=_replace,
+        roles=ADMINS,
+        parameters=(TENANT, _TRIAL),
         takes=EndpointConfig,
         gives=EndpointShown,
         problems=(NotFound, Conflict),

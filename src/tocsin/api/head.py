@@ -15,9 +15,10 @@ _READ: Final = frozenset(
 
 
 class Head:
-    """What is looked at in a request's headers. `ce` are the `ce-` headers, without that prefix."""
+    """What is looked at in a request's headers. `ce` are the `ce-` headers, without that prefix; `length` is the Content-Length,
+    None when there is none."""
 
-    __slots__ = ("authorization", "ce", "content_type", "idempotency_key", "is_gzip")
+    __slots__ = ("authorization", "ce", "content_type", "idempotency_key", "is_gzip", "length")
 
     def __init__(self, headers: Headers) -> None:
         """Raises MalformedRequest, TooLarge, UnsupportedMediaType, InvalidRequest."""
@@ -36,8 +37,7 @@ class Head:
         self.authorization = found.get(b"authorization")
         self.idempotency_key = found.get(b"idempotency-key")
         self.content_type = found.get(b"content-type", b"").decode("latin-1").strip()
-        if b"content-length" in found:
-            _check_length(found[b"content-length"])
+        self.length = _length(found[b"content-length"]) if b"content-length" in found else None
         self.is_gzip = _is_gzip(found.get(b"content-encoding", b""))
 
 
@@ -47,12 +47,13 @@ async def read_content(receive: Receive, head: Head) -> bytes:
     return await inflated(body) if head.is_gzip else body
 
 
-def _check_length(value: bytes) -> None:
-    """Judges the length before anything is read."""
+def _length(value: bytes) -> int:
+    """The length of the body, judged before anything is read."""
     if not value.isdigit():
         raise MalformedRequest("Content-Length is not a number.")
     if len(value) > 12 or int(value) > DISCARDED_BYTES:
         raise too_many_bytes()
+    return int(value)
 
 
 def _is_gzip(encoding: bytes) -> bool:

@@ -114,7 +114,7 @@ def _operation(route: Route) -> Json:
         for name in re.findall(r"\{(\w+)\}", route.path)
     ]
     parameters += [_parameter(parameter) for parameter in route.parameters]
-    if route.method == "POST":
+    if route.method == "POST" and route.is_kept:
         parameters.append(IDEMPOTENCY_KEY)
     answer: Json = {"description": HTTPStatus(route.status).phrase}
     if route.gives is not None:
@@ -171,7 +171,7 @@ def _problems(route: Route) -> tuple[type[TocsinError], ...]:
         problems = (*problems, Unauthenticated, Forbidden, StoreUnavailable)
     if route.method != "GET":
         problems = (*problems, MalformedJson, StoreUnavailable, StorageFull)
-    if route.method == "POST" and route.roles is not None:
+    if route.method == "POST" and route.is_kept and route.roles is not None:
         problems = (*problems, RequestRunning, IdempotencyKeyReused)
     return problems
 

@@ -37,6 +37,7 @@ class Reply(Noun, frozen=True, kw_only=True):
     content_type: str = JSON
     policy: tuple[bytes, bytes] = NOTHING_LOADED
     stream: Stream | None = None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Parameter(Noun, frozen=True, kw_only=True):
@@ -108,6 +109,8 @@ class Route(Noun, frozen=True, kw_only=True):
     problems: tuple[type[TocsinError], ...] = ()
     content_type: str = JSON
     streams: Mapping[str, type] = {}
+    is_kept: bool = True
+    """Whether an answer is kept for its Idempotency-Key."""
 
 
 class Asked(Noun, frozen=True, kw_only=True):
@@ -142,7 +145,7 @@ async def answer(route: Route, services: Services, asked: Asked) -> Reply:
         body=asked.body,
         headers=asked.headers,
     )
-    if asked.idempotency_key is None or route.method != "POST" or caller is None:
+    if asked.idempotency_key is None or route.method != "POST" or caller is None or not route.is_kept:
         return await route.answer(request)
     scope = Scope(
         tenant=request.tenant_read() or "",

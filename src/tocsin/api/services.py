@@ -10,8 +10,10 @@ from tocsin.model.noun import Noun
 from tocsin.model.submission import Accepted, Submission
 from tocsin.operations.answers import IdempotentAnswers
 from tocsin.operations.api_keys import ApiKeys
+from tocsin.operations.backups import Backups
 from tocsin.operations.consent import Consents
 from tocsin.operations.deliveries import Deliveries
+from tocsin.operations.doctor import Doctor
 from tocsin.operations.drafts import Drafts
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.endpoint_lists import EndpointLists
@@ -29,10 +31,11 @@ from tocsin.ports import Views
 
 
 class Services(Noun, frozen=True, kw_only=True):
-    """One of each. `accept` gives refusals back or raises them; `ready` names what is not; `standing` is asked by endpoint
-    number, `in_flight` by delivery number."""
+    """One of each. `accept` gives refusals back or raises them, `submit` tells of them later or raises them; `ready` names what is
+    not; `standing` is asked by endpoint number, `in_flight` by delivery number."""
 
     accept: Callable[[Submission], Awaitable[Accepted | TocsinError]]
+    submit: Callable[[Submission, Callable[[Accepted | Exception], None]], None]
     answers: IdempotentAnswers
     keys: ApiKeys
     master_key: MasterKey
@@ -48,6 +51,8 @@ class Services(Noun, frozen=True, kw_only=True):
     replays: Replays
     retention: Retention
     erasures: Erasures
+    backups: Backups
+    doctor: Doctor
     views: Views
     in_flight: Callable[[int], bool]
     standing: Callable[[int], Standing | None]

@@ -13,7 +13,8 @@ from typing import Final
 import uvicorn
 
 from tocsin.api.app import App
-from tocsin.api.connections import Limits, connection_class
+from tocsin.api.connections import Limits
+from tocsin.api.direct import Direct, connection_class
 from tocsin.errors import Misconfigured
 
 GRACE_SECONDS: Final = 3
@@ -56,12 +57,14 @@ async def answer_requests(
     limits: Limits,
     stop: asyncio.Event,
     *,
+    direct: Direct | None = None,
     stopping: Callable[[], None] = lambda: None,
 ) -> None:
-    """Answer until `stop` is set; requests under way may finish. `stopping` ends what would not finish by itself."""
+    """Answer until `stop` is set; requests under way may finish. `direct` takes what it can in place of the application,
+    `stopping` ends what would not finish by itself."""
     config = uvicorn.Config(
         app,
-        http=connection_class(limits),
+        http=connection_class(limits, direct),
         interface="asgi3",
         loop="none",
         ws="none",

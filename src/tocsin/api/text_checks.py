@@ -51,7 +51,7 @@ def _is_too_deep(body: bytes) -> bool:
 
 def has_bad_text(body: bytes) -> bool:
     """Whether an escape in the body stands for NUL or for half of a surrogate pair."""
-    if b"\\u" not in body:
+    if b"\\" not in body:  # one byte is looked for five times as fast as two
         return False
     return any(match[1] or match[2] for match in _ESCAPE.finditer(body))
 

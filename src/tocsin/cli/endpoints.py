@@ -1,4 +1,4 @@
-"""`endpoints ...`: list, show, add, update, remove, enable, disable, resume, cancel-pending, test, rotate-secret, stats."""
+"""`endpoints ...`: list, show, export, add, update, remove, enable, disable, resume, cancel-pending, test, rotate-secret, stats."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from tocsin.cli.as_code.export import export
 from tocsin.cli.attempts import print_attempt
 from tocsin.cli.connection import HERE, Connection
 from tocsin.cli.endpoint_flags import EndpointFlags
@@ -19,6 +20,7 @@ from tocsin.cli.stats import RangeName
 from tocsin.cli.stats import show as show_numbers
 
 app = App(name="endpoints", help="Where events are delivered to.")
+app.command(export)
 _NO_FLAGS = EndpointFlags()
 
 

@@ -36,6 +36,7 @@ _COMMANDS: Final = (
     (_TELL, "data-version", "tocsin.cli.reporting:data_version", "Tell that a data version was published."),
     (_TELL, "emit", "tocsin.cli.reporting:emit", "Send any event as a CloudEvent."),
     (_LOOK, "endpoints", "tocsin.cli.endpoints:app", "Where events are delivered to."),
+    (_LOOK, "apply", "tocsin.cli.as_code.apply:apply", "Make endpoints like those in a file."),
     (_LOOK, "deliveries", "tocsin.cli.deliveries:app", "Which event was brought where, and how it went."),
     (_LOOK, "tail", "tocsin.cli.tail:tail", "Watch events and attempts live."),
     (_LOOK, "listen", "tocsin.cli.listen:listen", "Receive events on this machine, live, without a tunnel."),
@@ -50,6 +51,8 @@ _COMMANDS: Final = (
     (_MORE, "tenants", "tocsin.cli.tenants:tenants", "Whose events are here."),
     (_MORE, "retention", "tocsin.cli.retention:app", "What is kept how long."),
     (_MORE, "master-key", "tocsin.cli.master_key:app", "The key of all secrets at rest."),
+    (_MORE, "doctor", "tocsin.cli.doctor:doctor", "What is wrong, and what to do."),
+    (_MORE, "backup", "tocsin.cli.backup:backup", "Copy the database of the running server."),
     (_MORE, "bench", "tocsin.bench.command:bench", "Measure this machine."),
 )
 

@@ -18,7 +18,7 @@ colours off in a terminal too.
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | failed: the server had trouble, a test was not delivered, the demo did not see all it should |
+| 1 | failed: the server had trouble, a test was not delivered, the demo did not see all it should, `doctor` found something wrong; `apply --dry-run` would change something |
 | 2 | the command line or a setting does not make sense |
 | 3 | the server cannot be reached |
 | 4 | the server refused: not allowed, not found, not valid, in conflict |

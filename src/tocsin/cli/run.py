@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -21,7 +20,7 @@ from tocsin.cli.inputs import pairs, resources
 from tocsin.cli.output import print_error
 from tocsin.cli.reporting import Many
 from tocsin.client import Reporter
-from tocsin.client.fields import ErrorFields, ReportFields
+from tocsin.client.fields import ErrorFields, ReportFields, ordered_uuid
 
 _Handler = Callable[[int, FrameType | None], object] | int | None
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -81,7 +80,7 @@ def run(
     :param overdue_after: Seconds after which it counts as overdue.
     :param report_seconds: How long to go on reporting once the command has ended, while the server cannot be reached.
     """
-    identifier = job_id or f"{type}-{uuid.uuid4()}"
+    identifier = job_id or f"{type}-{ordered_uuid()}"
     first: ReportFields = {"state": "running", "job_type": type, "name": name or PurePath(command[0]).name}
     if parent:
         first["parent_job_id"] = parent

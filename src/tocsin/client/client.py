@@ -18,7 +18,7 @@ from tocsin.client.fields import (
 )
 from tocsin.client.jobs import JobRun
 from tocsin.client.streaming import Message
-from tocsin.client.transport import DEFAULT_URL, Problem, Transport
+from tocsin.client.transport import DEFAULT_URL, Download, Problem, Transport
 
 Answer = dict[str, object]
 
@@ -95,6 +95,10 @@ class Client:
         """A stream of server-sent events, as `/v1/tail` is; the tenant is added."""
         named = {"tenant": self._tenant, **(query or {})}
         return self._transport.stream(path, query=named, last_event_id=last_event_id)
+
+    def download(self, method: str, path: str, *, timeout_seconds: float) -> Download:
+        """An answer that may be large, to be read piece by piece."""
+        return self._transport.download(method, path, timeout_seconds)
 
     @property
     def url(self) -> str:

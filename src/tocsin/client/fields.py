@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
@@ -91,7 +93,7 @@ def event_body(event_type: str, data: object, fields: EventFields) -> Mapping[st
     """A structured CloudEvent."""
     body: dict[str, object] = {
         "specversion": "1.0",
-        "id": fields.get("id") or str(uuid.uuid4()),
+        "id": fields.get("id") or ordered_uuid(),
         "source": fields.get("source") or "/tocsin-client",
         "type": event_type,
     }
@@ -100,3 +102,11 @@ def event_body(event_type: str, data: object, fields: EventFields) -> Mapping[st
     if data is not None:
         body |= {"datacontenttype": "application/json", "data": data}
     return body
+
+
+def ordered_uuid() -> str:
+    """A UUID of version 7 (RFC 9562, section 5.7). What is made later sorts later, so that the server keeps it at the end of its
+    indexes: random ones cost it a tenth more for each request."""
+    now = time.time_ns() // 1_000_000
+    bits = now << 80 | 7 << 76 | int.from_bytes(os.urandom(10), "big") & ~(0xF << 76 | 0x3 << 62) | 0x2 << 62
+    return str(uuid.UUID(int=bits))

@@ -7,13 +7,12 @@ import functools
 import inspect
 import os
 import re
-import uuid
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import ParamSpec, Protocol, Self, TypeVar, Unpack, cast
 
-from tocsin.client.fields import JobFields, ReportFields
+from tocsin.client.fields import JobFields, ReportFields, ordered_uuid
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,7 +38,7 @@ class JobRun:
 
     def __init__(self, reports: Reports | Callable[[], Reports], job_type: str, fields: JobFields) -> None:
         self.job_type = job_type
-        self.job_id = fields.get("job_id") or f"{job_type}-{uuid.uuid4()}"
+        self.job_id = fields.get("job_id") or f"{job_type}-{ordered_uuid()}"
         self._reports = reports
         self._fields = fields
         self._outer: Token[JobRun | None] | None = None

@@ -8,7 +8,6 @@ import logging
 import os
 import threading
 import time
-import uuid
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from tocsin.client.fields import (
     ReportFields,
     change_body,
     event_body,
+    ordered_uuid,
     report_body,
 )
 from tocsin.client.jobs import JobRun
@@ -163,7 +163,7 @@ class Reporter:
 
     def _deliver(self, batch: list[_Waiting]) -> None:
         """Try until the server has taken or refused it, or until given up."""
-        key = str(uuid.uuid4())
+        key = ordered_uuid()
         wait = _FIRST_WAIT
         while not self._send(batch, key):
             until = time.monotonic() + wait

@@ -7,11 +7,11 @@ import json
 import os
 import ssl
 import threading
-import uuid
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, Self
 from urllib.parse import urlencode, urlsplit
 
+from tocsin.client.fields import ordered_uuid
 from tocsin.client.streaming import Message, messages
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
@@ -51,6 +51,33 @@ class Problem(Exception):
 
 class Unreachable(Exception):
     """No answer came: the server is not there, or did not answer in time."""
+
+
+class Download:
+    """An answer that is being read."""
+
+    def __init__(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
+        self._connection = connection
+        self._response = response
+
+    def header(self, name: str) -> str | None:
+        return self._response.headers.get(name)
+
+    def read(self, size: int) -> bytes:
+        """The next piece, empty at the end. Raises Unreachable when the answer breaks off."""
+        try:
+            piece = self._response.read(size)
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(f"the answer broke off: {error}") from error
+        if not piece and self._response.length:
+            raise Unreachable("the answer broke off before its end")
+        return piece
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *of_error: object) -> None:
+        self._connection.close()
 
 
 class Transport:
@@ -94,7 +121,7 @@ class Transport:
             payload = body if isinstance(body, bytes) else encoded(body)
             headers["Content-Type"] = content_type
         if method == "POST":
-            headers["Idempotency-Key"] = idempotency_key or str(uuid.uuid4())
+            headers["Idempotency-Key"] = idempotency_key or ordered_uuid()
         if self._pid != os.getpid():
             self._pid, self._lock, self._connection = os.getpid(), threading.Lock(), None
         with self._lock:
@@ -125,6 +152,25 @@ class Transport:
             raise Unreachable(f"{self.url} cannot be reached: {error}") from error
         finally:
             connection.close()
+
+    def download(self, method: str, path: str, timeout_seconds: float) -> Download:
+        """An answer that may be large, over a connection of its own, to be read piece by piece. Raises Problem, Unreachable."""
+        headers = {"User-Agent": "tocsin-client"} | (
+            {"Authorization": self._authorization} if self._authorization else {}
+        )
+        connection = self._new_connection(timeout_seconds)
+        try:
+            connection.request(method, self._prefix + path, None, headers)
+            response = connection.getresponse()
+            if response.status >= 300:
+                _decoded(response.status, response.headers.get("Retry-After"), response.read(_MAX_ANSWER))
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise Unreachable(f"{self.url} cannot be reached: {error}") from error
+        except BaseException:
+            connection.close()
+            raise
+        return Download(connection, response)
 
     def close(self) -> None:
         with self._lock:

@@ -29,6 +29,7 @@ Action = Literal[
     "master_key.rewrapped",
     "retention.changed",
     "erasure.created",
+    "backup.taken",
 ]
 
 

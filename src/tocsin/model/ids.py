@@ -21,11 +21,10 @@ ErasureId = NewType("ErasureId", str)
 Millis = int
 """Milliseconds since 1970-01-01 UTC."""
 
-_COUNTER_BITS = 74
 _DRAWN_BYTES = 4096
-_COUNTER_MASK = (1 << _COUNTER_BITS) - 1
-_SEED_BITS = 73
-_RAND_B_MASK = (1 << 62) - 1
+_COUNTER_BITS = 62
+_HIGHEST_COUNTER = (1 << _COUNTER_BITS) - 1
+_SEED_BITS = 61
 _STEP_MASK = (1 << 20) - 1
 _VARIANT = 0b10 << 62
 _NODE_MASK = (1 << 48) - 1
@@ -43,7 +42,7 @@ class IdMint:
     def __init__(self, now_ms: Callable[[], Millis], entropy: Callable[[int], bytes]) -> None:
         self._now_ms = now_ms
         self._entropy = entropy
-        self._last = 0
+        self._last = -1
         self._start = ""
         self._counter = 0
         self._drawn: list[int] = []
@@ -53,21 +52,21 @@ class IdMint:
         now = self._now_ms()
         if now > self._last:
             self._begin(now)
-            self._counter = (self._draw() << 64 | self._draw() << 32 | self._draw()) >> (96 - _SEED_BITS)
         else:
             drawn = self._drawn
-            self._counter += 1 + ((drawn.pop() if drawn else self._draw()) & _STEP_MASK)
-            if self._counter > _COUNTER_MASK:
+            # No call between reading and writing the counter: the writer's thread mints as well.
+            step = 1 + ((drawn.pop() if drawn else self._draw()) & _STEP_MASK)
+            self._counter += step
+            if self._counter > _HIGHEST_COUNTER:
                 self._begin(self._last + 1)
-                self._counter = 0
-        counter = self._counter
-        low = counter & _RAND_B_MASK | _VARIANT
-        return f"{self._start}{counter >> 62:03x}-{low >> 48:04x}-{low & _NODE_MASK:012x}"
+        low = self._counter | _VARIANT
+        return f"{self._start}{low >> 48:04x}-{low & _NODE_MASK:012x}"
 
     def _begin(self, millis: Millis) -> None:
-        """What all UUIDs of a millisecond have in common, up to the version."""
+        """What all UUIDs of a millisecond have in common, up to the variant; and where its counter starts."""
         self._last = millis
-        self._start = f"{millis >> 16:08x}-{millis & 0xFFFF:04x}-7"
+        self._start = f"{millis >> 16:08x}-{millis & 0xFFFF:04x}-7{self._draw() & 0xFFF:03x}-"
+        self._counter = (self._draw() << 32 | self._draw()) >> (64 - _SEED_BITS)
 
     def _draw(self) -> int:
         """32 random bits."""

@@ -15,8 +15,10 @@ from tocsin.model.record import Change, DataVersion
 
 
 class CloudEvent(Noun, frozen=True, kw_only=True):
-    """A producer's CloudEvent 1.0: its context, and its data as received."""
+    """A producer's CloudEvent 1.0: its context, and its data as received; `digest` is by what it is recognised
+    (`rules.needs.seen_hash`)."""
 
+    digest: bytes
     context: CloudContext
     type: str
     subject_type: str

@@ -64,12 +64,8 @@ class ApiKeys:
         self._by_hash = {key.hash: _known(key) for key in await self._directory.keys()}
         self._hashes = {known.key.id: known.key.hash for known in self._by_hash.values()}
 
-    def caller(self, value: bytes) -> Caller | None:
-        """Whoever holds this key; None when it is unknown, expired or revoked."""
-        return self.caller_by_hash(hashlib.sha256(value).digest())
-
     def caller_by_hash(self, hashed: bytes) -> Caller | None:
-        """The same by the SHA-256 of the key: for those who must not keep its value."""
+        """Whoever holds the key with this SHA-256; None when it is unknown, expired or revoked."""
         known = self._by_hash.get(hashed)
         if known is None:
             return None

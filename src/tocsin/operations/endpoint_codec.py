@@ -35,10 +35,7 @@ class EndpointCodec:
     def from_wire(self, document: Mapping[str, object], present: EndpointConfig | None = None) -> EndpointConfig:
         """What people wrote. Secrets that they sent back as they had read them are found among those of `present`. Raises
         InvalidRequest."""
-        try:
-            config = msgspec.convert(document, EndpointConfig, dec_hook=_secret_from_wire)
-        except msgspec.ValidationError as error:
-            raise invalid_field(error) from error
+        config = written_config(document)
         kept = {secret.fingerprint: secret for _, secret in secrets_in(present)}
 
         def final(pointer: str, secret: Secret) -> Secret:
@@ -48,8 +45,7 @@ class EndpointCodec:
                 raise InvalidRequest.at(pointer, "This endpoint has no secret with that fingerprint.")
             return kept[secret.fingerprint]
 
-        headers = tuple(_readable(index, row) for index, row in enumerate(config.headers))
-        return with_secrets(with_fields(config, headers=headers), final)
+        return with_secrets(config, final)
 
     def to_wire(self, config: EndpointConfig) -> dict[str, object]:
         """What people may read: builtin types only, no secret among them."""
@@ -94,6 +90,15 @@ class EndpointCodec:
     def named(self, value: str) -> Secret:
         """A new secret with its fingerprint."""
         return Secret(value, fingerprint=self._box.fingerprint(value.encode()))
+
+
+def written_config(document: Mapping[str, object]) -> EndpointConfig:
+    """What people wrote, as it stands there: secrets in plain text, or standing for what is kept. Raises InvalidRequest."""
+    try:
+        config = msgspec.convert(document, EndpointConfig, dec_hook=_secret_from_wire)
+    except msgspec.ValidationError as error:
+        raise invalid_field(error) from error
+    return with_fields(config, headers=tuple(_readable(index, row) for index, row in enumerate(config.headers)))
 
 
 def with_fields(struct: S, **changes: object) -> S:

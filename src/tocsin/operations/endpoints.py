@@ -25,7 +25,8 @@ _CHANGED_BY_OTHERS = "The endpoint is being changed by others at the same time."
 
 
 class Changed(Noun, frozen=True, kw_only=True):
-    """An endpoint as it is now. `generated` is a signing secret that was made for it, to be shown once."""
+    """An endpoint as it is now, or would be after a change that was only tried. `generated` is a signing secret that was made
+    for it, to be shown once."""
 
     endpoint: Endpoint
     generated: str | None = None
@@ -81,8 +82,10 @@ class Endpoints:
         """An endpoint as people see it."""
         return endpoint_shown(self._codec, endpoint, self._standing(endpoint.number), self._now_ms())
 
-    async def create(self, tenant: str, document: Mapping[str, object], *, by: Actor) -> Changed:
-        """A new endpoint from its wire form. Raises InvalidRequest."""
+    async def create(
+        self, tenant: str, document: Mapping[str, object], *, by: Actor, is_trial: bool = False
+    ) -> Changed:
+        """A new endpoint from its wire form; of a trial nothing is kept, its id is nobody's. Raises InvalidRequest."""
         config, generated = self._complete(self._codec.from_wire(document))
         self._check(config)
         await check_programs(config, self._templates)
@@ -96,6 +99,8 @@ class Endpoints:
             created_at=self._now_ms(),
             config=self._codec.encode(config, endpoint_id),
         )
+        if is_trial:
+            return Changed(endpoint=self._codec.endpoint_of(new), generated=generated)
         entry = self._entry(by, "endpoint.created", None, self._codec.endpoint_of(new))
         return await self._told(await self._directory.add_endpoint(new, entry), generated)
 
@@ -120,14 +125,43 @@ class Endpoints:
         return self._codec.endpoint_of(await self._stored(endpoint_id, tenant))
 
     async def patch(
-        self, endpoint_id: EndpointId, tenant: str | None, patch: Mapping[str, object], *, by: Actor
+        self,
+        endpoint_id: EndpointId,
+        tenant: str | None,
+        patch: Mapping[str, object],
+        *,
+        by: Actor,
+        is_trial: bool = False,
     ) -> Changed:
         """Change it by a merge patch (RFC 7396) over its wire form. Raises NotFound, InvalidRequest, Conflict."""
 
         def patched(config: EndpointConfig) -> EndpointConfig:
             return self._codec.from_wire(merge_patched(self._codec.to_wire(config), patch), config)
 
-        return await self._change(endpoint_id, tenant, patched, by)
+        return await self._change(endpoint_id, tenant, patched, by, is_trial=is_trial)
+
+    async def replace(
+        self,
+        endpoint_id: EndpointId,
+        tenant: str | None,
+        document: Mapping[str, object],
+        *,
+        by: Actor,
+        is_trial: bool = False,
+    ) -> Changed:
+        """Give it exactly these settings: what is not named has its default. Three things stay that are not named: whether it is
+        enabled, the secret that signs, and the one before it. Raises NotFound, InvalidRequest, Conflict."""
+
+        def replaced(config: EndpointConfig) -> EndpointConfig:
+            written = self._codec.from_wire(document, config)
+            signing = written.signing or default_signing(written.format)
+            return with_fields(
+                written,
+                enabled=written.enabled if "enabled" in document else config.enabled,
+                signing=self._secrets.carried(signing, config.signing, self._now_ms()),
+            )
+
+        return await self._change(endpoint_id, tenant, replaced, by, is_trial=is_trial)
 
     async def switch(self, endpoint_id: EndpointId, tenant: str | None, *, enabled: bool, by: Actor) -> Changed:
         """Enable or disable. Raises NotFound, Conflict."""
@@ -168,6 +202,8 @@ class Endpoints:
         change: Callable[[EndpointConfig], EndpointConfig],
         by: Actor,
         action: Action | None = None,
+        *,
+        is_trial: bool = False,
     ) -> Changed:
         for _ in range(TRIES):
             stored = await self._stored(endpoint_id, tenant)
@@ -180,6 +216,8 @@ class Endpoints:
             if config.format != before.config.format:
                 await check_programs(config, self._templates)
             after = with_fields(before, config=config, revision=stored.revision + 1)
+            if is_trial:
+                return Changed(endpoint=after, generated=generated)
             changed = await self._directory.change_endpoint(
                 with_fields(stored, config=self._codec.encode(config, stored.id), revision=after.revision),
                 self._entry(by, action or _action(before.config, config), before, after),

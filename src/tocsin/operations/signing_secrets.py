@@ -66,6 +66,23 @@ class SigningSecrets:
         previous = PreviousSecret(secret=present, valid_until=to_text(now + round(overlap * 1000)))
         return with_fields(renewed, previous=previous)
 
+    def carried(self, signing: Signing, present: Signing | None, now: Millis) -> Signing:
+        """Signing that was written down anew, with what the present one of the same kind and algorithm has and the new one does
+        not name: its secret, and the one before. A secret that is another one than the present one is a rotation, with the
+        overlap that is set."""
+        if isinstance(signing, NoSigning) or type(signing) is not type(present) or signing.previous is not None:
+            return signing
+        assert not isinstance(present, NoSigning | None)
+        given, kept = secret_of(signing), secret_of(present)
+        if kept is None or _form(signing) != _form(present):
+            return signing
+        if given is not None and given != kept:
+            until = to_text(now + round(signing.overlap_seconds * 1000))
+            previous = PreviousSecret(secret=kept, valid_until=until) if signing.overlap_seconds else None
+            return with_fields(signing, previous=previous)
+        secret = {"key" if isinstance(signing, HmacSigning) else "secret": kept}
+        return with_fields(signing, **secret, previous=present.previous)
+
     def _with_secret(self, signing: KeyedSigning, secret: str) -> KeyedSigning:
         if isinstance(signing, HmacSigning):
             return with_fields(signing, key=self._named(secret))
@@ -78,6 +95,11 @@ def has_ended(previous: PreviousSecret, now: Millis) -> bool:
         return from_text(previous.valid_until) <= now
     except ValueError:
         return False
+
+
+def _form(signing: KeyedSigning) -> str:
+    """What a secret has to look like: one of another form means nothing here."""
+    return signing.key_encoding if isinstance(signing, HmacSigning) else signing.algorithm
 
 
 def _public_key(signing: StandardWebhooksSigning | HttpMessageSigning) -> str | None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
-from tocsin.errors import Overloaded, RequestRunning, StorageFull, TocsinError
+from tocsin.errors import Overloaded, RequestRunning, StorageFull
 from tocsin.model.event import Event
 from tocsin.model.noun import Noun
 from tocsin.model.submission import Accepted, Decide, Needs, Submission
 from tocsin.pipeline.commit_group import CommitGroup
 from tocsin.ports import Log
+from tocsin.telemetry import log
 
+Tell = Callable[[Accepted | Exception], None]
+"""What hears of a submission's verdict after its commit, or why there is none."""
 GROUP_BYTES: Final = 1024 * 1024
 """Submissions in one transaction, at most: some 20 ms for the writer. A larger one has a transaction of its own."""
 WAITING_BYTES: Final = 32 * 1024 * 1024
@@ -25,7 +29,7 @@ RETRY_AFTER_SECONDS: Final = 1
 class _Waiter(Noun, frozen=True, kw_only=True):
     submission: Submission
     needs: Needs
-    future: asyncio.Future[Accepted]
+    tell: Tell
 
 
 class Accept:
@@ -48,29 +52,25 @@ class Accept:
         """Less of the disk is free than the reserve that settling and retention need."""
 
     async def __call__(self, submission: Submission) -> Accepted:
-        """Wait for the verdict and its commit. Raises the problem when it is refused, Overloaded when too many wait,
-        RequestRunning for an idempotency key that is still at work, StorageFull when the disk is."""
+        """Wait for the verdict and its commit. Raises what `submit` raises, and the problem when the submission is refused."""
+        future: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        self.submit(submission, partial(_resolve, future))
+        return await future
+
+    def submit(self, submission: Submission, tell: Tell) -> None:
+        """The same without a task that waits: `tell` hears of it. Raises Overloaded when too many wait, RequestRunning for an
+        idempotency key that is still at work, StorageFull when the disk is."""
         if self.is_full:
             raise StorageFull("Less of the disk is free than the reserve.")
         if self._group.weight >= WAITING_BYTES:
             raise Overloaded(retry_after_seconds=RETRY_AFTER_SECONDS)
-        key = submission.idempotency
-        if key is None:
-            return await self._enter(submission)
-        running = (submission.tenant, key.route, key.key)
-        if running in self._running:
-            raise RequestRunning(key.key)
-        self._running.add(running)
-        try:
-            return await self._enter(submission)
-        finally:
-            self._running.discard(running)
-
-    async def _enter(self, submission: Submission) -> Accepted:
-        future: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
-        waiter = _Waiter(submission=submission, needs=self._needs_of(submission), future=future)
+        if (key := submission.idempotency) is not None:
+            running = (submission.tenant, key.route, key.key)
+            if running in self._running:
+                raise RequestRunning(key.key)
+            self._running.add(running)
+        waiter = _Waiter(submission=submission, needs=self._needs_of(submission), tell=tell)
         self._group.add(waiter, max(submission.size, LEAST_BYTES))
-        return await future
 
     async def idle(self) -> None:
         """Wait until everything that was taken has its answer."""
@@ -81,16 +81,24 @@ class Accept:
             answers = await self._log.accept([(w.submission, w.needs) for w in waiters], self._decide)
         except Exception as error:  # noqa: BLE001  # nothing was accepted: every waiting producer is told why
             for waiter in waiters:
-                _resolve(waiter.future, error)
+                self._tell(waiter, error)
             return
         events = [event for a in answers if isinstance(a, Accepted) for event in a.events]
         if events:
             self._committed(events)
         for waiter, answer in zip(waiters, answers, strict=True):
-            _resolve(waiter.future, answer)
+            self._tell(waiter, answer)
+
+    def _tell(self, waiter: _Waiter, answer: Accepted | Exception) -> None:
+        if (key := waiter.submission.idempotency) is not None:
+            self._running.discard((waiter.submission.tenant, key.route, key.key))
+        try:
+            waiter.tell(answer)
+        except Exception as fault:  # noqa: BLE001  # it must not be its neighbours': they wait as well
+            log.error("accept.untold", exc_info=fault)
 
 
-def _resolve(future: asyncio.Future[Accepted], answer: Accepted | TocsinError | Exception) -> None:
+def _resolve(future: asyncio.Future[Accepted], answer: Accepted | Exception) -> None:
     if future.done():
         return
     if isinstance(answer, Accepted):

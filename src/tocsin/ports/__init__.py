@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tocsin.ports.batching import Batches, BatchPage, Following, Formed
 from tocsin.ports.erasing import ErasureQuery, Erasures
+from tocsin.ports.inspecting import Copies, Inspection, StoreCopy, StoreFacts
 from tocsin.ports.reading import (
     PENDING_BEGIN,
     AttemptsQuery,
@@ -84,6 +85,7 @@ __all__ = [
     "Batches",
     "Candidates",
     "Cause",
+    "Copies",
     "Cursor",
     "DataKeys",
     "DeliveryQuery",
@@ -100,6 +102,7 @@ __all__ = [
     "Following",
     "Formed",
     "Holder",
+    "Inspection",
     "JobOver",
     "JobQuery",
     "JobTree",
@@ -133,6 +136,8 @@ __all__ = [
     "StandingStore",
     "StatsQuery",
     "StatsView",
+    "StoreCopy",
+    "StoreFacts",
     "StoredEndpoint",
     "Strip",
     "StripCell",

@@ -212,6 +212,9 @@ class Directory(Protocol):
     async def remove_key(self, key_id: KeyId, tenant: str | None, entry: AuditEntry) -> bool:
         """Revoke at the time of the entry; False when a tenant (None: the operator) has no such key."""
 
+    async def tell(self, entry: AuditEntry) -> None:
+        """An entry about what changes nothing in the store."""
+
     async def touch_keys(self, used: Sequence[tuple[KeyId, int]]) -> None:
         """Keep when keys were last used."""
 

@@ -225,7 +225,7 @@ class Deciding:
         seen: list[tuple[bytes, EventId]] = []
         for item in body.items:
             context = item.context
-            digest = seen_hash(context.source, context.id)
+            digest = item.digest
             known = facts.seen.get(digest)
             if known is not None:
                 answers.append(CloudEventAnswer(id=context.id, outcome="duplicate", event_id=known))

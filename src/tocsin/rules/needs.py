@@ -31,11 +31,9 @@ RUN_EVENT_SOURCE: Final = "\0openlineage"
 
 
 def seen_hash(source: str, event_id: str) -> bytes:
-    """By which a CloudEvent is recognised: 16 bytes over its source and id, each with its length before it."""
-    digest = blake2b(digest_size=16)
-    for text in (source.encode(), event_id.encode()):
-        digest.update(len(text).to_bytes(4, "big") + text)
-    return digest.digest()
+    """By which a CloudEvent is recognised: 16 bytes over its source, with its length before it, and its id."""
+    begin = source.encode()
+    return blake2b(b"%d:%b%b" % (len(begin), begin, event_id.encode()), digest_size=16).digest()
 
 
 def reports_in(submission: Submission) -> Iterator[Report]:
@@ -58,7 +56,7 @@ def needs_of(submission: Submission) -> Needs:
             given = {item.version_id: None for item in changes if item.version_id is not None}
             return Needs(versions=tuple(given), counter=True)
         case CloudEvents(items=events):
-            return Needs(seen=tuple({seen_hash(item.context.source, item.context.id): None for item in events}))
+            return Needs(seen=tuple([item.digest for item in events]))
         case RunEvents(items=run_events):
             once = {run.once: None for run in run_events if isinstance(run, RunEvent) and run.once is not None}
             seen = tuple(seen_hash(RUN_EVENT_SOURCE, text) for text in once)

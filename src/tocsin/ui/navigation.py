@@ -61,8 +61,8 @@ LOOKS: Final = {
     **dict.fromkeys(
         ("delivered", "healthy", "succeeded", "granted", "finished", "done", "valid", "ready", "live"), _GOOD
     ),
-    **dict.fromkeys(("retrying", "retry", "running", "preparing", "stopping", "in flight", "asked"), _BUSY),
-    **dict.fromkeys(("dead", "failed", "rejected", "failing", "refused", "expired", "lost", "overdue"), _BAD),
+    **dict.fromkeys(("retrying", "retry", "running", "preparing", "stopping", "in flight", "asked", "warning"), _BUSY),
+    **dict.fromkeys(("dead", "failed", "rejected", "failing", "refused", "expired", "lost", "overdue", "error"), _BAD),
     **dict.fromkeys(("paused", "waiting", "held"), _HELD),
     **dict.fromkeys(("cancelled", "disabled", "stopped", "erased", "deleted"), _ENDED),
 }

@@ -52,7 +52,7 @@ def duration(millis: float | None) -> str:
 
 
 def size(count: int | None) -> str:
-    """Bytes: `120 B`, `1.2 KiB`, `10 MiB`."""
+    """Bytes: `120 B`, `1.2 KiB`, `10 MiB`, `72 GiB`."""
     if count is None:
         return NOTHING
     if count < 1024:
@@ -60,6 +60,8 @@ def size(count: int | None) -> str:
     amount, unit = count / 1024, "KiB"
     if amount >= 1024:
         amount, unit = amount / 1024, "MiB"
+    if amount >= 1024:
+        amount, unit = amount / 1024, "GiB"
     return f"{amount:.1f}".removesuffix(".0") + f" {unit}" if amount < 10 else f"{amount:.0f} {unit}"
 
 

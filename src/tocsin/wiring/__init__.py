@@ -16,6 +16,7 @@ import uvloop
 from tocsin.adapters.crypto.master_keys import master_keys_of
 from tocsin.adapters.crypto.secret_box import AesSecretBox
 from tocsin.adapters.http.sender import HttpSender
+from tocsin.api.direct import Direct
 from tocsin.api.serving import answer_requests, default_limits, listen
 from tocsin.config import Settings
 from tocsin.model.ids import IdMint, Millis
@@ -121,7 +122,7 @@ async def _serve(
         web = Web(services, keys, settings, now_ms)
         link = web.link(settings.public_url or url)
         ready(Running(url=url, generated_key=generated, sign_in_link=link))
-        await answer_requests(web, listener, default_limits(), stop, stopping=loops.tails.end)
+        await answer_requests(web, listener, default_limits(), stop, direct=Direct(services), stopping=loops.tails.end)
     finally:
         await supervisor.stop()
         await loops.exchanges.tokens.close()

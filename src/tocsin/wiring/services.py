@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable, Sequence
 
 from tocsin.api.services import Services
 from tocsin.config import origin_of
 from tocsin.operations.answers import IdempotentAnswers
 from tocsin.operations.api_keys import ApiKeys
+from tocsin.operations.backups import Backups
 from tocsin.operations.consent import Consents
 from tocsin.operations.deliveries import Deliveries
+from tocsin.operations.doctor import Doctor
 from tocsin.operations.drafts import Drafts
 from tocsin.operations.endpoint_lists import EndpointLists
 from tocsin.operations.erasures import Erasures
@@ -17,10 +20,10 @@ from tocsin.operations.master_key import MasterKey
 from tocsin.operations.preview import Previews
 from tocsin.operations.replays import Replays
 from tocsin.operations.resuming import Resuming
-from tocsin.operations.retention import Retention
+from tocsin.operations.retention import Retention, reserve_of
 from tocsin.operations.statistics import Statistics
 from tocsin.operations.test_event import TestEvents
-from tocsin.wiring.loops import BackgroundLoops, Loops
+from tocsin.wiring.loops import PARTITION, BackgroundLoops, Loops
 from tocsin.wiring.parts import Parts
 
 
@@ -51,8 +54,19 @@ def make_services(
     settings, store, mint, now_ms = parts.settings, parts.store, parts.mint, parts.now_ms
     test_sending = TestEvents(loops.exchanges, mint, now_ms, origin=origin_of(settings), mail_from=parts.mail_from)
     previews = Previews(store.views, parts.codec, parts.templates, allow_http=settings.allow_http)
+    statistics = Statistics(
+        store.views,
+        parts.codec,
+        loops.delivery.requests_out,
+        loops.metrics,
+        now_ms,
+        parts.endpoints.standings_of,
+        limit_in_force=loops.delivery.limit_in_force,
+    )
+    retention = Retention(store.retention, background.retention, mint, now_ms)
     return Services(
         accept=loops.accept,
+        submit=loops.accept.submit,
         answers=IdempotentAnswers(store.answers, parts.box, now_ms),
         keys=keys,
         master_key=master_key,
@@ -95,21 +109,32 @@ def make_services(
             forget=parts.sender.close_pool,
         ),
         replays=Replays(store.replays, endpoints=parts.operations, follower=loops.replay, mint=mint, now_ms=now_ms),
-        retention=Retention(store.retention, background.retention, mint, now_ms),
+        retention=retention,
         erasures=Erasures(store.erasures, eraser=background.erasing, mint=mint, now_ms=now_ms),
         views=store.views,
         in_flight=loops.delivery.in_flight,
         standing=parts.endpoints.standing,
         ready=ready,
         tails=loops.tails,
-        statistics=Statistics(
-            store.views,
-            parts.codec,
-            loops.delivery.requests_out,
-            loops.metrics,
-            now_ms,
-            parts.endpoints.standings_of,
-            limit_in_force=loops.delivery.limit_in_force,
+        statistics=statistics,
+        backups=Backups(store.copies, store.directory, mint, now_ms, reserve_bytes=reserve_of(settings)),
+        doctor=Doctor(
+            settings=settings,
+            inspection=store.inspection,
+            views=store.views,
+            directory=store.directory,
+            statistics=statistics,
+            retention=retention,
+            standings=parts.endpoints.standings_of,
+            ready=ready,
+            files=open_files,
+            partitions=(PARTITION,),
+            now_ms=now_ms,
         ),
         now_ms=now_ms,
     )
+
+
+def open_files() -> int:
+    """How many files and connections this process may have open; negative: any number."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

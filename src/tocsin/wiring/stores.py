@@ -16,9 +16,11 @@ from tocsin.model.ids import Millis
 from tocsin.ports import (
     Answers,
     Batches,
+    Copies,
     DataKeys,
     Directory,
     Erasures,
+    Inspection,
     Log,
     NoticeStore,
     Queue,
@@ -71,6 +73,12 @@ class Store(Protocol):
 
     @property
     def answers(self) -> Answers: ...
+
+    @property
+    def inspection(self) -> Inspection: ...
+
+    @property
+    def copies(self) -> Copies: ...
 
     @property
     def free_bytes(self) -> Callable[[], int] | None: ...

@@ -23,9 +23,8 @@ class Recent:
         self._views: deque[EventView] = deque()
 
     def add(self, events: Sequence[Event]) -> None:
-        for event in events:
-            self._views.append(EventView(event))
-            self._bytes += _size(event)
+        self._views.extend([EventView(event) for event in events])
+        self._bytes += sum([len(event.data) for event in events]) + _OVERHEAD_BYTES * len(events)
         while self._bytes > self._limit:
             self._bytes -= _size(self._views.popleft().event)
 

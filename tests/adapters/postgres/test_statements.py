@@ -35,6 +35,7 @@ ONE_BY_ONE = {
     "lock_tallies": "the embedded store remembers them",
     "occupied_lines": "the embedded store asks line by line",
     "oldest_blocks": "the embedded store asks one by one",
+    "store_facts": "a file tells its facts otherwise",
     "transaction_id": "the embedded store numbers its commit groups",
     "transaction_status": "likewise",
 }

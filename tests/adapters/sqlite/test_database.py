@@ -13,6 +13,7 @@ from tocsin.adapters.sqlite.database import (
     FileLock,
     check_filesystem,
     check_sqlite_version,
+    filesystem_of,
     migrate,
     open_connection,
 )
@@ -42,12 +43,12 @@ server:/b /mnt/with\\040space cifs rw 0 0
 @pytest.mark.parametrize("directory", ["/mnt/share", "/mnt/share/deep/er", "/mnt/with space/x"])
 def test_a_network_filesystem_is_refused(directory: str) -> None:
     with pytest.raises(Misconfigured, match="network filesystem"):
-        check_filesystem(Path(directory), MOUNTS)
+        check_filesystem(Path(directory), filesystem_of(Path(directory), MOUNTS))
 
 
 @pytest.mark.parametrize("directory", ["/", "/var/lib", "/mnt/share/local/x", "/mnt/shared"])
 def test_a_local_filesystem_is_taken(directory: str) -> None:
-    check_filesystem(Path(directory), MOUNTS)
+    check_filesystem(Path(directory), filesystem_of(Path(directory), MOUNTS))
 
 
 MIGRATIONS = migrations_of("tocsin.adapters.sqlite")

@@ -11,10 +11,12 @@ from cloudevents.core.v1.event import CloudEvent as SdkEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tocsin.api import cloudevent_attributes
 from tocsin.api.cloudevents import decode_cloudevents, is_json_type, usual_events
 from tocsin.errors import InvalidRequest, MalformedJson, TooLarge, UnsupportedMediaType
 from tocsin.model.event import OWN_SUBJECT_TYPES, CloudContext
 from tocsin.model.submission import CloudEvent
+from tocsin.rules.needs import seen_hash
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
@@ -46,6 +48,7 @@ def test_a_structured_event_keeps_everything() -> None:
     )
     (event,) = decode_cloudevents(body, STRUCTURED, {}).items
     assert event == CloudEvent(
+        digest=seen_hash("/s", "e\u00e9"),
         context=CloudContext(
             id="e\u00e9",
             source="/s",
@@ -371,3 +374,19 @@ def test_what_the_sdk_sends_is_read(text: str) -> None:
         (event,) = decode_cloudevents(message.body, content_type, attributes).items
         assert (event.context.subject, event.context.extensions) == (text, {"ext": "1"})
         assert json.loads(event.data) == {"a": text}
+
+
+def test_values_that_are_too_long_are_not_remembered() -> None:
+    """Or else a producer could fill the memory with them."""
+    caches = (is_json_type, cloudevent_attributes._is_faulty, cloudevent_attributes._repeated_fault)
+    for cache in caches:
+        cache.cache_clear()
+    for number in range(20):
+        long = f"application/{number}" + "x" * 3000
+        for name in ("datacontenttype", "type", "source", "dataschema"):
+            for more in ({}, {"extension": "a"}):
+                with pytest.raises(InvalidRequest):
+                    structured({**GOOD, name: long, "data": "a", **more})
+        with pytest.raises(InvalidRequest):
+            binary(HEADERS, b"a", long)
+    assert all(cache.cache_info().currsize < 10 for cache in caches)

@@ -1,10 +1,13 @@
 """The calls of a producer: what they put on the wire, and what comes back."""
 
 import socket
+import time
+import uuid
 
 import pytest
 
 from tocsin.client import Client, Problem, Unreachable
+from tocsin.client.fields import ordered_uuid
 
 
 def test_a_report(server):
@@ -149,3 +152,12 @@ def test_the_environment_names_the_server(server, monkeypatch):
     client.close()
     assert server.headers[0]["authorization"] == "Bearer key-2"
     assert client.url == server.url
+
+
+def test_the_uuids_of_keys_and_jobs_begin_with_the_time() -> None:
+    made = [uuid.UUID(ordered_uuid()) for _ in range(1000)]
+    assert len(set(made)) == 1000
+    assert {(each.version, each.variant) for each in made} == {(7, uuid.RFC_4122)}
+    times = [each.int >> 80 for each in made]
+    assert times == sorted(times)
+    assert abs(times[0] - time.time() * 1000) < 60_000

@@ -31,8 +31,11 @@ def test_an_id_is_a_version_7_uuid_of_its_moment() -> None:
 
 def test_a_full_counter_goes_on_in_the_next_millisecond() -> None:
     mint = IdMint(lambda: 5, lambda n: b"\xff" * n)
-    made = [mint.uuid() for _ in range(3)]
+    made = [mint.uuid()]
+    mint._counter = (1 << 62) - 2 * (1 << 20)
+    made += [mint.uuid() for _ in range(4)]
     assert made == sorted(set(made))
+    assert [text[:13] for text in made] == ["00000000-0005"] * 2 + ["00000000-0006"] * 3
 
 
 def test_prefixes_name_the_kind() -> None:

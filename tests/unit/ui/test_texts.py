@@ -35,7 +35,7 @@ def test_exact_times() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(None, "\u2013"), (0, "0 B"), (1023, "1023 B"), (1024, "1 KiB"), (1229, "1.2 KiB"), (10 << 20, "10 MiB")]
+    ("count", "text"), [(None, "\u2013"), (0, "0 B"), (1023, "1023 B"), (1024, "1 KiB"), (1229, "1.2 KiB"), (10 << 20, "10 MiB"), (72 << 30, "72 GiB")]
 )  # fmt: skip
 def test_sizes(count: int | None, text: str) -> None:
     assert size(count) == text

@@ -81,7 +81,7 @@ class MasterKeysBeside:
     __slots__ = ("_path",)
 
     def __init__(self, database: Path) -> None:
-        self._path = database.with_name(database.name + ".key")
+        self._path = _beside(database)
 
     @property
     def is_file(self) -> bool:
@@ -158,3 +158,14 @@ def master_keys_of(settings: Settings) -> MasterKeySource:
             " Make one with `tocsin master-key new` and keep it."
         )
     return MasterKeysBeside(settings.database)
+
+
+def key_file_of(settings: Settings) -> Path | None:
+    """The file beside the database, where the key is not given otherwise."""
+    if settings.master_key is not None or isinstance(settings.database, SharedDatabase):
+        return None
+    return _beside(settings.database)
+
+
+def _beside(database: Path) -> Path:
+    return database.with_name(database.name + ".key")

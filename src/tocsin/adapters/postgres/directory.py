@@ -115,6 +115,9 @@ class PostgresDirectory:
         )
         await self._writer.run(Rank.REST, lambda connection: write(connection, "remove_endpoint_lines", (endpoint,)))
 
+    async def tell(self, entry: AuditEntry) -> None:
+        await self._writer.run(Rank.REST, lambda connection: write_entry(connection, entry))
+
     async def note(self, entry: AuditEntry) -> None:
         await self._writer.run(Rank.REST, lambda connection: write_entry(connection, entry))
 

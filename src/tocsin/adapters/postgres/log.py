@@ -15,28 +15,25 @@ from tocsin.adapters.postgres.statements import Connection, read, read_among, re
 from tocsin.adapters.postgres.tallies import Tallies
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.commit_groups import (
-    ANSWERS_KEPT_MS,
     Group,
     Item,
-    answer_again,
+    Kept,
+    Named,
+    Stored,
     fault_of,
+    kept_answer,
     streaks_touched,
     version_of,
 )
 from tocsin.adapters.storing.ranks import Rank
 from tocsin.adapters.storing.rows import decode_job_row, event_of, new_event_row, placed
-from tocsin.adapters.storing.values import Row
 from tocsin.errors import StorageFull, StoreUnavailable, TocsinError
 from tocsin.model.event import Event
 from tocsin.model.ids import EventId, Millis
-from tocsin.model.submission import Accepted, Decide, Facts, Lineage, Needs, Submission, Verdict
+from tocsin.model.submission import Accepted, Decide, Facts, Lineage, Needs, Verdict
 from tocsin.ports import JobOver
 
 T = TypeVar("T")
-Named = tuple[str, str, str]
-"""What an answer is kept under: tenant, route, key."""
-Stored = tuple[bytes, int, bytes]
-"""The hash of a request's body; status and body of its answer."""
 ASIDE: Final = 64
 """Groups of more than so many things are decided about in a thread: the event loop goes on meanwhile."""
 
@@ -102,14 +99,15 @@ class PostgresLog:
         return decided, *await _append(connection, decided.group, now)
 
     def _decide(
-        self, submissions: Sequence[Item], decide: Decide, facts: dict[str, Facts], answers: Mapping[Named, Stored]
+        self, submissions: Sequence[Item], decide: Decide, facts: dict[str, Facts], answers: Mapping[Named, Kept]
     ) -> Decided:
         decided = Decided()
         for submission, needs in submissions:
-            stored = _stored_answer(answers, decided.group, submission)
-            if stored is not None:
-                decided.outcomes.append(stored)
-                continue
+            if submission.idempotency is not None:
+                stored = kept_answer(decided.group, answers, submission, submission.idempotency)
+                if stored is not None:
+                    decided.outcomes.append(stored)
+                    continue
             verdict = decide(submission, facts[submission.tenant])
             if verdict.problem is not None:
                 decided.outcomes.append(verdict.problem)
@@ -185,27 +183,11 @@ def _slots_of(submissions: Sequence[Item]) -> set[int]:
     return slots
 
 
-async def _load_answers(connection: Connection, submissions: Sequence[Item]) -> dict[Named, Stored]:
-    """What was answered under their keys in the last 24 hours."""
-    rows: list[Row] = [
-        (one.tenant, key.route, key.key, one.received_at - ANSWERS_KEPT_MS)
-        for one, _ in submissions
-        if (key := one.idempotency) is not None
-    ]
+async def _load_answers(connection: Connection, submissions: Sequence[Item]) -> dict[Named, Kept]:
+    """What was answered under their keys."""
+    rows = [(one.tenant, key.route, key.key) for one, _ in submissions if (key := one.idempotency) is not None]
     found = await read(connection, "answers_among", list(zip(*rows, strict=True))) if rows else []
-    return {cast("Named", row[:3]): cast("Stored", row[3:]) for row in found}
-
-
-def _stored_answer(
-    answers: Mapping[Named, Stored], group: Group, submission: Submission
-) -> Accepted | TocsinError | None:
-    key = submission.idempotency
-    if key is None:
-        return None
-    if (known := group.answered(submission)) is not None:
-        return known
-    stored = answers.get((submission.tenant, key.route, key.key))
-    return None if stored is None else answer_again(key, *stored)
+    return {cast("Named", row[:3]): (cast("Stored", row[3:6]), cast("int", row[6])) for row in found}
 
 
 async def _load_facts(connection: Connection, submissions: Sequence[Item]) -> dict[str, Facts]:

@@ -12,6 +12,7 @@ from tocsin.adapters.postgres.data_keys import PostgresDataKeys
 from tocsin.adapters.postgres.database import LOST, connect, hang_up, prepare_database, problem_of
 from tocsin.adapters.postgres.directory import PostgresDirectory
 from tocsin.adapters.postgres.erasing import PostgresErasures
+from tocsin.adapters.postgres.inspecting import PostgresCopies, PostgresInspection
 from tocsin.adapters.postgres.log import PostgresLog
 from tocsin.adapters.postgres.notices import PostgresNotices
 from tocsin.adapters.postgres.queue import PostgresQueue
@@ -55,6 +56,8 @@ class PostgresStore:
         self.views = PostgresViews(self._readers)
         self.retention = PostgresRetention(self._writer, self._readers, tallies, monotonic, now_ms)
         self.answers = PostgresAnswers(self._writer, self._readers)
+        self.inspection = PostgresInspection(url, self._readers)
+        self.copies = PostgresCopies()
 
     @classmethod
     async def open(

@@ -32,7 +32,9 @@ NETWORK_FILESYSTEMS: Final = frozenset(
     }
 )
 _PAGE_CACHE_KIB: Final = 16384
+_MOUNTS: Final = Path("/proc/mounts")
 _BUSY_MS: Final = 5000
+_MAX_FAULTS: Final = 20
 
 
 def check_sqlite_version(version: str) -> None:
@@ -42,9 +44,9 @@ def check_sqlite_version(version: str) -> None:
         raise Misconfigured(f"SQLite {version} can corrupt the database; {oldest} or newer is needed.")
 
 
-def check_filesystem(directory: Path, mounts: str) -> None:
-    """Raises Misconfigured when the directory lies on a network filesystem (`mounts` as in /proc/mounts)."""
-    best = ("", "")
+def filesystem_of(directory: Path, mounts: str) -> str | None:
+    """The kind of filesystem that a directory lies on (`mounts` as in /proc/mounts)."""
+    best: tuple[str, str | None] = ("", None)
     for line in mounts.splitlines():
         fields = line.split()
         if len(fields) < 3:
@@ -52,8 +54,18 @@ def check_filesystem(directory: Path, mounts: str) -> None:
         point, kind = fields[1].replace("\\040", " "), fields[2]
         if (directory == Path(point) or Path(point) in directory.parents) and len(point) >= len(best[0]):
             best = (point, kind)
-    if best[1] in NETWORK_FILESYSTEMS:
-        raise Misconfigured(f"{directory} is on a network filesystem ({best[1]}), where SQLite's locks do not hold.")
+    return best[1]
+
+
+def mounted_filesystem(directory: Path) -> str | None:
+    """The same, of this machine; None where that is not told."""
+    return filesystem_of(directory, _MOUNTS.read_text(encoding="utf-8")) if _MOUNTS.exists() else None
+
+
+def check_filesystem(directory: Path, kind: str | None) -> None:
+    """Raises Misconfigured when the directory lies on a network filesystem."""
+    if kind in NETWORK_FILESYSTEMS:
+        raise Misconfigured(f"{directory} is on a network filesystem ({kind}), where SQLite's locks do not hold.")
 
 
 def open_connection(path: Path, *, read_only: bool = False) -> apsw.Connection:
@@ -98,6 +110,25 @@ class FileLock:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def faults_of(connection: apsw.Connection) -> list[str]:
+    """What SQLite finds wrong when it reads all of the file; empty when nothing is."""
+    found: list[str] = []
+    try:
+        for row in connection.execute(f"PRAGMA quick_check({_MAX_FAULTS})"):
+            found.append(str(row[0]))  # noqa: PERF401 (what was found before it gives up counts)
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        found.append(str(error))
+    return [] if found == ["ok"] else found
+
+
+def newest_migration(connection: apsw.Connection) -> int:
+    """The last one that was applied; 0 when none was."""
+    if not connection.table_exists("main", "migration"):
+        return 0
+    row = connection.execute("SELECT coalesce(max(number), 0) FROM migration").fetchone()
+    return int(row[0]) if row else 0
 
 
 def migrate(connection: apsw.Connection) -> list[str]:

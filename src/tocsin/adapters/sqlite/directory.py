@@ -130,6 +130,9 @@ class SqliteDirectory:
 
         return await self._writer.run(Rank.REST, transaction)
 
+    async def tell(self, entry: AuditEntry) -> None:
+        await self._writer.run(Rank.REST, lambda connection: write_entry(connection, entry))
+
     async def keys(self) -> list[ApiKey]:
         return await self._readers.run(lambda connection: [key_of(row) for row in read_page(connection, "keys", {})])
 

@@ -13,11 +13,12 @@ from tocsin.adapters.sqlite.statements import read, read_among, read_one, statem
 from tocsin.adapters.sqlite.tallies import Tallies
 from tocsin.adapters.sqlite.writer import Writer
 from tocsin.adapters.storing.commit_groups import (
-    ANSWERS_KEPT_MS,
     Group,
     Item,
-    answer_again,
+    Kept,
+    Named,
     fault_of,
+    kept_answer,
     streaks_touched,
     version_of,
 )
@@ -26,7 +27,7 @@ from tocsin.adapters.storing.rows import decode_job_row, event_of, event_row, pl
 from tocsin.errors import StorageFull, StoreUnavailable, TocsinError
 from tocsin.model.event import Event
 from tocsin.model.ids import EventId, Millis
-from tocsin.model.submission import Accepted, Decide, Facts, Lineage, Needs, Submission
+from tocsin.model.submission import Accepted, Decide, Facts, Lineage, Needs
 from tocsin.ports import JobOver
 
 
@@ -68,7 +69,7 @@ class SqliteLog:
                 return [fault_of(error)]
         else:
             pairs = zip(submissions, answers, strict=True)
-            self._tenants.update(item[0].tenant for item, answer in pairs if isinstance(answer, Accepted))
+            self._tenants.update([item[0].tenant for item, answer in pairs if isinstance(answer, Accepted)])
             return answers
         return [await self._accept_alone(item, decide) for item in submissions]
 
@@ -86,18 +87,20 @@ class SqliteLog:
         accepted_at = max(self._now_ms(), previous)
         facts = _load_facts(connection, submissions)
         _load_streaks(connection, submissions, facts)
+        kept = _load_answers(connection, submissions)
         group = Group()
         answers: list[Accepted | TocsinError] = []
         for submission, needs in submissions:
-            stored = _stored_answer(connection, group, submission)
-            if stored is not None:
-                answers.append(stored)
-                continue
+            if submission.idempotency is not None:
+                stored = kept_answer(group, kept, submission, submission.idempotency)
+                if stored is not None:
+                    answers.append(stored)
+                    continue
             verdict = decide(submission, facts[submission.tenant])
             if verdict.problem is not None:
                 answers.append(verdict.problem)
                 continue
-            events = tuple(placed(new, position + n, accepted_at) for n, new in enumerate(verdict.events, 1))
+            events = tuple([placed(new, position + n, accepted_at) for n, new in enumerate(verdict.events, 1)])
             position += len(events)
             group.add(submission, verdict, [event_row(event) for event in events])
             if needs.counter or submission.tenant not in self._tenants:
@@ -136,8 +139,7 @@ def _write_group(connection: apsw.Connection, group: Group, facts: dict[str, Fac
             write(connection, "remove_streak", (tenant, digest))
     for tenant in group.counters:
         write(connection, "save_tenant", (tenant, facts[tenant].counter, at))
-    for row in group.answer_rows(at):
-        write(connection, "save_answer", row)
+    write_rows(connection, "save_answer", group.answer_rows(at))
 
 
 def _head(connection: apsw.Connection) -> tuple[int, int]:
@@ -145,16 +147,17 @@ def _head(connection: apsw.Connection) -> tuple[int, int]:
     return cast("tuple[int, int]", row)
 
 
-def _stored_answer(connection: apsw.Connection, group: Group, submission: Submission) -> Accepted | TocsinError | None:
-    key = submission.idempotency
-    if key is None:
-        return None
-    if (known := group.answered(submission)) is not None:
-        return known
-    row = read_one(
-        connection, "answer", (submission.tenant, key.route, key.key, submission.received_at - ANSWERS_KEPT_MS)
-    )
-    return None if row is None else answer_again(key, *cast("tuple[bytes, int, bytes]", row))
+def _load_answers(connection: apsw.Connection, submissions: Sequence[Item]) -> dict[Named, Kept]:
+    wanted: dict[tuple[str, str], set[str]] = {}
+    for submission, _ in submissions:
+        if (key := submission.idempotency) is not None:
+            wanted.setdefault((submission.tenant, key.route), set()).add(key.key)
+    kept: dict[Named, Kept] = {}
+    for place, keys in wanted.items():
+        for row in read_among(connection, "answers_by_key", place, keys):
+            named, body_hash, status, body, at = cast("tuple[str, bytes, int, bytes, int]", row)
+            kept[*place, named] = ((body_hash, status, body), at)
+    return kept
 
 
 def _load_facts(connection: apsw.Connection, submissions: Sequence[Item]) -> dict[str, Facts]:

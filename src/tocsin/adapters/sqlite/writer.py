@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import Final, Generic, TypeVar
 
 import apsw
@@ -72,6 +73,10 @@ class Writer:
         self._path = path
         self.wal_pages = 0
         """How long the WAL was after the last commit."""
+        self.commits = self.parts = 0
+        """Transactions, and the pieces of work in them."""
+        self.commit_seconds = 0.0
+        """How long they took in all."""
         self._connection: apsw.Connection | None = self._open()
         row = read_one(self._connection, "commit_group")
         self._group = int(row[0]) if row and isinstance(row[0], int) else 0
@@ -144,11 +149,15 @@ class Writer:
             self._connection.close()
 
     def _do(self, works: list[_Work[object]]) -> None:
+        began = perf_counter()
         try:
             self._transact(works)
         except Exception as error:  # noqa: BLE001  # whatever it is belongs to the waiting callers, not to this thread
             for work in works:
                 work.error = work.error or error
+        self.commits += 1
+        self.parts += len(works)
+        self.commit_seconds += perf_counter() - began
         works[0].loop.call_soon_threadsafe(_finish_all, works)
 
     def _transact(self, works: list[_Work[object]]) -> None:

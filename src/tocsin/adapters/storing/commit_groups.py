@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -29,6 +29,12 @@ from tocsin.telemetry import log
 ANSWERS_KEPT_MS: Final = 24 * 3600 * 1000
 _decode_event_ids = msgspec.json.Decoder(tuple[str, ...]).decode
 Item = tuple[Submission, Needs]
+Named = tuple[str, str, str]
+"""What an answer is kept under: tenant, route, idempotency key."""
+Stored = tuple[bytes, int, bytes]
+"""Hash of the body that was asked with, status and body of the answer."""
+Kept = tuple[Stored, Millis]
+"""With the time of the answer."""
 
 
 class Group:
@@ -42,33 +48,23 @@ class Group:
         self.accepted: dict[str, int] = {}
         self._jobs: dict[tuple[str, str], tuple[JobRow, int]] = {}
         self._streaks: dict[tuple[str, bytes], tuple[int, int]] = {}
-        self._answers: dict[tuple[str, str, str], tuple[bytes, Verdict]] = {}
+        self.answers: dict[Named, Stored] = {}
 
     def add(self, submission: Submission, verdict: Verdict, events: Sequence[Row]) -> None:
         tenant = submission.tenant
-        self.events.extend(events)
+        self.events += events
         self.accepted[tenant] = self.accepted.get(tenant, 0) + len(events)
         for job_id, row in verdict.jobs:
             self._jobs[tenant, job_id] = (row, submission.received_at)
-        self.seen.extend((tenant, digest, event_id, submission.received_at) for digest, event_id in verdict.seen)
-        self.versions.extend(
-            (tenant, version_id, stored.content_hash, encode(stored.event_ids).decode())
-            for version_id, stored in verdict.versions
-        )
+        self.seen += [(tenant, digest, event_id, submission.received_at) for digest, event_id in verdict.seen]
+        for version_id, stored in verdict.versions:
+            event_ids = encode(stored.event_ids).decode()
+            self.versions.append((tenant, version_id, stored.content_hash, event_ids))
         for digest, failures in verdict.streaks:
             self._streaks[tenant, digest] = (failures, submission.received_at)
         if submission.idempotency is not None and verdict.keeps_answer:
             named = (tenant, submission.idempotency.route, submission.idempotency.key)
-            self._answers[named] = (submission.idempotency.body_hash, verdict)
-
-    def answered(self, submission: Submission) -> Accepted | TocsinError | None:
-        """The answer that the group has given under the key of a submission already."""
-        key = submission.idempotency
-        known = None if key is None else self._answers.get((submission.tenant, key.route, key.key))
-        if key is None or known is None:
-            return None
-        body_hash, verdict = known
-        return answer_again(key, body_hash, verdict.status, verdict.body)
+            self.answers[named] = (submission.idempotency.body_hash, verdict.status, verdict.body)
 
     def job_rows(self) -> list[Row]:
         return [_job_row(tenant, row, seen_at) for (tenant, _), (row, seen_at) in self._jobs.items()]
@@ -78,14 +74,22 @@ class Group:
         return [(tenant, digest, *counted) for (tenant, digest), counted in self._streaks.items()]
 
     def answer_rows(self, at: Millis) -> list[Row]:
-        return [
-            (tenant, route, key, body_hash, verdict.status, verdict.body, at)
-            for (tenant, route, key), (body_hash, verdict) in self._answers.items()
-        ]
+        return [(*named, *answer, at) for named, answer in self.answers.items()]
 
 
-def answer_again(key: IdempotencyKey, body_hash: bytes, status: int, body: bytes) -> Accepted | TocsinError:
-    """What was answered under a key before."""
+def kept_answer(
+    group: Group, kept: Mapping[Named, Kept], submission: Submission, key: IdempotencyKey
+) -> Accepted | TocsinError | None:
+    """What the same request was answered, in this commit group or within a day."""
+    named = (submission.tenant, key.route, key.key)
+    answer = group.answers.get(named)
+    if answer is None and named in kept:
+        answer, at = kept[named]
+        if at <= submission.received_at - ANSWERS_KEPT_MS:
+            return None
+    if answer is None:
+        return None
+    body_hash, status, body = answer
     if body_hash != key.body_hash:
         return IdempotencyKeyReused(key.key)
     return Accepted(verdict=Verdict(status=status, body=body))

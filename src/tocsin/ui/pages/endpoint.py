@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
 from tocsin.model.noun import Noun
+from tocsin.operations.as_code import endpoint_as_yaml
 from tocsin.ui.answers import Answer
 from tocsin.ui.asking import UiRequest
 from tocsin.ui.drawing import Bands, bands
-from tocsin.ui.forms.endpoint import ENDPOINT, Document
 from tocsin.ui.pages.endpoint_head import PATH, RANGES, head_of
 from tocsin.ui.rendering import page
 from tocsin.ui.routing import UiRoute
@@ -76,21 +75,15 @@ async def _health(request: UiRequest) -> Answer:
 
 async def _code(request: UiRequest) -> Answer:
     head = await head_of(request)
-    settings = {name: head.document[name] for name in ENDPOINT.members if name in head.document}
     return page(
         request,
         "endpoint_code.html",
         title=head.name,
-        command=f"tocsin endpoints show {head.id} --output json",
+        command=f"tocsin endpoints export {head.id}",
         head=head,
         tab="code",
-        document=as_code(settings),
+        text=endpoint_as_yaml(head.document),
     )
-
-
-def as_code(settings: Document) -> str:
-    """The settings as the API takes them back by PATCH."""
-    return json.dumps(settings, indent=2, ensure_ascii=False)
 
 
 def latency_of(points: Sequence[Mapping[str, object]]) -> Bands:

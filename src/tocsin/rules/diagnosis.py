@@ -1,0 +1,212 @@
+"""What is wrong with a server, its settings and its store, or worth knowing of them: from facts to findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_network
+from typing import Final
+
+from tocsin.model.finding import Finding
+from tocsin.model.ids import Millis
+from tocsin.model.noun import Noun
+from tocsin.ports import StoreFacts
+
+MIB: Final = 1024 * 1024
+LARGE_WAL: Final = 512 * MIB
+FEW_FILES: Final = 4096
+"""The API takes half of what there is; the sender keeps up to 2048 idle connections and makes 512 requests at once."""
+BEHIND_SECONDS: Final = 86_400
+CLOCK_MS: Final = 1000
+_METADATA: Final = (IPv4Address("169.254.169.254"), IPv6Address("fd00:ec2::254"))
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class SettingFacts(Noun, frozen=True, kw_only=True):
+    """What the operator chose. `is_key_beside`: the master key lies beside the database."""
+
+    allow_http: bool
+    allow_networks: str
+    is_key_beside: bool
+    has_public_url: bool
+    host: str
+
+
+def setting_findings(facts: SettingFacts) -> Iterator[Finding]:
+    """Choices that open something, each to be known."""
+    if facts.is_key_beside:
+        yield Finding(
+            severity="note",
+            code="settings.key_beside",
+            about="TOCSIN_MASTER_KEY",
+            what="The master key lies in a file beside the database.",
+            why="Whoever gets a copy of that directory has every secret of every endpoint.",
+            remedy="Keep the key elsewhere: TOCSIN_MASTER_KEY or TOCSIN_MASTER_KEY_FILE (docs/how-to/change-the-master-key.md).",
+        )
+    if facts.allow_http:
+        yield Finding(
+            severity="note",
+            code="settings.http_allowed",
+            about="TOCSIN_ALLOW_HTTP",
+            what="Endpoints may have http URLs.",
+            why="What is sent there can be read and changed on the way.",
+            remedy="Set it to false once every receiver has TLS; until then keep such receivers on a network of your own.",
+        )
+    yield from _network_findings(facts.allow_networks)
+    if not facts.has_public_url:
+        yield Finding(
+            severity="note",
+            code="settings.no_public_url",
+            about="TOCSIN_PUBLIC_URL",
+            what="It is not said where this server is reached from outside.",
+            why="Receivers that are asked for consent see the machine's name, and cannot answer later; links in messages have no "
+            "address to begin with.",
+            remedy="Set TOCSIN_PUBLIC_URL, like https://hooks.example.com.",
+        )
+    if facts.host not in _LOOPBACK:
+        yield Finding(
+            severity="note",
+            code="settings.listens_widely",
+            about="TOCSIN_LISTEN",
+            what=f"The server listens at {facts.host}, by plain HTTP.",
+            why="API keys can be read on the way unless something before it ends TLS.",
+            remedy="Put a proxy that ends TLS before it, and keep others away from the port itself.",
+        )
+
+
+def _network_findings(text: str) -> Iterator[Finding]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        return
+    networks = [ip_network(name, strict=False) for name in names]
+    wide = [network for network in networks if any(a in network for a in _METADATA if a.version == network.version)]
+    if wide:
+        yield Finding(
+            severity="warning",
+            code="settings.networks_wide",
+            about="TOCSIN_ALLOW_NETWORKS",
+            what=f"Deliveries may go to {', '.join(map(str, wide))}, where a cloud's metadata service answers.",
+            why="Whoever may add endpoints can have requests sent there, and see the answers.",
+            remedy="Name only the networks in which there are receivers.",
+        )
+        return
+    yield Finding(
+        severity="note",
+        code="settings.networks_allowed",
+        about="TOCSIN_ALLOW_NETWORKS",
+        what=f"Deliveries may go to {', '.join(names)}, beside the public internet.",
+        why="Whoever may add endpoints can have requests sent to anything there.",
+        remedy="Name only the networks in which there are receivers.",
+    )
+
+
+def store_findings(store: StoreFacts, reserve: int, now: Millis) -> Iterator[Finding]:
+    """The disk, the WAL, the clock. `reserve` in bytes."""
+    yield from _disk_findings(store, reserve)
+    if store.wal_bytes > LARGE_WAL:
+        yield Finding(
+            severity="warning",
+            code="store.wal_large",
+            what=f"The write-ahead log has {_size(store.wal_bytes)}.",
+            why="It could not be copied into the database: something has been reading for long, or the disk does not keep up.",
+            remedy="A backup that is being made explains it. Else look at the disk; a restart copies it.",
+        )
+    if store.migration < store.newest_migration:
+        yield Finding(
+            severity="warning",
+            code="store.migrations_pending",
+            what=f"The database is at migration {store.migration}; this version has {store.newest_migration}.",
+            why="The next start brings it up to date, and an older version does not open it then.",
+            remedy="Make a backup, then run `tocsin migrate` or start the server.",
+        )
+    if store.migration > store.newest_migration:
+        yield Finding(
+            severity="error",
+            code="store.newer",
+            what=f"The database is at migration {store.migration}, which this version does not know.",
+            why="A newer version of Tocsin has opened it; this one does not start on it.",
+            remedy="Run the newer version, or restore a backup from before the upgrade.",
+        )
+    if store.last_accepted_at is not None and store.last_accepted_at > now + CLOCK_MS:
+        yield Finding(
+            severity="warning",
+            code="clock.went_back",
+            what=f"The clock is {(store.last_accepted_at - now) / 1000:.0f} s behind the last event.",
+            why="It was set back. Until it has caught up, events get the time of that one, and retries come late.",
+            remedy="See to it that the machine's clock is kept by NTP and slewed, not stepped.",
+        )
+
+
+def _disk_findings(store: StoreFacts, reserve: int) -> Iterator[Finding]:
+    free = store.free_bytes
+    if free is None:
+        return
+    if free < reserve:
+        yield Finding(
+            severity="error",
+            code="disk.reserve",
+            what=f"{_size(free)} of the disk are free, less than the reserve of {_size(reserve)}.",
+            why="Nothing is accepted (507); what was accepted is still delivered.",
+            remedy="Make room, or keep less (TOCSIN_KEEP_BODIES, TOCSIN_KEEP_ROWS).",
+        )
+    elif free < 4 * reserve:
+        yield Finding(
+            severity="warning",
+            code="disk.low",
+            what=f"{_size(free)} of the disk are free; below {_size(reserve)} nothing is accepted.",
+            why="At the present rate that may be soon.",
+            remedy="Make room, or keep less (TOCSIN_KEEP_BODIES, TOCSIN_KEEP_ROWS).",
+        )
+    elif free - store.file_bytes < reserve:
+        yield Finding(
+            severity="note",
+            code="disk.no_backup",
+            what=f"{_size(free)} of the disk are free; the database has {_size(store.file_bytes)}.",
+            why="A backup of the running server needs room for a second copy while it is made.",
+            remedy="Make room, or take snapshots of the filesystem instead (docs/how-to/back-up-and-restore.md).",
+        )
+
+
+def integrity_findings(faults: Sequence[str]) -> Iterator[Finding]:
+    """What SQLite found when it read the whole file."""
+    for fault in faults:
+        yield Finding(
+            severity="error",
+            code="store.damaged",
+            what=f"The database is damaged: {fault}",
+            why="The disk or the memory of the machine gives back other bytes than were written, or something else wrote the file.",
+            remedy="Stop the server, keep the files, look at the hardware, restore the last good backup.",
+        )
+
+
+def server_findings(files: int, problems: Sequence[str], behind_seconds: float) -> Iterator[Finding]:
+    """`files` may be open in this process at once (negative: any number); `problems` keep it from being ready; retention could
+    have removed what comes next so many seconds ago."""
+    for problem in problems:
+        yield Finding(
+            severity="error",
+            code="server.not_ready",
+            what=f"The server is not ready: {problem}.",
+            why="It answers /readyz with 503, so that nothing should be led to it.",
+            remedy="Its log says more.",
+        )
+    if 0 <= files < FEW_FILES:
+        yield Finding(
+            severity="warning",
+            code="process.few_files",
+            what=f"The process may have {files} files and connections open.",
+            why="The API takes half of them; under load the sender may get no connection.",
+            remedy="Allow more: LimitNOFILE=65536 in the unit, or `ulimit -n 65536` before it starts.",
+        )
+    if behind_seconds > BEHIND_SECONDS:
+        yield Finding(
+            severity="warning",
+            code="retention.behind",
+            what=f"Retention is {behind_seconds / 3600:.0f} hours behind.",
+            why="More is written than it can remove beside the work, so the file grows.",
+            remedy="Give it time after a change of the settings; else a faster disk, or less load.",
+        )
+
+
+def _size(count: int) -> str:
+    """Bytes for people."""
+    return f"{count / MIB:.0f} MiB" if count < 10_240 * MIB else f"{count / MIB / 1024:.0f} GiB"
