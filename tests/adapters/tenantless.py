@@ -7,6 +7,7 @@ BY_ENDPOINT = "the endpoint was read with its tenant in the same request"
 BY_REPLAY = "the replay was read with its tenant in the same request"
 BY_ERASURE = "run by the loop of erasures, for what was read of the subject with its tenant"
 DATA_KEYS = "data keys are the server's, of no tenant"
+TRANSFERS = "run for all tenants, while nobody is served"
 WITHOUT_TENANT = {
     "attempt_details": BY_ERASURE,
     "attempt_sizes": BY_ERASURE,
@@ -185,4 +186,20 @@ WITHOUT_TENANT = {
     "store_facts": "it tells of the database as a whole",
     "transaction_id": "it names no row",
     "transaction_status": "it names no row",
+    "transfer_add": TRANSFERS,
+    "transfer_analyze": TRANSFERS,
+    "transfer_clear": TRANSFERS,
+    "transfer_count": TRANSFERS,
+    "transfer_forget_number": TRANSFERS,
+    "transfer_forget_progress": TRANSFERS,
+    "transfer_heads": TRANSFERS,
+    "transfer_mark": TRANSFERS,
+    "transfer_page": TRANSFERS,
+    "transfer_progress": TRANSFERS,
+    "transfer_remove_mark": TRANSFERS,
+    "transfer_save_mark": TRANSFERS,
+    "transfer_save_progress": TRANSFERS,
+    "transfer_set_log_head": TRANSFERS,
+    "transfer_set_number": TRANSFERS,
+    "transfer_sizes": TRANSFERS,
 }

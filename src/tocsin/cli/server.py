@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
+from tocsin.cli import transfers
 from tocsin.cli.output import Mode, console, print_json, print_table, visible
 from tocsin.config import SETTINGS, Setting, Settings, load_settings
 from tocsin.model.database import without_password
@@ -129,11 +130,28 @@ def serve(*, flags: SettingFlags = _NO_FLAGS, output: _Output = "text") -> int:
     return 0
 
 
-def migrate(*, flags: SettingFlags = _NO_FLAGS, output: _Output = "text") -> int:
+def migrate(
+    *,
+    from_: Annotated[str | None, Parameter(name="--from")] = None,
+    to: str | None = None,
+    take_back: Annotated[bool, Parameter(negative="")] = False,
+    flags: SettingFlags = _NO_FLAGS,
+    output: _Output = "text",
+) -> int:
     """Bring the database up to date while the server is down; `serve` does the same when it starts.
 
-    :param output: `json` for programs.
+    With `--from` and `--to`: copy everything from one database to another, which is empty, and check it there. Both servers
+    are down meanwhile. When it is cut short, run it again: it goes on. The source is not served afterwards.
+
+    :param from_: The database to copy, as in `--database`; `@file`, `env:NAME` or `-` keep a password off the command line.
+    :param to: Where to copy it, likewise.
+    :param take_back: Have the database of `--from` served again, as if nothing had been copied.
+    :param output: `json` for programs; a line for each table, and one in the end.
     """
+    if take_back:
+        return transfers.take_back(from_, to, output)
+    if from_ is not None or to is not None:
+        return transfers.transfer(from_, to, output)
     from tocsin import wiring  # noqa: PLC0415 (as above)
 
     settings = flags.settings()

@@ -51,6 +51,7 @@ from tocsin.ports.retention import (
 )
 from tocsin.ports.sealing import DataKeys, KeyRing, MasterKeys, MasterKeySource, WrappedKey
 from tocsin.ports.templates import Cause, NoValue, Templates
+from tocsin.ports.transferring import Transfers
 from tocsin.ports.writing import (
     BEGINNING,
     Answers,
@@ -143,6 +144,7 @@ __all__ = [
     "StripCell",
     "StripQuery",
     "Templates",
+    "Transfers",
     "TreeJob",
     "Views",
     "Waiting",

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Protocol
 
 from tocsin.adapters.sqlite.store import SqliteStore, prepare_file
@@ -13,6 +14,7 @@ from tocsin.config import Settings
 from tocsin.errors import Misconfigured
 from tocsin.model.database import SharedDatabase
 from tocsin.model.ids import Millis
+from tocsin.operations.transfer import check_servable
 from tocsin.ports import (
     Answers,
     Batches,
@@ -27,6 +29,7 @@ from tocsin.ports import (
     Replays,
     RetentionStore,
     StandingStore,
+    Transfers,
     Views,
 )
 
@@ -81,28 +84,44 @@ class Store(Protocol):
     def copies(self) -> Copies: ...
 
     @property
+    def transfers(self) -> Transfers: ...
+
+    @property
     def free_bytes(self) -> Callable[[], int] | None: ...
 
 
 @asynccontextmanager
 async def open_store(settings: Settings, now_ms: Callable[[], Millis]) -> AsyncIterator[Store]:
-    """The store of the settings, closed in the end. Raises Misconfigured."""
-    if isinstance(settings.database, SharedDatabase):
+    """The store of the settings, to be served, closed in the end. Raises Misconfigured."""
+    async with opened(settings.database, now_ms) as store:
+        check_servable(await store.transfers.mark(), name_of(settings.database))
+        yield store
+
+
+@asynccontextmanager
+async def opened(database: Path | SharedDatabase, now_ms: Callable[[], Millis]) -> AsyncIterator[Store]:
+    """The store in a database, closed in the end. Raises Misconfigured."""
+    if isinstance(database, SharedDatabase):
         try:
             from tocsin.adapters.postgres.store import PostgresStore  # noqa: PLC0415 (an extra: not everybody has it)
         except ImportError as error:
             raise _missing() from error
-        shared = await PostgresStore.open(settings.database.url.reveal(), now_ms, time.monotonic)
+        shared = await PostgresStore.open(database.url.reveal(), now_ms, time.monotonic)
         try:
             yield shared
         finally:
             await shared.close()
     else:
-        embedded = SqliteStore(settings.database, now_ms, time.monotonic)
+        embedded = SqliteStore(database, now_ms, time.monotonic)
         try:
             yield embedded
         finally:
             await asyncio.to_thread(embedded.close)
+
+
+def name_of(database: Path | SharedDatabase) -> str:
+    """Its URL, without the password."""
+    return str(database) if isinstance(database, SharedDatabase) else f"sqlite:///{database}"
 
 
 def migrate_store(settings: Settings) -> None:

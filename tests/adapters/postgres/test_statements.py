@@ -38,6 +38,8 @@ ONE_BY_ONE = {
     "store_facts": "a file tells its facts otherwise",
     "transaction_id": "the embedded store numbers its commit groups",
     "transaction_status": "likewise",
+    "transfer_analyze": "the planner of the embedded store needs no numbers",
+    "transfer_set_log_head": "the embedded store finds the head in the log",
 }
 """What the embedded store has no statement of, or another one, and why."""
 

@@ -69,7 +69,9 @@ async def prepare_database(url: str) -> list[str]:
     try:
         connection = await connect(url, seconds=3600)
     except (TocsinError, ValueError) as error:
-        raise Misconfigured(f"The database cannot be reached: {error.__cause__ or error}.") from error
+        raise Misconfigured(
+            f"The database cannot be reached: {error.__cause__ or error}.", reason="unreachable"
+        ) from error
     try:
         await _check(connection)
         return await migrate(connection)

@@ -20,6 +20,7 @@ from tocsin.adapters.postgres.readers import Readers
 from tocsin.adapters.postgres.replays import PostgresReplays
 from tocsin.adapters.postgres.retention import PostgresRetention
 from tocsin.adapters.postgres.tallies import Tallies
+from tocsin.adapters.postgres.transfers import PostgresTransfers
 from tocsin.adapters.postgres.views import PostgresAnswers, PostgresViews
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.errors import Misconfigured, StoreUnavailable
@@ -58,6 +59,7 @@ class PostgresStore:
         self.answers = PostgresAnswers(self._writer, self._readers)
         self.inspection = PostgresInspection(url, self._readers)
         self.copies = PostgresCopies()
+        self.transfers = PostgresTransfers(url, self._writer, self._readers)
 
     @classmethod
     async def open(
@@ -70,7 +72,9 @@ class PostgresStore:
         try:
             await store._writer.open()
         except StoreUnavailable as error:
-            raise Misconfigured(f"The database cannot be opened: {error.detail}") from error
+            raise Misconfigured(
+                f"The database cannot be opened: {error.detail}", reason=error.members.get("reason")
+            ) from error
         return store
 
     async def close(self) -> None:

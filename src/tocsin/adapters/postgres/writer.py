@@ -197,7 +197,7 @@ class Writer:
             raise problem_of(error) from error
         if self._alone:
             await hang_up(connection)
-            raise StoreUnavailable(IN_USE)
+            raise StoreUnavailable(IN_USE, reason="in_use")
         return connection
 
     def _discard(self, connection: Connection) -> None:

@@ -100,7 +100,9 @@ class FileLock:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             file.close()
-            raise Misconfigured(f"{self._path} is held by another process: is a server running on it?") from error
+            raise Misconfigured(
+                f"{self._path} is held by another process: is a server running on it?", reason="in_use"
+            ) from error
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()

@@ -30,6 +30,7 @@ from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.replays import SqliteReplays
 from tocsin.adapters.sqlite.retention import SqliteRetention
 from tocsin.adapters.sqlite.tallies import Tallies
+from tocsin.adapters.sqlite.transfers import SqliteTransfers
 from tocsin.adapters.sqlite.views import SqliteAnswers, SqliteViews
 from tocsin.adapters.sqlite.writer import Writer
 from tocsin.errors import Misconfigured
@@ -63,6 +64,7 @@ class SqliteStore:
         self.answers = SqliteAnswers(self._writer, self._readers)
         self.inspection = SqliteInspection(path, self._writer, self._readers, self._checkpoints)
         self.copies = SqliteCopies(path, self._checkpoints, self.free_bytes)
+        self.transfers = SqliteTransfers(self._writer, self._readers)
 
     def free_bytes(self) -> int:
         """How much of the disk is free for us. May block; raises OSError."""

@@ -1,0 +1,1 @@
+SELECT name, after, rows, digest, is_checked FROM transfer_progress

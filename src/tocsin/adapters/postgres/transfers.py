@@ -1,0 +1,130 @@
+"""One side of a transfer on the shared store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, cast
+
+import asyncpg
+
+from tocsin.adapters.postgres.database import LOST, connect, hang_up, problem_of
+from tocsin.adapters.postgres.readers import Readers
+from tocsin.adapters.postgres.statements import Connection, read, statement, statement_with, write
+from tocsin.adapters.postgres.writer import Writer
+from tocsin.adapters.storing.ranks import DataRefusedError, Rank
+from tocsin.adapters.storing.transfers import (
+    PAGE_ROWS,
+    filled,
+    heads_of,
+    mark_of,
+    mark_row,
+    parts_of,
+    progress_of,
+    progress_row,
+    rows_within,
+)
+from tocsin.errors import Conflict
+from tocsin.ports.transferring import TABLES, NeutralRow, Progress, Table, TransferMark
+
+_LONG_SECONDS: Final = 3600.0
+_HEADS: Final = frozenset({"event", "accepted_at"})
+
+
+class PostgresTransfers:
+    """`ports.Transfers` on the shared store. Rows are written by COPY, which also takes numbers that the server would give."""
+
+    def __init__(self, url: str, writer: Writer, readers: Readers) -> None:
+        self._url = url
+        self._writer = writer
+        self._readers = readers
+
+    async def mark(self) -> TransferMark | None:
+        return mark_of(next(iter(await self._readers.read("transfer_mark")), None))
+
+    async def set_mark(self, mark: TransferMark | None) -> None:
+        async def transaction(connection: Connection) -> None:
+            if mark is None:
+                await write(connection, "transfer_remove_mark")
+            else:
+                await write(connection, "transfer_save_mark", mark_row(mark))
+
+        await self._writer.run(Rank.REST, transaction)
+
+    async def begin(self, mark: TransferMark) -> None:
+        async def transaction(connection: Connection) -> None:
+            for table in TABLES:
+                if table.is_single:
+                    await connection.execute(filled(statement("transfer_clear"), parts_of(table)))
+            await write(connection, "transfer_save_mark", mark_row(mark))
+
+        await self._writer.run(Rank.REST, transaction)
+
+    async def finish(self, mark: TransferMark) -> None:
+        """The planner is told of what is there now, before anybody asks."""
+        await self._at_length(statement("transfer_analyze"))
+
+        async def transaction(connection: Connection) -> None:
+            await write(connection, "transfer_forget_progress")
+            await write(connection, "transfer_save_mark", mark_row(mark))
+
+        await self._writer.run(Rank.REST, transaction)
+
+    async def count(self, table: Table) -> int:
+        ((count,),) = await self._at_length(filled(statement("transfer_count"), parts_of(table)))
+        return cast("int", count)
+
+    async def page(self, table: Table, after: NeutralRow | None) -> list[NeutralRow]:
+        given = frozenset({"after"} if after else ())
+        parts = parts_of(table) | {"after": ", ".join(f"${number + 2}" for number in range(table.keys))}
+        bindings = after or ()
+
+        async def query(connection: Connection) -> list[NeutralRow]:
+            count = PAGE_ROWS
+            if table.wide is not None:
+                text = filled(statement_with("transfer_sizes", given)[0], parts)
+                sizes = await connection.fetch(text, count, *bindings)
+                count = rows_within(size for (size,) in cast("list[tuple[int]]", sizes))
+            text = filled(statement_with("transfer_page", given)[0], parts)
+            rows = map(tuple, await connection.fetch(text, count, *bindings))
+            return [_neutral(row) for row in rows] if table.lists else list(rows)
+
+        return await self._readers.run(query)
+
+    async def progress(self) -> Mapping[str, Progress]:
+        return progress_of(await self._readers.read("transfer_progress"))
+
+    async def save(self, table: Table, rows: Sequence[NeutralRow], progress: Progress) -> None:
+        async def transaction(connection: Connection) -> None:
+            if rows:
+                await connection.copy_records_to_table(table.name, records=rows, columns=table.columns)
+            await write(connection, "transfer_save_progress", progress_row(table, progress))
+
+        try:
+            await self._writer.run(Rank.REST, transaction)
+        except DataRefusedError as error:
+            raise Conflict(f"PostgreSQL cannot keep a row of {table.name}: {error}.") from error
+
+    async def heads(self) -> Mapping[str, int]:
+        return heads_of(await self._readers.read("transfer_heads"))
+
+    async def set_heads(self, heads: Mapping[str, int]) -> None:
+        async def transaction(connection: Connection) -> None:
+            await write(connection, "transfer_set_log_head", (heads.get("event", 0), heads.get("accepted_at", 0)))
+            for name in heads.keys() - _HEADS:
+                await read(connection, "transfer_set_number", (name, heads[name]))
+
+        await self._writer.run(Rank.REST, transaction)
+
+    async def _at_length(self, text: str) -> list[tuple[object, ...]]:
+        """On a connection that may take its time. Raises StoreUnavailable."""
+        connection = await connect(self._url, seconds=_LONG_SECONDS)
+        try:
+            return list(map(tuple, await connection.fetch(text)))
+        except (*LOST, asyncpg.PostgresError) as error:
+            raise problem_of(error) from error
+        finally:
+            await hang_up(connection)
+
+
+def _neutral(row: tuple[object, ...]) -> NeutralRow:
+    return cast("NeutralRow", tuple(tuple(value) if isinstance(value, list) else value for value in row))

@@ -1,0 +1,2 @@
+INSERT INTO /*table*/ cursor /*table*/ (/*columns*/ partition, position, endpoint, epoch /*columns*/)
+VALUES /*rows*/ (?, ?, ?, ?) /*rows*/

@@ -1,0 +1,1 @@
+SELECT id, side, other, began_at, is_over FROM transfer WHERE one = 1

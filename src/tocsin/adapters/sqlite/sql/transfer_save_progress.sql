@@ -1,0 +1,4 @@
+INSERT INTO transfer_progress (name, after, rows, digest, is_checked)
+VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET
+    after = excluded.after, rows = excluded.rows, digest = excluded.digest, is_checked = excluded.is_checked
