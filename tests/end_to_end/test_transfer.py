@@ -28,6 +28,8 @@ LATE = {"schedule_seconds": [3600]}
 CIRCUIT = {"failures": 10_000}
 OF_THE_MOMENT = {"last_used_at", "oldest_pending_seconds", "file_bytes", "judged_at"}
 """What tells of the server or of asking, not of what is kept."""
+OF_NOW = {"/v1/tail", "/v1/endpoints/stats"}
+"""A stream; and what was of late, in cells that end now."""
 
 
 @pytest.fixture
@@ -122,7 +124,8 @@ def answers(server: Server) -> dict[str, Any]:
     """What every route says that only asks, of everything there is."""
     found: dict[str, Any] = {}
     for route in API_ROUTES:
-        if route.method == "GET" and route.path.startswith("/v1/") and "{" not in route.path:
+        asks = route.method == "GET" and route.path.startswith("/v1/") and "{" not in route.path
+        if asks and route.path not in OF_NOW:
             found[route.path] = server.get(f"{route.path}?limit=500" if "limit" in str(route) else route.path)
     assert all(answer.status == 200 for answer in found.values()), found
     found = {path: answer.json for path, answer in found.items()}
