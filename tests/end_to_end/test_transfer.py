@@ -28,8 +28,8 @@ LATE = {"schedule_seconds": [3600]}
 CIRCUIT = {"failures": 10_000}
 OF_THE_MOMENT = {"last_used_at", "oldest_pending_seconds", "file_bytes", "judged_at"}
 """What tells of the server or of asking, not of what is kept."""
-OF_NOW = {"/v1/tail", "/v1/endpoints/stats"}
-"""A stream; and what was of late, in cells that end now."""
+OF_NOW = {"/v1/tail", "/v1/endpoints/stats", "/v1/doctor"}
+"""A stream; what was of late, in cells that end now; and what is found on this machine."""
 
 
 @pytest.fixture
