@@ -166,6 +166,10 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
     call("GET", "/v1/endpoints/{endpoint_id}", endpoint_id="end_x")
     call("PATCH", "/v1/endpoints/{endpoint_id}", {"headers": [{"name": "X", "value": "y", "sensitive": True}]}, **one)
     call("PATCH", "/v1/endpoints/{endpoint_id}", b"", **one)
+    exact = {"name": "e", "url": "http://127.0.0.1:9/", "retry": {"schedule_seconds": []}}
+    call("PUT", "/v1/endpoints/{endpoint_id}", exact, query="?dry_run=true", **one)
+    call("PUT", "/v1/endpoints/{endpoint_id}", exact, **one)
+    call("PUT", "/v1/endpoints/{endpoint_id}", {"name": "e"}, **one)
     call("POST", "/v1/endpoints/{endpoint_id}/test", {}, **one)
     for signing in ({"kind": "hmac", "header": "x-sig"}, {"kind": "http_message_signature", "algorithm": "ed25519"}):
         call("PATCH", "/v1/endpoints/{endpoint_id}", {"signing": signing}, **one)
@@ -237,6 +241,8 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
         call("POST", path, {"endpoint": draft | {"url": "x"}})
     call("POST", "/v1/endpoints/preview", {"endpoint": draft, "count": 10, "event_id": events[0]["id"]})
     call("POST", "/v1/endpoints/test", {"endpoint": draft | {"validation": "required"}})
+    call("GET", "/v1/doctor")
+    call("POST", "/v1/backups")
     call("POST", "/v1/master-key/rewrap")
     call("PUT", "/v1/retention", {"rules": [{"event_types": ["job.*"], "rows_seconds": 0}]}, query="?tenant=kept")
     call("PUT", "/v1/retention", {"rules": [{"event_types": []}]})
