@@ -10,9 +10,9 @@ import msgspec
 
 from tocsin.adapters.sqlite.lines import end_batch, followers, leave_lines, together
 from tocsin.adapters.sqlite.notices import count_given_up
-from tocsin.adapters.sqlite.queue import ATTEMPT_BITS, claim_of, claims_of
+from tocsin.adapters.sqlite.queue import claim_of, claims_of
 from tocsin.adapters.sqlite.readers import Readers
-from tocsin.adapters.sqlite.rows import encode
+from tocsin.adapters.sqlite.rows import ATTEMPT_BITS, encode
 from tocsin.adapters.sqlite.statements import Row, listed, read, read_among, read_one, statement, write
 from tocsin.adapters.sqlite.tallies import Tallies
 from tocsin.adapters.sqlite.tally_changes import Changes

@@ -6,17 +6,17 @@ them it ends there, with what was found, and says where to go on. So no request 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar, cast
 
 import apsw
 import msgspec
 
-from tocsin.adapters.sqlite.rows import delivery_view_of, event_of, job_view_of
-from tocsin.adapters.sqlite.statements import Row, SqlValue, Values, read_one, read_page, statement
+from tocsin.adapters.sqlite.rows import ATTEMPT_BITS, LAST_ATTEMPT, event_of, job_view_of, last_attempt_of
+from tocsin.adapters.sqlite.statements import Row, SqlValue, Values, read_among, read_one, read_page, statement
 from tocsin.model.event import Event
 from tocsin.model.ids import Millis
-from tocsin.ports import DeliveryQuery, DeliveryView, EventQuery, JobQuery, JobView, Page, Rows
+from tocsin.ports import DeliveryQuery, DeliveryView, EventQuery, Found, JobQuery, JobView, Page, Rows
 
 T = TypeVar("T")
 BUDGET: Final = 5000
@@ -24,16 +24,74 @@ BUDGET: Final = 5000
 BLOCKS: Final = 2
 """The same where it looks through blocks of 2048 delivery numbers."""
 _NO_END: Final = 1 << 62
+_ALONE: Final = "attempt_details"
+_BATCHED: Final = "batch_attempt_details"
+_Place = tuple[str, int]
+"""A statement that reads attempts, and a place in its table."""
+_ATTEMPTS: Final = DeliveryView.__struct_fields__.index("attempts")
 _GIVEN_UP: Final = frozenset({"dead", "cancelled"})
 
 
 def list_deliveries(connection: apsw.Connection, query: DeliveryQuery) -> Rows[DeliveryView]:
-    """A page of deliveries."""
+    """A page of deliveries, each with its last attempt."""
+    rows = _deliveries(connection, query)
+    views = Rows(delivery_views(connection, rows))
+    views.rest = rows.rest
+    return views
+
+
+def delivery_numbers(connection: apsw.Connection, query: DeliveryQuery) -> Rows[Found]:
+    """The same page, told in few words."""
+    is_about_events = any(
+        asked is not None for asked in (query.event, query.event_type, query.subject_type, query.subject_id)
+    )
+    rows = _deliveries(connection, query, "numbers", *(() if is_about_events else ("bare",)))
+    return cast("Rows[Found]", rows)
+
+
+def delivery_views(connection: apsw.Connection, rows: Sequence[Row]) -> list[DeliveryView]:
+    """From the columns of `deliveries.sql`, with the last attempts, which are read by their places. The last attempt of a batch
+    that a split has just made is its parent's."""
+    names = DeliveryView.__struct_fields__[:-1]
+    tried = [_last_places(row, row[len(names) :]) for row in rows]
+    details: dict[_Place, bytes] = {}
+    for name in (_ALONE, _BATCHED):
+        among = [place for places in tried for kind, place in places if kind == name]
+        found = cast("list[tuple[int, bytes]]", read_among(connection, name, (), among))
+        details.update({(name, place): detail for place, detail in found})
+    views: list[DeliveryView] = []
+    for row, places in zip(rows, tried, strict=True):
+        detail = next((details[place] for place in places if place in details), None)
+        fields = dict(zip(names, row[: len(names)], strict=True))
+        last = None if detail is None else last_attempt_of(detail)
+        views.append(msgspec.convert(fields | {"last": last}, DeliveryView))
+    return views
+
+
+def _last_places(row: Row, batches: Row) -> list[_Place]:
+    """Where the last attempt of a delivery may be, the likeliest first: in its batch, in its batch's parent, by itself."""
+    attempts = min(cast("int", row[_ATTEMPTS]), LAST_ATTEMPT)
+    if attempts == 0:
+        return []
+    numbers = [(_BATCHED, batch) for batch in batches if batch is not None] + [(_ALONE, row[0])]
+    return [(name, cast("int", number) << ATTEMPT_BITS | attempts) for name, number in numbers]
+
+
+def _deliveries(connection: apsw.Connection, query: DeliveryQuery, *shape: str) -> Rows[Row]:
     values = with_positions(connection, query)
+    spell(values, "event_type", "event_glob")
     words: set[str] = set()
     floor: int | None = None
     has_range = query.since is not None or query.until is not None
-    if query.event is not None or query.job is not None or (has_range and _is_narrow(connection, values)):
+    is_of_few = query.subject_id is not None and not read_page(
+        connection, "subject_beyond", values | {"budget": BUDGET}
+    )
+    if query.batch is not None or query.replay is not None:
+        if query.replay is not None and query.state is None:
+            words.add("by_lane")
+    elif query.event is not None or is_of_few:
+        words |= {"by_position"} if query.event is not None else {"by_position", "by_subject"}
+    elif has_range and _is_narrow(connection, values):
         words.add("by_position")
     elif query.state == "pending":
         words.add("pending")
@@ -41,15 +99,17 @@ def list_deliveries(connection: apsw.Connection, query: DeliveryQuery) -> Rows[D
     else:
         if query.state in _GIVEN_UP:
             words.add("given_up")
-        if has_range or query.event_type is not None or query.state == "delivered":
+        narrows = (query.event_type, query.subject_type, query.subject_id, query.reason)
+        if has_range or any(asked is not None for asked in narrows) or query.state == "delivered":
             floor = _floor(connection, "deliveries_floor", values, BUDGET, *words)
-    return _page(connection, "deliveries", values | {"floor": floor}, floor, delivery_view_of, *words)
+    return _page(connection, "deliveries", values | {"floor": floor}, floor, lambda row: row, *words, *shape)
 
 
 def list_events(connection: apsw.Connection, query: EventQuery) -> Rows[Event]:
     """A page of events."""
     values = with_positions(connection, query)
     values["low"] = cast("int", values.pop("from_position") or 1)
+    spell(values, "type", "type_glob")
     ends = (values.pop("before"), values.pop("to_position"))
     values["below"] = min(cast("int", end) for end in (*ends, _NO_END) if end is not None)
     floor: int | None = None
@@ -80,6 +140,13 @@ def with_positions(connection: apsw.Connection, query: Page) -> dict[str, SqlVal
         at = values.pop(bound)
         values[name] = None if at is None else position_at(connection, cast("int", at))
     return values
+
+
+def spell(values: dict[str, SqlValue], exact: str, glob: str) -> None:
+    """A pattern goes to the line for patterns, as SQLite spells it; what has nothing special in it stays where it is."""
+    text = values[exact]
+    if isinstance(text, str) and ("*" in text or "?" in text):
+        values[exact], values[glob] = None, text.replace("[", "[[]")
 
 
 def position_at(connection: apsw.Connection, at: Millis) -> int:

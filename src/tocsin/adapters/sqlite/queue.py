@@ -12,7 +12,7 @@ from tocsin.adapters.sqlite.audit import write_entry
 from tocsin.adapters.sqlite.lines import end_batch, join_lines, leave_lines, let_go
 from tocsin.adapters.sqlite.notices import count_given_up
 from tocsin.adapters.sqlite.readers import Readers
-from tocsin.adapters.sqlite.rows import DELIVERY_COLUMNS, delivery_of, encode, event_of
+from tocsin.adapters.sqlite.rows import ATTEMPT_BITS, DELIVERY_COLUMNS, LAST_ATTEMPT, delivery_of, encode, event_of
 from tocsin.adapters.sqlite.statements import Row, listed, read, read_among, read_one, statement, write, write_rows
 from tocsin.adapters.sqlite.tallies import Tallies
 from tocsin.adapters.sqlite.tally_changes import Changes, moves_of
@@ -32,9 +32,6 @@ from tocsin.ports import (
     Waiting,
 )
 
-ATTEMPT_BITS = 20
-"""An attempt's place is `delivery number << 20 | attempt number`."""
-_LAST_ATTEMPT = (1 << ATTEMPT_BITS) - 1
 _FAILED_TEMPLATE = "the template failed"
 """What failures of templates are counted as: each has a reason of its own."""
 _PAGE_BYTES = 8 * 1024 * 1024
@@ -269,7 +266,7 @@ def _settle_row(settlement: Settlement) -> Row:
 def _attempt_row(connection: apsw.Connection, settlement: Settlement) -> Row:
     attempt = settlement.attempt
     first = settlement.delivery << ATTEMPT_BITS
-    place = first + min(attempt.number, _LAST_ATTEMPT)
+    place = first + min(attempt.number, LAST_ATTEMPT)
     body: bytes | None = attempt.request_body
     if attempt.number > 1:
         row = read_one(connection, "last_body", (first, place))
