@@ -207,7 +207,10 @@ WHOSE = (None, "acme", "globex", "none")
 )
 def test_a_page_of_deliveries_looks_at_few(connection: apsw.Connection, asked: dict[str, str]) -> None:
     fields = {name: make(asked[name]) for name, make in _MAKES.items() if name in asked}
+    stands_alone = "replay" in asked or "batch" in asked
     for tenant, span in itertools.product(WHOSE, RANGES):
+        if stands_alone and ("since" in span or "until" in span):
+            continue
         query = msgspec.convert({"tenant": tenant, "limit": 51} | fields | span, DeliveryQuery)
         rows, steps = costing(connection, partial(list_deliveries, query=query))
         assert steps < STEPS, query

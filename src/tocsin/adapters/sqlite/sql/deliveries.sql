@@ -25,8 +25,10 @@ WHERE +d.number > 0
     AND d.endpoint = (SELECT number FROM endpoint WHERE id = :endpoint AND tenant = :tenant) --? endpoint tenant !by_position !pending
     AND d.endpoint = (SELECT number FROM endpoint WHERE id = :endpoint) --? endpoint !tenant !by_position !pending
     AND +d.endpoint = (SELECT number FROM endpoint WHERE id = :endpoint) --? endpoint
-    AND d.batch = (SELECT number FROM batch WHERE id = :batch) --? batch
-    AND d.lane = (SELECT number FROM replay WHERE id = :replay) AND d.lane > 0 --? replay
+    AND d.batch = (SELECT number FROM batch WHERE id = :batch AND tenant = :tenant) --? batch tenant
+    AND d.batch = (SELECT number FROM batch WHERE id = :batch) --? batch !tenant
+    AND d.lane = (SELECT number FROM replay WHERE id = :replay AND tenant = :tenant) AND d.lane > 0 --? replay tenant
+    AND d.lane = (SELECT number FROM replay WHERE id = :replay) AND d.lane > 0 --? replay !tenant
     AND d.position < coalesce((SELECT position FROM delivery WHERE number = :before), 1 << 62) --? by_lane before
     AND d.position = (SELECT position FROM event WHERE id = :event) --? event
     AND d.position IN (SELECT position FROM event WHERE subject_id = :subject_id AND subject_id <> '' AND tenant = :tenant) --? by_subject tenant
