@@ -37,11 +37,12 @@ class LastAttemptShown(Noun, frozen=True, kw_only=True):
 
 class DeliveryShown(Noun, frozen=True, kw_only=True):
     """A delivery. `in_flight` is true while a request is out; `waits_for_order` while an earlier one of its subject is
-    unsettled. `accepted_at` is when its event was accepted, `created_at` when it was found to be for the endpoint."""
+    unsettled. `accepted_at` is when its event was accepted (`event_erased`: only its place in the log is left), `created_at` when it was found to be for the endpoint."""
 
     id: str
     tenant: str
     endpoint_id: str
+    endpoint_name: str | None
     event_id: str
     event_type: str
     subject_type: str
@@ -53,6 +54,7 @@ class DeliveryShown(Noun, frozen=True, kw_only=True):
     attempt_count: int
     last_attempt: LastAttemptShown | None
     accepted_at: str
+    event_erased: bool
     created_at: str
     next_attempt_at: str | None
     settled_at: str | None
@@ -177,6 +179,7 @@ def delivery_shown(view: DeliveryView, *, in_flight: bool) -> DeliveryShown:
         id=view.id,
         tenant=view.tenant,
         endpoint_id=view.endpoint_id,
+        endpoint_name=view.endpoint_name,
         event_id=view.event_id,
         event_type=view.event_type,
         subject_type=view.subject_type,
@@ -188,6 +191,7 @@ def delivery_shown(view: DeliveryView, *, in_flight: bool) -> DeliveryShown:
         attempt_count=view.attempts,
         last_attempt=None if view.last is None else _last_attempt_shown(view.last),
         accepted_at=to_text(view.accepted_at),
+        event_erased=view.is_erased,
         created_at=to_text(view.created_at),
         next_attempt_at=to_text(view.due_at) if is_pending else None,
         settled_at=time_or_none(view.settled_at),

@@ -108,7 +108,7 @@ class LastAttempt(Noun, frozen=True, kw_only=True):
 
 class DeliveryView(Noun, frozen=True, kw_only=True):
     """A delivery as people see it. `number` is its place, for cursors. `last` None: there was no attempt, or it is not kept any
-    more. `accepted_at` is when its event was accepted."""
+    more. `accepted_at` is when its event was accepted, `is_erased` whether only its place in the log is left."""
 
     number: int
     id: DeliveryId
@@ -130,6 +130,8 @@ class DeliveryView(Noun, frozen=True, kw_only=True):
     batch_id: BatchId | None
     replay_id: ReplayId | None
     accepted_at: int
+    is_erased: bool
+    endpoint_name: str | None
     last: LastAttempt | None = None
 
 

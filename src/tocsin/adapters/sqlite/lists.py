@@ -64,7 +64,7 @@ def delivery_views(connection: apsw.Connection, rows: Sequence[Row]) -> list[Del
         detail = next((details[place] for place in places if place in details), None)
         fields = dict(zip(names, row[: len(names)], strict=True))
         last = None if detail is None else last_attempt_of(detail)
-        views.append(msgspec.convert(fields | {"last": last}, DeliveryView))
+        views.append(msgspec.convert(fields | {"last": last, "is_erased": bool(fields["is_erased"])}, DeliveryView))
     return views
 
 
