@@ -20,7 +20,7 @@ from tocsin.model.times import to_text
 from tocsin.operations.documents import PendingCancelled, ReplayShown
 from tocsin.operations.many_deliveries import COUNTED, MOST_ENDPOINTS, DeadPlanned, DeadWanted
 from tocsin.operations.pointers import invalid_field
-from tocsin.ports import Count, DeadOfEndpoint
+from tocsin.ports import DeadOfEndpoint
 
 Text = Annotated[str, Meta(min_length=1, max_length=512)]
 
@@ -102,10 +102,7 @@ class DeadCounted(Noun, frozen=True, kw_only=True):
 
 async def _count(request: Request) -> Reply:
     query = delivery_query(request.query, request.tenant_read(), page_fields(request.query))
-    return _counted(await request.services.many_deliveries.count(query))
-
-
-def _counted(count: Count) -> Reply:
+    count = await request.services.many_deliveries.count(query)
     return Reply(body=msgspec.json.encode(Counted(count=count.count, complete=count.complete)))
 
 
@@ -139,10 +136,8 @@ def _dead_shown(request: Request, one: DeadOfEndpoint) -> DeadShown:
 
 
 async def _cancel(request: Request) -> Reply:
-    query, many = pending_query(request), request.services.many_deliveries
-    if request.query.get("dry_run") == "true":
-        return _counted(await many.count(query))
-    return Reply(body=msgspec.json.encode(await many.cancel(query, request.document(), by=request.actor())))
+    done = await request.services.many_deliveries.cancel(pending_query(request), request.document(), by=request.actor())
+    return Reply(body=msgspec.json.encode(done))
 
 
 async def _resend(request: Request) -> Reply:
@@ -233,10 +228,9 @@ MANY_DELIVERY_ROUTES: Final = (
         summary="Give up all pending deliveries that match, over all endpoints. A request that is out may still succeed.",
         answer=_cancel,
         roles=ADMINS,
-        parameters=(TENANT, _DRY_RUN),
+        parameters=(TENANT,),
         takes=PendingFilters,
         gives=PendingCancelled,
-        others={},
     ),
     Route(
         method="POST",

@@ -27,6 +27,7 @@ def start(  # noqa: PLR0913 (each is a flag)
     since: str | None = None,
     until: str | None = None,
     only: Literal["all", "dead", "missing"] = "all",
+    reason: str | None = None,
     where: str | None = None,
     event_type: Annotated[list[str] | None, Parameter(negative=())] = None,
     rate: float | None = None,
@@ -41,6 +42,7 @@ def start(  # noqa: PLR0913 (each is a flag)
     :param since: Accepted at this time (RFC 3339) or later.
     :param until: Accepted before this time.
     :param only: All that the endpoint wants, only what was given up on, or only what it never had.
+    :param reason: With --only dead: what was given up for this reason alone, as `deliveries dead` tells it.
     :param where: Only events for which this CEL expression holds.
     :param event_type: Only events of these types; globs.
     :param rate: Deliveries per second, at most.
@@ -60,6 +62,8 @@ def start(  # noqa: PLR0913 (each is a flag)
         "new_webhook_ids": new_webhook_ids,
         "filters": [condition] if condition else [],
     }
+    if reason is not None:
+        wanted["dead_reason"] = reason
     if dry_run:
         counted = one(connection.request("POST", "/v1/replays", wanted, query={"dry_run": "true"}))
         if connection.is_json:

@@ -217,9 +217,8 @@ async def _resend_all(request: UiRequest) -> Answer:
 async def _cancel_all(request: UiRequest) -> Answer:
     document = _document(request, _OF_PENDING)
     if not request.is_confirmed:
-        counted = (await request.api.change("POST", "/v1/deliveries/cancel", document, {"dry_run": "true"})).read(
-            Counted
-        )
+        query = {name: str(value) for name, value in document.items()} | {"state": "pending"}
+        counted = await request.api.read("/v1/deliveries/count", Counted, query)
         if not counted.count:
             return _told(request, "There is nothing pending to be cancelled.")
         return confirmation(
