@@ -44,14 +44,14 @@ def listed(caller: Caller, query: str) -> list[dict[str, Any]]:
 
 
 async def settle(caller: Caller, **counts: int) -> None:
-    """Wait until so many deliveries are in each state, and none is in flight."""
+    """Wait until so many deliveries that were tried are in each state."""
     await until(are(caller, **counts))
 
 
 def are(caller: Caller, **counts: int) -> Callable[[], bool]:
     def look() -> bool:
         found = listed(caller, "")
-        states = [one["state"] for one in found if not one["in_flight"]]
+        states = [one["state"] for one in found if one["attempt_count"] and not one["in_flight"]]
         return all(states.count(state) == count for state, count in counts.items())
 
     return look
