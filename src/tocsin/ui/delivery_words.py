@@ -35,7 +35,6 @@ _STATUSES: Final[Mapping[int, str]] = {
     503: "The receiver is not available for the moment.",
 }
 _REASON: Final = re.compile(r"(schedule exhausted|too old) \((.+)\)")
-_PLAIN: Final = re.compile(r"[\w.~-]{1,64}")
 MOST_INLINE: Final = 8192
 """A longer body is not written into a command."""
 
@@ -179,7 +178,7 @@ def as_curl(url: str, headers: Mapping[str, str], body: str | None, *, is_whole:
         else:
             lines.append(f"-H {shlex.quote(f'{name}: {value}')}")
     if body is not None and is_whole and len(body) <= MOST_INLINE and "\0" not in body:
-        lines.append(f"--data-binary {shlex.quote(body)}")
+        lines.append(f"--data-raw {shlex.quote(body)}")
     else:
         lines.append("--data-binary @body")
     return " \\\n  ".join(lines)
@@ -187,8 +186,3 @@ def as_curl(url: str, headers: Mapping[str, str], body: str | None, *, is_whole:
 
 def _variable(name: str) -> str:
     return re.sub(r"\W", "_", name.upper(), flags=re.ASCII)
-
-
-def as_word(text: str) -> str:
-    """A text as one word of a shell."""
-    return text if _PLAIN.fullmatch(text) else shlex.quote(text)
