@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from tocsin.model.noun import Noun
@@ -10,12 +11,14 @@ from tocsin.ui.asking import UiRequest
 from tocsin.ui.calls import Query, segment
 from tocsin.ui.drawing import Bar, Bars
 from tocsin.ui.pages import replay_new
+from tocsin.ui.pages.delivery_filters import Choices
 from tocsin.ui.pages.problem import confirmation
 from tocsin.ui.rendering import page
 from tocsin.ui.routing import UiRoute
 
 PATH: Final = "/ui/replays"
 ROWS: Final = 50
+CHOICES: Final = 100
 _WIDTH: Final = 1000
 STATES: Final = ("running", "paused", "finished", "cancelled", "failed")
 ONLY_WORDS: Final = {"all": "all that it wants", "dead": "what is dead", "missing": "what it never had"}
@@ -96,7 +99,10 @@ class Named(Noun, frozen=True, kw_only=True):
 async def _list(request: UiRequest) -> Answer:
     given = {name: request.query.get(name, "").strip() for name in ("endpoint", "state")}
     query: Query = {"limit": ROWS, "cursor": request.query.get("cursor"), **given}
-    found = await request.api.read("/v1/replays", ReplayPage, query)
+    found, choices = await asyncio.gather(
+        request.api.read("/v1/replays", ReplayPage, query),
+        request.api.read("/v1/endpoints", Choices, {"limit": CHOICES}),
+    )
     flag = f" --endpoint {given['endpoint']}" if given["endpoint"] else ""
     return page(
         request,
@@ -106,6 +112,8 @@ async def _list(request: UiRequest) -> Answer:
         found=found,
         states=STATES,
         only_words=ONLY_WORDS,
+        choices=choices,
+        names=dict(choices.pairs()),
         is_filtered=any(given.values()),
     )
 
