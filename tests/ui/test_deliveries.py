@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 import pytest
+from playwright.async_api import expect
 from tests.api.callers import Caller
 from tests.kit.browser import Visitor
 from tests.kit.server import Server
@@ -16,10 +18,6 @@ from tests.ui.deliveries import CLOSED, LATER, NEVER, XSS, answer_by_type, emit,
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 Visit = Callable[..., AbstractAsyncContextManager[Visitor]]
-
-
-async def toast(visitor: Visitor) -> str:
-    return await visitor.page.inner_text(".toast")
 
 
 async def test_a_delivery_is_found_opened_beside_the_list_and_resent_by_keyboard(
@@ -36,16 +34,15 @@ async def test_a_delivery_is_found_opened_beside_the_list_and_resent_by_keyboard
             page = visitor.page
             await visitor.sign_in(caller.key("admin"))
             await visitor.go("/ui/deliveries")
-            assert await page.locator("tr[data-row]").count() == 3
+            await expect(page.locator("tr[data-row]")).to_have_count(3)
             retrying = page.locator("tr[data-row]", has_text="order.paid")
             assert "◐ retrying (1), next in" in " ".join((await retrying.inner_text()).split())
             assert "503" in await retrying.inner_text()
             await page.select_option("select[name=state]", "pending")
             await page.fill("input[name=event_type]", "order.p*")
             await page.click("button:has-text('Filter')")
-            assert "state=pending" in page.url
-            assert "event_type=order.p*" in page.url.replace("%2A", "*")
-            assert await page.locator("tr[data-row]").count() == 1
+            await expect(page).to_have_url(re.compile("state=pending.*event_type=order.p"))
+            await expect(page.locator("tr[data-row]")).to_have_count(1)
             await page.click("text=Clear")
             await page.wait_for_url("**/ui/deliveries")
             for key in "jj":
@@ -56,14 +53,14 @@ async def test_a_delivery_is_found_opened_beside_the_list_and_resent_by_keyboard
             detail = await page.inner_text("#detail")
             for told in ("webhook-signature", "try later", "<script>alert('body')</script>", "127.0.0.1", "40 B"):
                 assert told in detail
-            assert await page.locator("tr[data-row]").count() == 3
+            await expect(page.locator("tr[data-row]")).to_have_count(3)
             await page.reload()
             await page.wait_for_selector("#detail h2:has-text('Attempt 1: 503')")
             await page.keyboard.press("Escape")
-            assert await page.locator("#detail").is_hidden()
+            await expect(page.locator("#detail")).to_be_hidden()
             await page.keyboard.press("j")
             await page.keyboard.press("r")
-            assert "Resent, as dlv_" in await toast(visitor)
+            await expect(page.locator(".toast")).to_contain_text("Resent, as dlv_")
             assert page.url.endswith("/ui/deliveries")
             await until(lambda: len(listed(caller, "")) == 4)
             assert [one["resend_of"] is not None for one in listed(caller, "")] == [True, False, False, False]
@@ -85,36 +82,38 @@ async def test_those_that_are_ticked_and_all_that_match_are_asked_about_with_the
             page = visitor.page
             await visitor.sign_in(caller.key("admin"))
             await visitor.go("/ui/deliveries?state=dead")
-            assert await page.locator("tr[data-row]").count() == 50
-            assert "All 60 that match:" in await page.inner_text("#many")
+            await expect(page.locator("tr[data-row]")).to_have_count(50)
+            await expect(page.locator("#many")).to_contain_text("All 60 that match:")
             for key in "jxjx":
                 await page.keyboard.press(key)
-            assert "2 selected:" in await page.inner_text("#many")
+            await expect(page.locator("#many")).to_contain_text("2 selected:")
             await page.click("#many button:has-text('Resend') >> nth=0")
-            assert "2 new deliveries are made" in await page.inner_text("main")
+            await expect(page.locator("main")).to_contain_text("2 new deliveries are made")
             await page.click("button:has-text('Resend 2')")
-            assert "2 deliveries resent." in await toast(visitor)
+            await expect(page.locator(".toast")).to_contain_text("2 deliveries resent.")
             assert "state=dead" in page.url
             await page.click("#many button:has-text('Resend what is dead')")
-            assert "58 events that were given up go to 1 endpoint again" in await page.inner_text("main")
+            await expect(page.locator("main")).to_contain_text("58 events that were given up go to 1 endpoint again")
             await page.click("text=No, go back")
-            assert "state=dead" in page.url
+            await expect(page).to_have_url(re.compile("state=dead"))
             assert len(listed(caller, "state=delivered")) == 2
             await page.click("#many button:has-text('Resend what is dead')")
             await page.click("button:has-text('Send 58 again')")
             await page.wait_for_selector("h1:has-text('Replay to First')")
             await page.wait_for_selector(".verdict:has-text('finished')")
-            assert "58 done, 0 failed, 0 left of 58" in (await page.get_attribute("svg.whole", "aria-label") or "")
+            await expect(page.locator("svg.whole")).to_have_attribute(
+                "aria-label", re.compile(re.escape("58 done, 0 failed, 0 left of 58"))
+            )
             await visitor.go("/ui/deliveries?state=pending&subject_id=o/1")
             await page.click("#many button:has-text('Cancel what is pending')")
-            assert "1 pending deliveries match the filter" in await page.inner_text("main")
+            await expect(page.locator("main")).to_contain_text("1 pending deliveries match the filter")
             await page.click("button:has-text('Cancel 1')")
-            assert "1 delivery cancelled." in await toast(visitor)
+            await expect(page.locator(".toast")).to_contain_text("1 delivery cancelled.")
             await visitor.go("/ui/deliveries?state=pending")
             await page.locator("tr[data-row] [data-open]").first.click()
             await page.click("#detail button:has-text('Cancel')")
             await page.click("button:has-text('Cancel it')")
-            assert "The delivery is cancelled." in await toast(visitor)
+            await expect(page.locator(".toast")).to_contain_text("The delivery is cancelled.")
             assert "/ui/deliveries?state=pending&open=dlv_" in page.url
             assert [len(listed(caller, f"state={state}")) for state in ("pending", "cancelled")] == [58, 2]
 
@@ -132,19 +131,21 @@ async def test_what_is_dead_is_grouped_by_cause_and_a_group_is_sent_again(shared
             await visitor.sign_in(caller.key("admin"))
             await visitor.go("/ui/deliveries")
             await page.click("text=Dead, by cause")
-            assert "Only 6 dead" in " ".join((await page.inner_text("main")).split())
+            await expect(page.locator("main")).to_contain_text("Only 6 dead")
             row = page.locator("tr[data-row]", has_text="status 503")
             assert "3" in await row.inner_text()
             await row.locator("a").click()
-            assert await page.locator("tr[data-row]").count() == 3
+            await expect(page.locator("tr[data-row]")).to_have_count(3)
             await page.go_back()
             await row.locator("button").click()
-            assert "3 events that were given up go to 1 endpoint again" in await page.inner_text("main")
+            await expect(page.locator("main")).to_contain_text("3 events that were given up go to 1 endpoint again")
             await page.click("button:has-text('Send 3 again')")
             await page.wait_for_selector(".verdict:has-text('finished')")
-            assert "0 done, 3 failed, 0 left of 3" in (await page.get_attribute("svg.whole", "aria-label") or "")
+            await expect(page.locator("svg.whole")).to_have_attribute(
+                "aria-label", re.compile(re.escape("0 done, 3 failed, 0 left of 3"))
+            )
             await page.click("text=What failed")
-            assert await page.locator("tr[data-row]").count() == 3
+            await expect(page.locator("tr[data-row]")).to_have_count(3)
 
 
 async def test_nothing_that_comes_from_outside_is_run(shared_server: Server, visit: Visit) -> None:

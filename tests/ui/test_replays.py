@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 import pytest
+from playwright.async_api import expect
 from tests.kit.browser import Visitor
 from tests.kit.server import Server
 from tests.kit.waiting import until
@@ -29,7 +31,7 @@ async def test_a_replay_goes_on_over_a_restart_and_its_page_shows_it(server: Ser
             await page.fill("#f-rate", "20")
             await page.fill("#f-event_type", "order.*")
             await page.click("button:has-text('Count')")
-            assert f"{COUNT} events to Shop" in await page.inner_text("main")
+            await expect(page.locator("main")).to_contain_text(f"{COUNT} events to Shop")
             await page.click("button:has-text('Change it')")
             assert await page.input_value("#f-event_type") == "order.*"
             await page.click("button:has-text('Count')")
@@ -49,17 +51,17 @@ async def test_a_replay_goes_on_over_a_restart_and_its_page_shows_it(server: Ser
             server.start()
             await visitor.sign_in()
             await visitor.go(address)
-            assert await page.inner_text(".verdict") == "‖ paused"
+            await expect(page.locator(".verdict")).to_contain_text("‖ paused")
             await page.click("button:has-text('Resume')")
             await page.wait_for_selector(".verdict:has-text('finished')", timeout=30_000)
-            assert f"{COUNT} done, 0 failed, 0 left of {COUNT}" in (
-                await page.get_attribute("svg.whole", "aria-label") or ""
+            await expect(page.locator("svg.whole")).to_have_attribute(
+                "aria-label", re.compile(re.escape(f"{COUNT} done, 0 failed, 0 left of {COUNT}"))
             )
-            assert await page.locator("button:has-text('Pause')").count() == 0
+            await expect(page.locator("button:has-text('Pause')")).to_have_count(0)
             await page.click("text=Its deliveries")
-            assert await page.locator("tr[data-row]").count() == 50
+            await expect(page.locator("tr[data-row]")).to_have_count(50)
             await page.click("text=Older")
-            assert await page.locator("tr[data-row]").count() == COUNT - 50
+            await expect(page.locator("tr[data-row]")).to_have_count(COUNT - 50)
         await until(lambda: sorted(set(numbers(of_replay(web, replay)))) == list(range(COUNT)))
 
 
@@ -76,13 +78,13 @@ async def test_pages_read_well_without_scripts_and_in_the_dark(server: Server, v
             await until(lambda: len(server.get("/v1/deliveries?state=dead").json["items"]) == 2)
             await visitor.go("/ui/deliveries?state=dead")
             await page.locator("tr[data-row] [data-open]").first.click()
-            assert "/ui/deliveries/dlv_" in page.url
-            assert "Attempt 1: 500" in await page.inner_text("main")
+            await expect(page).to_have_url(re.compile("/ui/deliveries/dlv_"))
+            await expect(page.locator("main")).to_contain_text("Attempt 1: 500")
             await page.click("button:has-text('Resend')")
-            assert "Resent, as dlv_" in await page.inner_text(".toast")
+            await expect(page.locator(".toast")).to_contain_text("Resent, as dlv_")
             await visitor.go("/ui/deliveries?state=dead")
             for box in await page.locator("input[name=id]").all():
                 await box.check()
             await page.click("#many button:has-text('Resend') >> nth=0")
             await page.click("main button:has-text('Resend')")
-            assert "deliveries resent." in await page.inner_text(".toast")
+            await expect(page.locator(".toast")).to_contain_text("deliveries resent.")
