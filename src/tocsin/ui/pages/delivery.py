@@ -216,5 +216,5 @@ ROUTES: Final = (
     UiRoute(method="GET", path=f"{PATH}/{{delivery_id}}", page=_show),
     UiRoute(method="POST", path=f"{PATH}/{{delivery_id}}/resend", page=_resend),
     UiRoute(method="POST", path=f"{PATH}/{{delivery_id}}/cancel", page=_cancel),
-    UiRoute(method="GET", path=f"{PATH}/{{delivery_id}}/attempts/{{number}}/{{part}}", page=_bytes),
+    UiRoute(method="GET", path=f"{PATH}/{{delivery_id}}/attempts/{{number}}/{{part}}", page=_bytes, is_whole=False),
 )

@@ -103,5 +103,5 @@ async def _data(request: UiRequest) -> Answer:
 ROUTES: Final[tuple[UiRoute, ...]] = (
     UiRoute(method="GET", path=PATH, page=_list),
     UiRoute(method="GET", path=f"{PATH}/{{event_id}}", page=_show),
-    UiRoute(method="GET", path=f"{PATH}/{{event_id}}/data", page=_data),
+    UiRoute(method="GET", path=f"{PATH}/{{event_id}}/data", page=_data, is_whole=False),
 )
