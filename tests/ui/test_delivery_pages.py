@@ -231,7 +231,11 @@ async def test_everything_is_done_without_scripts(shared_server: Server) -> None
         assert "5 events to Shop: everything that the endpoint wants" in counted.words
         assert "about 8 min" in counted.words
         assert caller.get("/v1/replays").json["items"] == []
-        begun = people.post("/ui/replays/new", form | {"act": "begin"})
+        once = re.findall(r'name="once" value="([^"]+)"', counted.text)[0]
+        begun = people.post("/ui/replays/new", form | {"act": "begin", "once": once})
+        again = people.post("/ui/replays/new", form | {"act": "begin", "once": once})
+        assert again.location == begun.location, "a second click begins nothing"
+        assert len(caller.get("/v1/replays").json["items"]) == 1
         page = people.follow(begun)
         assert "◐ running" in page.words
         assert "Refresh" in page.words

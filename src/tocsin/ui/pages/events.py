@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from tocsin.model.noun import Noun
+from tocsin.model.times import to_text
 from tocsin.ui.answers import Answer
 from tocsin.ui.asking import UiRequest
 from tocsin.ui.calls import Query, segment
@@ -16,6 +17,7 @@ from tocsin.ui.pages.delivery import saved
 from tocsin.ui.pages.delivery_filters import EVENT_NAMES, LAST_WORDS, asked, flags
 from tocsin.ui.rendering import page
 from tocsin.ui.routing import UiRoute
+from tocsin.ui.texts import millis_of
 
 PATH: Final = "/ui/events"
 ROWS: Final = 50
@@ -87,6 +89,7 @@ async def _show(request: UiRequest) -> Answer:
         title=f"{event.type} {event.subject_id}",
         command=f"tocsin deliveries list --event {event.id}",
         event=event,
+        until=to_text(millis_of(event.accepted_at) + 1),
         data=None if event.data is msgspec.UNSET else bytes(event.data).decode(),
         context=None if event.cloudevent is msgspec.UNSET else event.cloudevent,
         encoded=None if event.data_base64 is msgspec.UNSET else event.data_base64,

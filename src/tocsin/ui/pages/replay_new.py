@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shlex
 from collections.abc import Mapping
 from typing import Final
@@ -65,7 +66,10 @@ async def _post(request: UiRequest) -> Answer:
     if problems:
         return await _shown(request, values, problems)
     is_begun = request.form.get("act") == "begin"
-    answer = await request.api.send("POST", "/v1/replays", document, {} if is_begun else {"dry_run": "true"})
+    if is_begun:
+        answer = await request.api.send("POST", "/v1/replays", document, once=request.form.get("once"))
+    else:
+        answer = await request.api.send("POST", "/v1/replays", document, {"dry_run": "true"})
     if not answer.is_ok:
         return await _shown(request, values, problems_of(answer.problem))
     if is_begun:
@@ -79,6 +83,7 @@ async def _post(request: UiRequest) -> Answer:
         title="Begin this replay?",
         command=_command(values, document),
         total=total,
+        once=secrets.token_urlsafe(18),
         values=values | {"last": "", "since": document["since"] or "", "until": document["until"] or ""},
         name=dict(choices.pairs()).get(values["endpoint"], values["endpoint"]),
         only=dict(ONLY)[values["only"]],
