@@ -32,7 +32,7 @@ _SPEED_EVERY_MS: Final = 500
 _SPEED_OVER_MS: Final = 20_000
 
 
-class _Speed:
+class Speed:
     """How fast a replay goes: how much of it was settled at moments of the last while (ms)."""
 
     __slots__ = ("_seen",)
@@ -76,7 +76,7 @@ class ReplayWorker:
         self._now_ms = now_ms
         self._replays: dict[int, Replay] = {}
         self._paid_until: dict[int, float] = {}
-        self._speeds: dict[int, _Speed] = {}
+        self._speeds: dict[int, Speed] = {}
         self._news = asyncio.Event()
         self._is_stopping = False
 
@@ -133,7 +133,7 @@ class ReplayWorker:
             await self._end(replay, ReplayState.FAILED, "the endpoint was deleted")
             return True
         pending = await self._store.pending(replay.number)
-        self._speeds.setdefault(replay.number, _Speed()).look(self._now_ms(), replay.made - pending)
+        self._speeds.setdefault(replay.number, Speed()).look(self._now_ms(), replay.made - pending)
         if replay.position >= replay.last:
             if not pending:
                 await self._end(replay, ReplayState.FINISHED, None)
