@@ -164,6 +164,7 @@ async def test_all_pending_that_match_are_given_up_over_all_endpoints(shared_ser
         ({"since": "yesterday"}, "/since"),
         ({"since": "2026-01-02T00:00:00Z", "until": "2026-01-01T00:00:00Z"}, "/until"),
         ({"endpoint": 1}, "/endpoint"),
+        ({"job": "a", "subject_id": "b"}, "/job"),
     ],
 )
 @pytest.mark.parametrize("what", ["cancel", "resend"])

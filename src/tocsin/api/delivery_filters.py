@@ -50,18 +50,20 @@ class PendingFilters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     until: str | None = None
 
 
-def delivery_query(given: Mapping[str, str | None], tenant: str | None, page: PageFields) -> DeliveryQuery:
-    """The filters with their values. Raises InvalidRequest for those that do not go together."""
+def delivery_query(
+    given: Mapping[str, str | None], tenant: str | None, page: PageFields, pointer: str = ""
+) -> DeliveryQuery:
+    """The filters with their values; `pointer` is where they are. Raises InvalidRequest for those that do not go together."""
     job, batch, replay, state = (given.get(name) for name in ("job", "batch", "replay", "state"))
     subject_type, subject_id = given.get("subject_type"), given.get("subject_id")
     if job is not None:
         if subject_type is not None or subject_id is not None:
-            raise InvalidRequest.at("job", "It is a subject already: leave subject_type and subject_id out.")
+            raise InvalidRequest.at(f"{pointer}job", "It is a subject already: leave subject_type and subject_id out.")
         subject_type, subject_id = "job", job
     for name, value in (("batch", batch), ("replay", replay)):
         others = {key for key, other in given.items() if other is not None} & {filter_.name for filter_ in FILTERS}
         if value is not None and others - _ALONE != {name}:
-            raise InvalidRequest.at(name, "It goes with state and endpoint only.")
+            raise InvalidRequest.at(pointer + name, "It goes with state and endpoint only.")
     endpoint, event = given.get("endpoint"), given.get("event")
     return DeliveryQuery(
         tenant=tenant,
@@ -90,4 +92,4 @@ def pending_query(request: Request) -> DeliveryQuery:
     if since is not None and until is not None and since >= until:
         raise InvalidRequest.at("/until", "The end must be later than the beginning.")
     page = PageFields(limit=0, before=None, since=since, until=until)
-    return delivery_query(given, request.tenant_read(), page)
+    return delivery_query(given, request.tenant_read(), page, "/")

@@ -201,6 +201,7 @@ WHOSE = (None, "acme", "globex", "none")
         {"batch": "bat_1"},
         {"replay": "rpl_1"},
         {"replay": "rpl_1", "state": "dead"},
+        {"replay": "rpl_1", "state": "dead", "endpoint": "end_1"},
         {"replay": "rpl_1", "state": "delivered"},
         {},
     ],

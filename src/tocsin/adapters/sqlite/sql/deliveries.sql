@@ -22,8 +22,8 @@ WHERE +d.number > 0
     AND +d.number < :before --? before
     AND d.number >= :floor --? floor !pending
     AND w.block >= :floor >> 11 --? floor pending
-    AND d.endpoint = (SELECT number FROM endpoint WHERE id = :endpoint AND tenant = :tenant) --? endpoint tenant !by_position !pending
-    AND d.endpoint = (SELECT number FROM endpoint WHERE id = :endpoint) --? endpoint !tenant !by_position !pending
+    AND d.endpoint = (SELECT number FROM endpoint WHERE id = :endpoint AND tenant = :tenant) --? endpoint tenant !by_position !pending !replay !batch
+    AND d.endpoint = (SELECT number FROM endpoint WHERE id = :endpoint) --? endpoint !tenant !by_position !pending !replay !batch
     AND +d.endpoint = (SELECT number FROM endpoint WHERE id = :endpoint) --? endpoint
     AND d.batch = (SELECT number FROM batch WHERE id = :batch AND tenant = :tenant) --? batch tenant
     AND d.batch = (SELECT number FROM batch WHERE id = :batch) --? batch !tenant
