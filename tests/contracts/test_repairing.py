@@ -72,7 +72,7 @@ async def test_a_page_in_few_words_and_how_many_there_are(store: SqliteStore, mi
 
 
 async def test_a_delivery_tells_its_last_attempt_and_its_endpoint(store: SqliteStore, mint: IdMint) -> None:
-    await given_deliveries(store, mint)
+    ends = await given_deliveries(store, mint)
     views = {view.number: view for view in await store.views.deliveries(DeliveryQuery(tenant=None, limit=9))}
     last = views[2].last
     assert last is not None
@@ -81,6 +81,12 @@ async def test_a_delivery_tells_its_last_attempt_and_its_endpoint(store: SqliteS
     assert {view.endpoint_name for view in views.values()} == {"CRM"}
     assert {view.is_erased for view in views.values()} == {False}
     assert await store.views.delivery(views[2].id, "acme") == views[2]
+    assert await store.directory.remove_endpoint(ends[0], entry(mint, action="endpoint.deleted"))
+    after = {view.number: view for view in await store.views.deliveries(DeliveryQuery(tenant=None, limit=9))}
+    assert {number: view.endpoint_name for number, view in after.items()} == {
+        **dict.fromkeys((1, 2, 3, 4), None),
+        **dict.fromkeys((5, 6, 7), "CRM"),
+    }
 
 
 async def test_what_is_dead_is_told_by_endpoint_and_reason(store: SqliteStore, mint: IdMint) -> None:

@@ -37,7 +37,7 @@ class LastAttemptShown(Noun, frozen=True, kw_only=True):
 
 class DeliveryShown(Noun, frozen=True, kw_only=True):
     """A delivery. `in_flight` is true while a request is out; `waits_for_order` while an earlier one of its subject is
-    unsettled. `accepted_at` is when its event was accepted (`event_erased`: only its place in the log is left), `created_at` when it was found to be for the endpoint."""
+    unsettled. `accepted_at` is when its event was accepted (`event_erased`: only its place in the log is left; `endpoint_name` null: the endpoint was deleted), `created_at` when it was found to be for the endpoint."""
 
     id: str
     tenant: str

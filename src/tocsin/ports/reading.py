@@ -108,7 +108,8 @@ class LastAttempt(Noun, frozen=True, kw_only=True):
 
 class DeliveryView(Noun, frozen=True, kw_only=True):
     """A delivery as people see it. `number` is its place, for cursors. `last` None: there was no attempt, or it is not kept any
-    more. `accepted_at` is when its event was accepted, `is_erased` whether only its place in the log is left."""
+    more. `accepted_at` is when its event was accepted, `is_erased` whether only its place in the log is left. `endpoint_name`
+    None: the endpoint was deleted."""
 
     number: int
     id: DeliveryId

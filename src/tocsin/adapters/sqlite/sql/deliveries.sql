@@ -1,6 +1,7 @@
 SELECT d.number, d.id, d.tenant, p.id, e.id, e.type, e.subject_type, e.subject_id, d.state, d.reason, d.blocked, --? !numbers
     coalesce(b.attempts, d.attempts), d.created_at, coalesce(b.due_at, d.due_at), d.settled_at, r.id, d.endpoint, b.id, y.id, --? !numbers
-    e.accepted_at, e.cloud IS NULL AND length(e.data) = 0, CAST(p.config AS TEXT) ->> '$.name', d.batch, b.parent --? !numbers
+    e.accepted_at, e.cloud IS NULL AND length(e.data) = 0, --? !numbers
+    CASE WHEN p.deleted_at IS NULL THEN CAST(p.config AS TEXT) ->> '$.name' END, d.batch, b.parent --? !numbers
 SELECT d.number, d.endpoint, p.id, d.tenant --? numbers
 FROM delivery AS d --? !pending
 FROM pending_block AS w CROSS JOIN delivery AS d ON d.number >= w.block << 11 AND d.number < (w.block + 1) << 11 --? pending
