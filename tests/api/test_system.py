@@ -197,6 +197,14 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
     call("GET", "/v1/deliveries/{delivery_id}", **delivery)
     call("POST", "/v1/deliveries/{delivery_id}/resend", **delivery)
     call("POST", "/v1/deliveries/{delivery_id}/cancel", **delivery)
+    for part in ("request-body", "response-body", "signed-text"):
+        call("GET", f"/v1/deliveries/{{delivery_id}}/attempts/{{number}}/{part}", number="1", **delivery)
+    call("GET", "/v1/deliveries/count", query="?event_type=job.*")
+    call("GET", "/v1/deliveries/dead")
+    call("POST", "/v1/deliveries/cancel", {"event_type": "job.*"})
+    call("POST", "/v1/deliveries/cancel", {"since": "soon"})
+    call("POST", "/v1/deliveries/resend", {}, query="?dry_run=true")
+    call("POST", "/v1/deliveries/resend", {})
     call("POST", "/v1/endpoints/{endpoint_id}/cancel-pending", {"event_types": ["job.*"]}, **one)
     call("POST", "/v1/endpoints/{endpoint_id}/cancel-pending", {"since": "soon"}, **one)
     assert call("POST", "/v1/replays", one, query="?dry_run=true")["total"] > 0
@@ -209,6 +217,7 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
     events = call("GET", "/v1/events")["items"]
     for event in events:
         call("GET", "/v1/events/{event_id}", event_id=event["id"])
+        call("GET", "/v1/events/{event_id}/data", event_id=event["id"])
     call("GET", "/v1/jobs", query="?cursor=x")
     call("GET", "/v1/jobs")
     call("GET", "/v1/jobs/{job_id}", job_id="j")

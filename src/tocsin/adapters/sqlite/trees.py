@@ -6,7 +6,8 @@ from typing import Final
 
 import apsw
 
-from tocsin.adapters.sqlite.rows import delivery_view_of, job_view_of
+from tocsin.adapters.sqlite.lists import delivery_views
+from tocsin.adapters.sqlite.rows import job_view_of
 from tocsin.adapters.sqlite.statements import Row, Values, read, read_page
 from tocsin.ports import DeliveryView, JobTree, JobView, TreeJob
 
@@ -36,7 +37,7 @@ def read_job_deliveries(
     rows: list[Row] = []
     for job_id in job_ids:
         rows += read(connection, "job_deliveries", (job_id, tenant, min(limit, most - len(rows))))
-    return sorted((delivery_view_of(row) for row in rows), key=lambda view: -view.number)
+    return sorted(delivery_views(connection, rows), key=lambda view: -view.number)
 
 
 def _id(view: JobView) -> str:
