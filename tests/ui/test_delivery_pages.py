@@ -205,6 +205,10 @@ def test_a_wrong_filter_is_told_and_a_wrong_replay_keeps_what_was_typed(shared_s
     assert 'id="n-where"' in answer.text
     assert "It must be a number" in people.post("/ui/replays/new", typed | {"where": "", "rate": "fast"}).words
     assert people.post("/ui/replays/new", {"act": "count", "endpoint": ""}).status == 422
+    assert people.post("/ui/replays/new", typed | {"where": "", "only": "some"}).status == 422
+    counted = people.post("/ui/replays/new", {"act": "count", "endpoint": made["id"], "subject_id": "a b"})
+    assert "0 events to e: everything that the endpoint wants" in counted.words
+    assert f"tocsin replay start {made['id']} --subject-id 'a b'" in counted.words
 
 
 @pytest.mark.parametrize("query", ["endpoint={id}&only=dead", "endpoint={id}&subject_id=s&rate=5"])

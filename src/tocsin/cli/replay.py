@@ -30,6 +30,8 @@ def start(  # noqa: PLR0913 (each is a flag)
     reason: str | None = None,
     where: str | None = None,
     event_type: Annotated[list[str] | None, Parameter(negative=())] = None,
+    subject_type: str | None = None,
+    subject_id: str | None = None,
     rate: float | None = None,
     new_webhook_ids: Annotated[bool, Parameter(negative=())] = False,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
@@ -45,6 +47,8 @@ def start(  # noqa: PLR0913 (each is a flag)
     :param reason: With --only dead: what was given up for this reason alone, as `deliveries dead` tells it.
     :param where: Only events for which this CEL expression holds.
     :param event_type: Only events of these types; globs.
+    :param subject_type: Only events about this type of subject.
+    :param subject_id: Only events about this subject.
     :param rate: Deliveries per second, at most.
     :param new_webhook_ids: Give each a new webhook-id, so that receivers which drop known ones take it.
     :param dry_run: Only count the events.
@@ -53,6 +57,10 @@ def start(  # noqa: PLR0913 (each is a flag)
     condition: dict[str, object] = {"where": where} if where else {}
     if event_type:
         condition["event_types"] = event_type
+    if subject_type:
+        condition["subject_types"] = [subject_type]
+    if subject_id:
+        condition["subject_ids"] = [subject_id]
     wanted: dict[str, object] = {
         "endpoint_id": endpoint,
         "since": since,

@@ -36,7 +36,7 @@ FIELDS: Final = (
     "new_webhook_ids",
 )
 _NARROWS: Final = (("event_type", "event_types"), ("subject_type", "subject_types"), ("subject_id", "subject_ids"))
-SHOWN: Final = ("/endpoint_id", "/since", "/until", "/filters", "/rate_per_second", "/dead_reason")
+SHOWN: Final = ("/endpoint_id", "/only", "/since", "/until", "/filters", "/rate_per_second", "/dead_reason")
 """Fields that say themselves what is wrong with them."""
 CHOICES: Final = 100
 
@@ -86,7 +86,7 @@ async def _post(request: UiRequest) -> Answer:
         once=secrets.token_urlsafe(18),
         values=values | {"last": "", "since": document["since"] or "", "until": document["until"] or ""},
         name=dict(choices.pairs()).get(values["endpoint"], values["endpoint"]),
-        only=dict(ONLY)[values["only"]],
+        only=dict(ONLY)[values["only"] or "all"],
         seconds=total / rate if isinstance(rate, float) else None,
     )
 
@@ -148,7 +148,8 @@ def _problem_at(pointer: str, detail: str) -> Problems:
 def _command(values: Mapping[str, str], document: Mapping[str, object]) -> str:
     flags = [("only", document["only"] if document["only"] != "all" else None)]
     flags += [(name, document[name]) for name in ("since", "until")]
-    flags += [("event-type", values["event_type"]), ("where", values["where"]), ("rate", values["rate"])]
+    names = ("reason", "event_type", "subject_type", "subject_id", "where", "rate")
+    flags += [(name.replace("_", "-"), values[name]) for name in names]
     given = "".join(f" --{name} {shlex.quote(str(value))}" for name, value in flags if value)
     return f"tocsin replay start {values['endpoint']}{given}"
 
