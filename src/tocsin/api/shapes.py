@@ -159,8 +159,16 @@ class NewKeyShown(KeyShown, frozen=True, kw_only=True):
 
 def request_shown(url: str, headers: HeaderPairs, body: bytes) -> RequestShown:
     """A request that was not sent, cut like those that were."""
-    text, encoding = text_of(body[:REQUEST_BODY_KEPT])
-    return RequestShown(url=url, headers=_joined(headers), body=text, body_encoding=encoding, body_bytes=len(body))
+    kept = body[:REQUEST_BODY_KEPT]
+    text, encoding = text_of(kept)
+    return RequestShown(
+        url=url,
+        headers=_joined(headers),
+        body=text,
+        body_encoding=encoding,
+        body_bytes=len(body),
+        kept_bytes=len(kept),
+    )
 
 
 def attempt_shown(attempt: Attempt) -> AttemptShown:
