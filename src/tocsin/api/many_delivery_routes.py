@@ -25,7 +25,7 @@ from tocsin.ports import DeadOfEndpoint
 Text = Annotated[str, Meta(min_length=1, max_length=512)]
 
 
-class Counted(Noun, frozen=True, kw_only=True):
+class DeliveriesCounted(Noun, frozen=True, kw_only=True):
     """How many deliveries match. Not `complete`: at least so many; more than that were not looked at."""
 
     count: int
@@ -103,7 +103,7 @@ class DeadCounted(Noun, frozen=True, kw_only=True):
 async def _count(request: Request) -> Reply:
     query = delivery_query(request.query, request.tenant_read(), page_fields(request.query))
     count = await request.services.many_deliveries.count(query)
-    return Reply(body=msgspec.json.encode(Counted(count=count.count, complete=count.complete)))
+    return Reply(body=msgspec.json.encode(DeliveriesCounted(count=count.count, complete=count.complete)))
 
 
 async def _dead(request: Request) -> Reply:
@@ -209,7 +209,7 @@ MANY_DELIVERY_ROUTES: Final = (
         answer=_count,
         roles=READERS,
         parameters=(TENANT, *FILTERS),
-        gives=Counted,
+        gives=DeliveriesCounted,
     ),
     Route(
         method="GET",

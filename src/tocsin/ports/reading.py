@@ -44,8 +44,7 @@ class EndpointQuery(Page, frozen=True, kw_only=True):
 
 
 class DeliveryQuery(Page, frozen=True, kw_only=True):
-    """Filters of the list of deliveries. `event_type` is a glob. `batch` and `replay` go with `state` only: then what is found is
-    found at once."""
+    """Filters of the list of deliveries. `event_type` is a glob; `batch` and `replay` go with `state` only."""
 
     endpoint: EndpointId | None = None
     event: EventId | None = None
@@ -107,9 +106,8 @@ class LastAttempt(Noun, frozen=True, kw_only=True):
 
 
 class DeliveryView(Noun, frozen=True, kw_only=True):
-    """A delivery as people see it. `number` is its place, for cursors. `last` None: there was no attempt, or it is not kept any
-    more. `accepted_at` is when its event was accepted, `is_erased` whether only its place in the log is left. `endpoint_name`
-    None: the endpoint was deleted."""
+    """A delivery as people see it. `number` is its place, for cursors. `last` None: no attempt is kept. `accepted_at` and
+    `is_erased` are of its event; `endpoint_name` None: the endpoint was deleted."""
 
     number: int
     id: DeliveryId
@@ -148,8 +146,7 @@ class Count(Noun, frozen=True, kw_only=True):
 
 
 class DeadQuery(Noun, frozen=True, kw_only=True):
-    """Of which endpoints what was given up on is wanted by its reasons: of one, or of those `most` that have most of it. The newest
-    `looked` of each are looked at."""
+    """Whose dead deliveries by reason: one endpoint's, or those of the `most` that have most. The newest `looked` of each count."""
 
     tenant: str | None
     endpoint: EndpointId | None = None
