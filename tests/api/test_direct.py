@@ -328,7 +328,9 @@ async def test_a_request_before_the_answer_is_dropped_with_the_connection(held: 
 
 
 @pytest.mark.parametrize("apart", [False, True])
-async def test_what_follows_a_last_request_with_an_offer_is_not_answered_in_its_place(held: Held, *, apart: bool) -> None:
+async def test_what_follows_a_last_request_with_an_offer_is_not_answered_in_its_place(
+    held: Held, *, apart: bool
+) -> None:
     """The parser that reads a head again without its offer refuses every byte behind a last request."""
     path, _, body = CASES["an event"]
     last = post((path, ("Connection: Upgrade, close", "Upgrade: h2c"), body), "k")

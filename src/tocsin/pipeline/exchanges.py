@@ -113,7 +113,7 @@ class Judge:
             unjudged = not_sent(_UNJUDGED, sent.exchange.timings.total)
             return self._judged(delivery, config, sent, unjudged, started_at, claim)
 
-    def _judged(  # noqa: PLR0917 (what is judged, then the circumstances)
+    def _judged(
         self,
         delivery: Delivery,
         config: EndpointConfig,
