@@ -281,6 +281,9 @@ class Sending:
         except (StoreUnavailable, StorageFull) as error:
             log.error("cancel.waits", problem=error.slug)
             self.ready.wake_at(lane, self._now_ms() + RETRY_MS)
+        except Exception as error:  # noqa: BLE001  # what is not let go would be held for good
+            log.error("cancel.fault", delivery=claim.delivery.id, exc_info=error)
+            self.ready.wake_at(lane, self._now_ms() + RETRY_MS)
 
     async def cancel(
         self, endpoint: int, numbers: Sequence[int], reason: str, now: Millis, entry: AuditEntry | None = None
