@@ -4,14 +4,15 @@ from __future__ import annotations
 
 OWN_LOOPS = "run by the loops of the server, for all tenants"
 BY_ENDPOINT = "the endpoint was read with its tenant in the same request"
+BY_DELIVERY = "the delivery was read with its tenant in the same request, or by the loop of erasures"
 BY_REPLAY = "the replay was read with its tenant in the same request"
 BY_ERASURE = "run by the loop of erasures, for what was read of the subject with its tenant"
 DATA_KEYS = "data keys are the server's, of no tenant"
 TRANSFERS = "run for all tenants, while nobody is served"
 WITHOUT_TENANT = {
-    "attempt_details": BY_ERASURE,
+    "attempt_details": BY_DELIVERY,
     "attempt_sizes": BY_ERASURE,
-    "batch_attempt_details": BY_ERASURE,
+    "batch_attempt_details": BY_DELIVERY,
     "batch_attempt_sizes": BY_ERASURE,
     "batches_above": BY_ERASURE,
     "batches_of": BY_ERASURE,
@@ -168,6 +169,7 @@ WITHOUT_TENANT = {
     "waiting": OWN_LOOPS,
     "add_given_up": OWN_LOOPS,
     "pending_page": BY_ENDPOINT,
+    "dead_reasons": BY_ENDPOINT,
     "given_up": OWN_LOOPS,
     "has_given_up": OWN_LOOPS,
     "notices": OWN_LOOPS,

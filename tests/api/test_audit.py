@@ -27,6 +27,8 @@ TOLD = {
     "POST /v1/endpoints/{endpoint_id}/resume": {"endpoint.resumed"},
     "POST /v1/deliveries/{delivery_id}/resend": {"delivery.resent"},
     "POST /v1/deliveries/{delivery_id}/cancel": {"delivery.cancelled"},
+    "POST /v1/deliveries/cancel": {"endpoint.pending_cancelled"},
+    "POST /v1/deliveries/resend": {"replay.created"},
     "POST /v1/replays": {"replay.created"},
     "POST /v1/replays/{replay_id}/pause": {"replay.paused"},
     "POST /v1/replays/{replay_id}/resume": {"replay.resumed"},

@@ -327,6 +327,23 @@ async def test_a_request_before_the_answer_is_dropped_with_the_connection(held: 
     assert held.waiting == []
 
 
+@pytest.mark.parametrize("apart", [False, True])
+async def test_what_follows_a_last_request_with_an_offer_is_not_answered_in_its_place(
+    held: Held, *, apart: bool
+) -> None:
+    """The parser that reads a head again without its offer refuses every byte behind a last request."""
+    path, _, body = CASES["an event"]
+    last = post((path, ("Connection: Upgrade, close", "Upgrade: h2c"), body), "k")
+    with Talk(held.url) as talk, Talk(held.url) as other:
+        talk.send(last + b"x" * (not apart))
+        await until(lambda: len(held.waiting) == 1)
+        talk.send(b"x" * apart)
+        assert other.ask(b"GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n")  # so what came before that was read
+        held.tell(VERDICT)
+        assert talk.answer().endswith(VERDICT.verdict.body)
+        assert talk.answer() == b""
+
+
 @pytest.mark.parametrize("known", [False, True])
 async def test_a_body_that_does_not_arrive_in_time(held: Held, *, known: bool) -> None:
     request = post(CASES["an event"], "k")

@@ -166,6 +166,10 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
     call("GET", "/v1/endpoints/{endpoint_id}", endpoint_id="end_x")
     call("PATCH", "/v1/endpoints/{endpoint_id}", {"headers": [{"name": "X", "value": "y", "sensitive": True}]}, **one)
     call("PATCH", "/v1/endpoints/{endpoint_id}", b"", **one)
+    exact = {"name": "e", "url": "http://127.0.0.1:9/", "retry": {"schedule_seconds": []}}
+    call("PUT", "/v1/endpoints/{endpoint_id}", exact, query="?dry_run=true", **one)
+    call("PUT", "/v1/endpoints/{endpoint_id}", exact, **one)
+    call("PUT", "/v1/endpoints/{endpoint_id}", {"name": "e"}, **one)
     call("POST", "/v1/endpoints/{endpoint_id}/test", {}, **one)
     for signing in ({"kind": "hmac", "header": "x-sig"}, {"kind": "http_message_signature", "algorithm": "ed25519"}):
         call("PATCH", "/v1/endpoints/{endpoint_id}", {"signing": signing}, **one)
@@ -193,6 +197,14 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
     call("GET", "/v1/deliveries/{delivery_id}", **delivery)
     call("POST", "/v1/deliveries/{delivery_id}/resend", **delivery)
     call("POST", "/v1/deliveries/{delivery_id}/cancel", **delivery)
+    for part in ("request-body", "response-body", "signed-text"):
+        call("GET", f"/v1/deliveries/{{delivery_id}}/attempts/{{number}}/{part}", number="1", **delivery)
+    call("GET", "/v1/deliveries/count", query="?event_type=job.*")
+    call("GET", "/v1/deliveries/dead")
+    call("POST", "/v1/deliveries/cancel", {"event_type": "job.*"})
+    call("POST", "/v1/deliveries/cancel", {"since": "soon"})
+    call("POST", "/v1/deliveries/resend", {}, query="?dry_run=true")
+    call("POST", "/v1/deliveries/resend", {})
     call("POST", "/v1/endpoints/{endpoint_id}/cancel-pending", {"event_types": ["job.*"]}, **one)
     call("POST", "/v1/endpoints/{endpoint_id}/cancel-pending", {"since": "soon"}, **one)
     assert call("POST", "/v1/replays", one, query="?dry_run=true")["total"] > 0
@@ -205,6 +217,7 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
     events = call("GET", "/v1/events")["items"]
     for event in events:
         call("GET", "/v1/events/{event_id}", event_id=event["id"])
+        call("GET", "/v1/events/{event_id}/data", event_id=event["id"])
     call("GET", "/v1/jobs", query="?cursor=x")
     call("GET", "/v1/jobs")
     call("GET", "/v1/jobs/{job_id}", job_id="j")
@@ -237,6 +250,8 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
         call("POST", path, {"endpoint": draft | {"url": "x"}})
     call("POST", "/v1/endpoints/preview", {"endpoint": draft, "count": 10, "event_id": events[0]["id"]})
     call("POST", "/v1/endpoints/test", {"endpoint": draft | {"validation": "required"}})
+    call("GET", "/v1/doctor")
+    call("POST", "/v1/backups")
     call("POST", "/v1/master-key/rewrap")
     call("PUT", "/v1/retention", {"rules": [{"event_types": ["job.*"], "rows_seconds": 0}]}, query="?tenant=kept")
     call("PUT", "/v1/retention", {"rules": [{"event_types": []}]})

@@ -266,6 +266,21 @@ async def test_nothing_of_an_erased_subject_waits_for_a_slow_watcher(caller: Cal
     assert shown == list(range(len(shown)))
 
 
+async def test_what_is_erased_while_a_slow_watcher_catches_up_is_shown_as_erased(caller: Caller) -> None:
+    for number in range(80):
+        emit(caller, number, subject="ann", data={"name": "Ann", "fill": "x" * 100_000})
+    async with watching(caller, "kind=event&after=0", receive_bytes=4096) as tail:
+        first = await tail.next()
+        await erased(caller, "order", "ann")
+        emit(caller, 1000, LAST, data="end")
+        found = [one for one in (first, *await shown_until_last(tail)) if one.name == "event"]
+    assert [int(one.id) for one in found] == sorted({int(one.id) for one in found})
+    assert len(found) == 80
+    # The first of them had left the server when they were erased.
+    assert [one.data.get("erased", False) for one in found] == sorted(one.data.get("erased", False) for one in found)
+    assert found[-1].data["erased"] is True
+
+
 async def test_a_tenant_sees_its_own_and_an_operator_all(caller: Caller) -> None:
     other = Caller(caller.server)
     async with (

@@ -126,7 +126,8 @@ def on(path: str) -> Callable[[Hand], Ask]:
     }
 
     def drive(hand: Hand) -> Ask:
-        return Ask(re.sub(r"\{(\w+)\}", lambda name: hand.pick(kinds[name[1]]), path))
+        numbered = path.replace("{number}", "1")
+        return Ask(re.sub(r"\{(\w+)\}", lambda name: hand.pick(kinds[name[1]]), numbered))
 
     return drive
 
@@ -262,7 +263,23 @@ DRIVERS: dict[str, Callable[[Hand], Ask]] = {
     "POST /v1/endpoints/{endpoint_id}/resume": on("/v1/endpoints/{endpoint_id}/resume"),
     "POST /v1/endpoints/{endpoint_id}/validate": on("/v1/endpoints/{endpoint_id}/validate"),
     "POST /v1/endpoints/{endpoint_id}/cancel-pending": on("/v1/endpoints/{endpoint_id}/cancel-pending"),
-    "GET /v1/deliveries": listing("/v1/deliveries", endpoint="end", event="evt", job="job"),
+    "GET /v1/deliveries": listing(
+        "/v1/deliveries", endpoint="end", event="evt", job="job", subject_id="job", replay="rpl", batch="bat"
+    ),
+    "GET /v1/deliveries/count": listing("/v1/deliveries/count", endpoint="end", event="evt", job="job", replay="rpl"),
+    "GET /v1/deliveries/dead": listing("/v1/deliveries/dead", endpoint="end"),
+    "POST /v1/deliveries/cancel": lambda hand: Ask("/v1/deliveries/cancel", {"endpoint": hand.pick("end")}),
+    "POST /v1/deliveries/resend": lambda hand: Ask("/v1/deliveries/resend", {"endpoint": hand.pick("end")}),
+    "GET /v1/deliveries/{delivery_id}/attempts/{number}/request-body": on(
+        "/v1/deliveries/{delivery_id}/attempts/{number}/request-body"
+    ),
+    "GET /v1/deliveries/{delivery_id}/attempts/{number}/response-body": on(
+        "/v1/deliveries/{delivery_id}/attempts/{number}/response-body"
+    ),
+    "GET /v1/deliveries/{delivery_id}/attempts/{number}/signed-text": on(
+        "/v1/deliveries/{delivery_id}/attempts/{number}/signed-text"
+    ),
+    "GET /v1/events/{event_id}/data": on("/v1/events/{event_id}/data"),
     "GET /v1/deliveries/{delivery_id}": on("/v1/deliveries/{delivery_id}"),
     "POST /v1/deliveries/{delivery_id}/resend": on("/v1/deliveries/{delivery_id}/resend"),
     "POST /v1/deliveries/{delivery_id}/cancel": on("/v1/deliveries/{delivery_id}/cancel"),
@@ -286,6 +303,15 @@ DRIVERS: dict[str, Callable[[Hand], Ask]] = {
 }
 STREAMS = {"GET /v1/tail": on("/v1/tail")}
 """Their answers have no end: a test of their own reads them."""
+NOTHING = (
+    {"items": [], "next_cursor": None},
+    {"items": []},
+    {"count": 0, "complete": True},
+    {"cancelled": 0, "complete": True},
+    {"total": 0, "replays": [], "disabled_endpoint_ids": [], "complete": True},
+)
+"""What a route answers whose filters match nothing."""
+ON_FILTERS = {"POST /v1/deliveries/cancel", "POST /v1/deliveries/resend"}
 OF_OPERATORS = {"GET /v1/doctor", "POST /v1/backups", "POST /v1/master-key/rewrap", "GET /v1/tenants"}
 """Routes that no tenant may use."""
 LAST = ("DELETE /v1/endpoints/{endpoint_id}", "DELETE /v1/api-keys/{key_id}")
@@ -351,10 +377,10 @@ async def test_ids_of_another_tenant_are_as_good_as_none(world: World) -> None:
             continue
         answers = [me.ask(route, ask) for ask in (theirs, none)]
         assert (answers[0].status, answers[0].body) == (answers[1].status, answers[1].body), route
-        if "{" in route or route.startswith("POST"):
+        if "{" in route or (route.startswith("POST") and route not in ON_FILTERS):
             assert problem_of(answers[0])[:2] == ("not-found", 404), route
         else:
-            assert answers[0].json == {"items": [], "next_cursor": None}, route
+            assert answers[0].json in NOTHING, route
         probed.add(route)
     assert probed >= {route for route in DRIVERS if "{" in route}
     for route in (

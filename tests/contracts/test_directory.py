@@ -195,7 +195,15 @@ async def test_pages_of_deliveries_by_everything_that_can_be_asked(store: Store,
     assert await numbers(since=begin + 10) == [3]
     assert await numbers(until=begin + 10, limit=1) == [4]
     assert await numbers(event_type="order.created", endpoint=ends[1].id) == [2]
-    assert await numbers(job="s") == []
+    assert await numbers(subject_type="job", subject_id="s") == []
+    assert await numbers(event_type="order.*") == [4, 3, 2, 1]
+    assert await numbers(event_type="o?der.[c]reated") == []
+    assert await numbers(reason="x", tenant="acme") == [2]
+    assert await numbers(reason="y", state=DeliveryState.DEAD) == []
+    subject = (await store.log.read(0, 1))[0]
+    mine_too = {"subject_type": subject.subject_type, "subject_id": subject.subject_id}
+    assert await numbers(**mine_too, tenant="acme") == await numbers(tenant="acme")
+    assert await numbers(**mine_too, tenant="acme", before=4, state=DeliveryState.DEAD) == [2]
     mine = (await store.views.deliveries(DeliveryQuery(tenant="acme", limit=1)))[0]
     assert await store.views.delivery(mine.id, "acme") == mine
     assert await store.views.delivery(mine.id, "globex") is None

@@ -253,6 +253,14 @@ async def test_endpoints_and_deliveries(shared_server):
         assert arrivals[1].headers["authorization"] == "Bearer t0ken"
 
         (delivery,) = (await call("deliveries", "list", "--endpoint", identifier))["items"]
+        assert delivery["endpoint_name"] == (await call("endpoints", "show", identifier))["name"]
+        assert await call("deliveries", "count", "--endpoint", identifier) == {"count": 1, "complete": True}
+        assert await call("deliveries", "cancel-pending", "--event-type", "none.*") == {
+            "cancelled": 0,
+            "complete": True,
+        }
+        assert (await call("deliveries", "resend-dead", "--endpoint", identifier, "--dry-run"))["total"] == 0
+        assert (await call("deliveries", "dead", "--endpoint", identifier))["items"] == []
         assert (delivery["event_type"], delivery["subject_id"]) == ("order.paid", "o9")
         resent = await call("deliveries", "resend", delivery["id"])
         assert resent["resend_of"] == delivery["id"]

@@ -109,7 +109,7 @@ async def test_the_schedule_used_up_is_dead_and_can_be_resent(server: Server) ->
         await asyncio.to_thread(emit, server, "a")
         dead = (await until(in_state(server, "dead", 1)))[0]
         assert receiver.total == 4
-        assert dead["reason"] == "schedule exhausted"
+        assert dead["reason"] == "schedule exhausted (status 500)"
         again = await asyncio.to_thread(server.post, f"/v1/deliveries/{dead['id']}/resend")
         assert again.status == 202
         assert again.json["id"] != dead["id"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from tests.kit import receivers
@@ -11,8 +12,10 @@ from tests.kit.server import Server
 from tests.kit.waiting import until
 from tests.pipeline.test_delivery import deliveries, emit, in_state
 
+from tocsin.model.exchange import Exchange
 from tocsin.receiver import Receiver
 from tocsin.receiver.arrival import Arrival
+from tocsin.rules.outcome import Settled, settlement_of
 
 HARDLY_EVER = {"requests": 1, "per_seconds": 3600}
 
@@ -110,3 +113,24 @@ async def test_a_bound_on_what_begins_in_one_turn_of_the_loop_leaves_nothing_beh
         await receiver.wait_for_count(600, seconds=20)
         await until(lambda: pending(server) == 0)
         assert receiver.total == 600
+
+
+@pytest.mark.parametrize("setting", [{}, {"delivery": {"mode": "batch", "max_events": 5, "max_wait_seconds": 0.1}}])
+async def test_an_answer_that_cannot_be_judged_is_a_failed_attempt(
+    server: Server, monkeypatch: pytest.MonkeyPatch, setting: dict[str, object]
+) -> None:
+    """What nobody settles would be held until the server is started again."""
+    faults: list[object] = []
+
+    def settled(*, exchange: Exchange, **circumstances: Any) -> Settled:
+        if exchange.response is not None and len(faults) < 3:
+            faults.append(exchange)
+            raise RuntimeError("a fault of ours")
+        return settlement_of(exchange=exchange, **circumstances)
+
+    monkeypatch.setattr("tocsin.pipeline.exchanges.settlement_of", settled)
+    async with Receiver() as receiver:
+        endpoint = server.endpoint(receiver.url, retry={"schedule_seconds": [0.05] * 5}, **setting)
+        await asyncio.to_thread(emit, server, *numbered(0, 10), subject=None)
+        await until(in_state(server, "delivered", 10, endpoint=endpoint["id"]))
+    assert len(faults) == 3

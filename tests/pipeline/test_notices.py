@@ -95,7 +95,7 @@ async def test_what_is_given_up_on_within_a_minute_is_told_once_also_over_a_rest
         assert (event["type"], event["data"]["endpoint_id"]) == ("delivery.dead", concerned["id"])
         assert event["data"]["count"] == 6
         assert set(event["data"]["delivery_ids"]) == ids
-        assert event["data"]["reasons"] == {"schedule exhausted": 6}
+        assert event["data"]["reasons"] == {"schedule exhausted (status 500)": 6}
         assert server.get(f"/v1/deliveries?endpoint={watching['id']}").json["items"][0]["event_type"] == "delivery.dead"
 
 

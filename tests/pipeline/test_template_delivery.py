@@ -6,10 +6,12 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from tests.kit.server import Server
 from tests.kit.waiting import until
 from tests.pipeline.test_delivery import deliveries, emit, in_state
 
+from tocsin.adapters.sqlite.queue import SqliteQueue
 from tocsin.receiver import Receiver
 from tocsin.receiver.verify import StandardWebhooks
 
@@ -65,6 +67,22 @@ async def test_what_a_template_does_not_give_is_cancelled_and_what_it_fails_on_i
         await receiver.wait_for_count(2)
         assert [json.loads(a.body)["n"] for a in receiver.arrivals] == ["good", "bad"]
         assert receiver.arrivals[1].webhook_id == dead["event_id"]
+
+
+async def test_what_could_not_be_given_up_is_given_up_later(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    cancel, faults = SqliteQueue.cancel, [RuntimeError("a fault of ours")]
+
+    async def refused_once(self: SqliteQueue, *circumstances: Any) -> Any:
+        if faults:
+            raise faults.pop()
+        return await cancel(self, *circumstances)
+
+    monkeypatch.setattr(SqliteQueue, "cancel", refused_once)
+    async with Receiver() as receiver:
+        await asyncio.to_thread(server.endpoint, receiver.url, format=template(FUSSY), filters=[])
+        await asyncio.to_thread(emit, server, "none")
+        await until(in_state(server, "cancelled", 1))
+    assert faults == []
 
 
 async def test_a_subject_goes_on_after_what_a_template_fails_on(server: Server) -> None:

@@ -193,6 +193,14 @@ def test_a_form_has_limits(shared_server: Server) -> None:
     assert somebody.call("POST", "/ui/theme", b"theme=%ff", wrong).status == 400
 
 
+@pytest.mark.parametrize("days", ["soon", "99999999999", "1" * 5000])
+def test_a_key_for_a_time_that_is_not_offered_is_not_made(shared_server: Server, days: str) -> None:
+    somebody = Pages(shared_server)
+    refused = somebody.post("/ui/api-keys", {"name": "for-a-while", "role": "viewer", "tenant": "acme", "days": days})
+    assert refused.status == 422
+    assert "for-a-while" not in names_of_keys(shared_server)
+
+
 def test_pages_have_no_methods_but_their_own(shared_server: Server) -> None:
     somebody = Pages(shared_server)
     assert somebody.post("/ui/audit").status == 405

@@ -186,3 +186,15 @@ async def test_who_signs_out_sees_nothing_more(shared_server: Server) -> None:
     connection.request("GET", "/ui/tail/stream", headers={"Cookie": cookies, "Accept": "text/event-stream"})
     assert connection.getresponse().status == 401
     connection.close()
+
+
+async def test_a_stream_that_is_only_asked_about_ends_at_once(shared_server: Server) -> None:
+    pages = Pages(shared_server, Caller(shared_server).key("viewer"))
+    cookies = "; ".join(f"{name}={value}" for name, value in pages.cookies.items())
+    connection = http.client.HTTPConnection(shared_server.url.removeprefix("http://"), timeout=20)
+    for method in ("HEAD", "HEAD", "GET"):
+        connection.request(method, "/ui/tail/stream", headers={"Cookie": cookies, "Accept": "text/event-stream"})
+        stream = connection.getresponse()
+        assert (stream.status, stream.getheader("content-type")) == (200, "text/event-stream")
+        assert method == "GET" or stream.read() == b""
+    connection.close()

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from tocsin.api.accepting import ACCEPT_ROUTES, accept_request
 from tocsin.api.asgi import Disconnected, Headers, Receive, Scope, Send, send_bytes, send_problem, send_stream
+from tocsin.api.attempt_routes import ATTEMPT_ROUTES
 from tocsin.api.audit_routes import AUDIT_ROUTES
 from tocsin.api.backup_routes import BACKUP_ROUTES
 from tocsin.api.consent_routes import CONSENT_ROUTES
@@ -21,6 +22,7 @@ from tocsin.api.event_routes import EVENT_ROUTES
 from tocsin.api.head import Head, read_content
 from tocsin.api.job_routes import JOB_ROUTES
 from tocsin.api.key_routes import KEY_ROUTES
+from tocsin.api.many_delivery_routes import MANY_DELIVERY_ROUTES
 from tocsin.api.master_key_routes import MASTER_KEY_ROUTES
 from tocsin.api.openapi import openapi_document
 from tocsin.api.preview_routes import PREVIEW_ROUTES
@@ -42,7 +44,9 @@ API_ROUTES: Final = (
     *DRAFT_ROUTES,
     *CONSENT_ROUTES,
     *PREVIEW_ROUTES,
+    *MANY_DELIVERY_ROUTES,
     *DELIVERY_ROUTES,
+    *ATTEMPT_ROUTES,
     *REPLAY_ROUTES,
     *EVENT_ROUTES,
     *JOB_ROUTES,

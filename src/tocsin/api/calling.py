@@ -36,10 +36,13 @@ class InProcess:
         self._services = services
         self._router = Router(routes)
 
-    async def __call__(self, caller: Caller, method: str, target: str, body: bytes = _NO_BODY) -> CalledReply:
-        """`target` is the path with its query, both percent-encoded. Problems are answers, as they are over HTTP."""
+    async def __call__(
+        self, caller: Caller, method: str, target: str, body: bytes = _NO_BODY, once: bytes | None = None
+    ) -> CalledReply:
+        """`target` is the path with its query, both percent-encoded; `once` is an Idempotency-Key. Problems are answers, as they
+        are over HTTP."""
         try:
-            reply = await self._answer(caller, method, target, body)
+            reply = await self._answer(caller, method, target, body, once)
         except TocsinError as problem:
             return _reply_of(problem)
         except Exception as fault:  # noqa: BLE001 (the outermost place, as `answer_request` is for HTTP)
@@ -47,7 +50,7 @@ class InProcess:
             return _reply_of(TocsinError())
         return CalledReply(status=reply.status, body=reply.body, stream=reply.stream)
 
-    async def _answer(self, caller: Caller, method: str, target: str, body: bytes) -> Reply:
+    async def _answer(self, caller: Caller, method: str, target: str, body: bytes, once: bytes | None) -> Reply:
         path, _, query = target.partition("?")
         found = self._router.find(path)
         route = found.routes.get(method) if found else None
@@ -59,7 +62,7 @@ class InProcess:
             caller=None if route.roles is None else caller,
             path=path,
             query=query.encode(),
-            idempotency_key=None,
+            idempotency_key=once,
             parts=found.parts,
             body=body,
         )

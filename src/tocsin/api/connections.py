@@ -236,6 +236,9 @@ class Connection(HttpToolsProtocol):
             return
         self._is_over = True
         self._disarm()
+        if self._stage is Stage.BETWEEN and not self._is_answered():
+            self.cycle.keep_alive = False
+            return  # What is refused came behind a request: the answer that is next is that request's.
         if self._stage is Stage.BODY:
             if self.cycle.response_started:
                 self.cycle.keep_alive = False

@@ -8,19 +8,19 @@ import msgspec
 
 from tocsin.api.auth import ADMINS, READERS
 from tocsin.api.decoding import millis
+from tocsin.api.delivery_filters import FILTERS, delivery_query
 from tocsin.api.endpoint_routes import nothing_in
-from tocsin.api.paging import LIST, RANGE, TENANT, page_fields, page_reply
-from tocsin.api.routing import Parameter, Reply, Request, Route
+from tocsin.api.paging import LIST, TENANT, page_fields, page_reply
+from tocsin.api.routing import Reply, Request, Route
 from tocsin.api.services import Services
 from tocsin.api.shapes import DeliveryWithAttempts, attempt_shown
 from tocsin.errors import Conflict, NotFound
-from tocsin.model.delivery import DeliveryState
 from tocsin.model.filter import Texts
-from tocsin.model.ids import DeliveryId, EndpointId, EventId
+from tocsin.model.ids import DeliveryId, EndpointId
 from tocsin.operations.deliveries import PendingWanted
 from tocsin.operations.documents import DeliveryShown, PendingCancelled, delivery_shown
 from tocsin.operations.pointers import invalid_field
-from tocsin.ports import DeliveryQuery, DeliveryView
+from tocsin.ports import DeliveryView
 
 
 def shown(services: Services, view: DeliveryView) -> DeliveryShown:
@@ -33,18 +33,8 @@ def _delivery_id(request: Request) -> DeliveryId:
 
 
 async def _list(request: Request) -> Reply:
-    services, query, page = request.services, request.query, page_fields(request.query)
-    endpoint, event, state = query.get("endpoint"), query.get("event"), query.get("state")
-    asked = DeliveryQuery(
-        tenant=request.tenant_read(),
-        endpoint=None if endpoint is None else EndpointId(endpoint),
-        event=None if event is None else EventId(event),
-        job=query.get("job"),
-        state=None if state is None else DeliveryState(state),
-        event_type=query.get("event_type"),
-        **page,
-    )
-    rows = await services.views.deliveries(asked)
+    services, page = request.services, page_fields(request.query)
+    rows = await services.views.deliveries(delivery_query(request.query, request.tenant_read(), page))
     return page_reply(rows, page, lambda row: row.number, lambda row: shown(services, row))
 
 
@@ -108,15 +98,7 @@ DELIVERY_ROUTES: Final = (
         summary="Deliveries, newest first.",
         answer=_list,
         roles=READERS,
-        parameters=(
-            *LIST,
-            *RANGE,
-            Parameter(name="endpoint", meaning="The id of an endpoint."),
-            Parameter(name="event", meaning="The id of an event."),
-            Parameter(name="job", meaning="The id of a job, as its producer named it."),
-            Parameter(name="state", meaning="The state of the delivery.", values=tuple(DeliveryState)),
-            Parameter(name="event_type", meaning="An event type, like `job.succeeded`."),
-        ),
+        parameters=(*LIST, *FILTERS),
         gives=list[DeliveryShown],
     ),
     Route(

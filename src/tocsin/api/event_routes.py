@@ -74,7 +74,7 @@ EVENT_ROUTES: Final = (
         parameters=(
             *LIST,
             *RANGE,
-            Parameter(name="type", meaning="An event type, like `job.succeeded`."),
+            Parameter(name="type", meaning="An event type, like `job.succeeded`, or a glob, like `job.*`."),
             Parameter(name="subject_type", meaning="What the event is about: `job`, `record`, ..."),
             Parameter(name="subject_id", meaning="Which one: a job id, `<table>/<record id>`, ..."),
         ),

@@ -17,7 +17,7 @@ from tocsin.model.filter import Filter
 from tocsin.model.ids import EndpointId, ReplayId
 from tocsin.model.noun import Noun
 from tocsin.model.replay import Only, Replay, ReplayState, ReplayStep
-from tocsin.operations.documents import ReplayShown, replay_shown
+from tocsin.operations.documents import ReplayShown
 from tocsin.operations.pointers import invalid_field, said
 from tocsin.operations.replays import ReplayRequest
 from tocsin.ports import ReplayQuery
@@ -26,13 +26,14 @@ from tocsin.rules.where import check_where
 
 class NewReplay(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is to be replayed to which endpoint: what was accepted in `[since, until)` and matches the endpoint's filters,
-    and one of these if there are any."""
+    and one of these if there are any. `dead_reason` goes with `only` dead: what was given up for this reason alone."""
 
     endpoint_id: str
     since: str | None = None
     until: str | None = None
     filters: Annotated[tuple[Filter, ...], Meta(max_length=100)] = ()
     only: Only = "all"
+    dead_reason: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
     rate_per_second: Annotated[float, Meta(gt=0, le=100_000)] | None = None
     new_webhook_ids: bool = False
     tenant: TenantName | None = None
@@ -44,8 +45,8 @@ class Total(Noun, frozen=True, kw_only=True):
     total: int
 
 
-def _reply(replay: Replay, status: int = 200) -> Reply:
-    return Reply(status=status, body=msgspec.json.encode(replay_shown(replay)))
+def _reply(request: Request, replay: Replay, status: int = 200) -> Reply:
+    return Reply(status=status, body=msgspec.json.encode(request.services.replays.shown(replay)))
 
 
 async def _create(request: Request) -> Reply:
@@ -61,12 +62,15 @@ async def _create(request: Request) -> Reply:
     ]
     if errors:
         raise InvalidRequest(errors[0].detail, errors=tuple(errors))
+    if asked.dead_reason is not None and asked.only != "dead":
+        raise InvalidRequest.at("/dead_reason", "It goes with `only`: `dead`.")
     wanted = ReplayRequest(
         endpoint_id=EndpointId(asked.endpoint_id),
         since=millis(asked.since, "/since"),
         until=millis(asked.until, "/until"),
         filters=asked.filters,
         only=asked.only,
+        dead_reason=asked.dead_reason,
         rate_per_second=asked.rate_per_second,
         new_webhook_ids=asked.new_webhook_ids,
     )
@@ -74,7 +78,7 @@ async def _create(request: Request) -> Reply:
     replays = request.services.replays
     if request.query.get("dry_run") == "true":
         return Reply(body=msgspec.json.encode(Total(total=await replays.count(wanted, tenant))))
-    return _reply(await replays.create(wanted, tenant, by=request.actor()), 202)
+    return _reply(request, await replays.create(wanted, tenant, by=request.actor()), 202)
 
 
 async def _list(request: Request) -> Reply:
@@ -86,7 +90,7 @@ async def _list(request: Request) -> Reply:
         **page,
     )
     rows = await request.services.replays.list(asked)
-    return page_reply(rows, page, lambda row: row.number, replay_shown)
+    return page_reply(rows, page, lambda row: row.number, request.services.replays.shown)
 
 
 def _replay_id(request: Request) -> ReplayId:
@@ -94,7 +98,7 @@ def _replay_id(request: Request) -> ReplayId:
 
 
 async def _get(request: Request) -> Reply:
-    return _reply(await request.services.replays.get(_replay_id(request), request.tenant_read()))
+    return _reply(request, await request.services.replays.get(_replay_id(request), request.tenant_read()))
 
 
 async def _pause(request: Request) -> Reply:
@@ -111,9 +115,9 @@ async def _cancel(request: Request) -> Reply:
 
 async def _taken(request: Request, step: ReplayStep) -> Reply:
     nothing_in(request)
-    return _reply(
-        await request.services.replays.take(step, _replay_id(request), request.tenant_read(), by=request.actor())
-    )
+    replays = request.services.replays
+    taken = await replays.take(step, _replay_id(request), request.tenant_read(), by=request.actor())
+    return _reply(request, taken)
 
 
 _ONE: Final = "/v1/replays/{replay_id}"

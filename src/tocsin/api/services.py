@@ -19,6 +19,7 @@ from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.endpoint_lists import EndpointLists
 from tocsin.operations.endpoints import Endpoints
 from tocsin.operations.erasures import Erasures
+from tocsin.operations.many_deliveries import ManyDeliveries
 from tocsin.operations.master_key import MasterKey
 from tocsin.operations.preview import Previews
 from tocsin.operations.replays import Replays
@@ -43,6 +44,7 @@ class Services(Noun, frozen=True, kw_only=True):
     consents: Consents
     codec: EndpointCodec
     deliveries: Deliveries
+    many_deliveries: ManyDeliveries
     test_sending: TestEvents
     previews: Previews
     lists: EndpointLists

@@ -22,24 +22,27 @@ BodyEncoding = Literal["utf-8", "base64"]
 
 
 class RequestShown(Noun, frozen=True, kw_only=True):
-    """The request of an attempt; secrets in its headers are masked. `body` is cut after 64 KiB; null: it is not kept any
-    more."""
+    """The request of an attempt; secrets in its headers are masked. `body` is cut after 64 KiB, `kept_bytes` of `body_bytes`;
+    null: it is not kept any more."""
 
     url: str
     headers: dict[str, str]
     body: str | None
     body_encoding: BodyEncoding
     body_bytes: int
+    kept_bytes: int
 
 
 class ResponseShown(Noun, frozen=True, kw_only=True):
-    """What the receiver answered; `body` is its first 16 KiB, `body_bytes` how much was read. `body` null: it is not kept any more."""
+    """What the receiver answered; `body` is its first 16 KiB: `kept_bytes` of the `body_bytes` that were read. `body` null: it is
+    not kept any more."""
 
     status: int
     headers: dict[str, str]
     body: str | None
     body_encoding: BodyEncoding
     body_bytes: int
+    kept_bytes: int
 
 
 class AttemptShown(Noun, frozen=True, kw_only=True):
@@ -156,8 +159,16 @@ class NewKeyShown(KeyShown, frozen=True, kw_only=True):
 
 def request_shown(url: str, headers: HeaderPairs, body: bytes) -> RequestShown:
     """A request that was not sent, cut like those that were."""
-    text, encoding = text_of(body[:REQUEST_BODY_KEPT])
-    return RequestShown(url=url, headers=_joined(headers), body=text, body_encoding=encoding, body_bytes=len(body))
+    kept = body[:REQUEST_BODY_KEPT]
+    text, encoding = text_of(kept)
+    return RequestShown(
+        url=url,
+        headers=_joined(headers),
+        body=text,
+        body_encoding=encoding,
+        body_bytes=len(body),
+        kept_bytes=len(kept),
+    )
 
 
 def attempt_shown(attempt: Attempt) -> AttemptShown:
@@ -175,6 +186,7 @@ def attempt_shown(attempt: Attempt) -> AttemptShown:
             body=None if attempt.bodies_removed else body,
             body_encoding=encoding,
             body_bytes=attempt.request_body_bytes,
+            kept_bytes=0 if attempt.bodies_removed else len(attempt.request_body),
         ),
         response=None
         if attempt.response is None
@@ -194,6 +206,7 @@ def _response_shown(response: Response, *, is_kept: bool) -> ResponseShown:
         body=body if is_kept else None,
         body_encoding=encoding,
         body_bytes=response.body_bytes,
+        kept_bytes=len(response.body) if is_kept else 0,
     )
 
 

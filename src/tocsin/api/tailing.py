@@ -162,15 +162,22 @@ class Tail:
 
     async def _missed(self, after: int) -> AsyncGenerator[bytes, None]:
         """Events of the log behind a position, oldest first. What is committed meanwhile waits with the watcher, and may be among
-        them."""
-        found, is_all = await self._behind(after)
-        if not is_all:
-            yield _message(b"dropped", DroppedShown(count=None, total=self._dropped))
-        for event in reversed(found):
-            if self._is_closed or self._end() is not None:
+        them. When something was erased since they were read, the rest of them is read anew."""
+        while True:
+            forgotten = self._watcher.forgotten
+            found, is_all = await self._behind(after)
+            if not is_all:
+                yield _message(b"dropped", DroppedShown(count=None, total=self._dropped))
+            for event in reversed(found):
+                if self._is_closed or self._end() is not None:
+                    return
+                if self._watcher.forgotten != forgotten:
+                    break
+                yield written(Seen(event, 0), bodies=self._bodies)
+                after = event.position
+                await asyncio.sleep(0)
+            else:
                 return
-            yield written(Seen(event, 0), bodies=self._bodies)
-            await asyncio.sleep(0)
 
     async def _behind(self, after: int) -> tuple[list[Event], bool]:
         """Those that are shown, newest first; False when there may be more of them."""

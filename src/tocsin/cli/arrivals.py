@@ -54,7 +54,7 @@ def print_body(screen: Console, headers: Mapping[str, str], body: bytes) -> None
             screen.print(Text(visible(f"  {name}: {value}"), "dim"), soft_wrap=True)
     try:
         text = json.dumps(json.loads(body), ensure_ascii=False, indent=2)
-    except ValueError:
+    except (ValueError, RecursionError):
         text = body.decode("utf-8", "backslashreplace")
     shown = "\n".join("  " + line for line in visible(text).split("\n"))
     if screen.is_terminal and not screen.no_color:
@@ -67,7 +67,7 @@ def arrival_document(arrival: Arrival) -> dict[str, object]:
     """All of it, for programs. `body` is the decoded JSON, else text."""
     try:
         body: object = json.loads(arrival.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = arrival.body.decode("utf-8", "backslashreplace")
     reading = arrival.reading
     return {

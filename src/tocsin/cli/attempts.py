@@ -58,6 +58,6 @@ def _print_body(body: str) -> None:
         return
     try:
         shown = pretty(json.loads(body))
-    except ValueError:
+    except (ValueError, RecursionError):
         shown = visible(body)
     console().print(Text("    " + shown.replace("\n", "\n    ")), soft_wrap=True)

@@ -261,7 +261,7 @@ def _document(event: Event, request: OutboundRequest, exchange: Exchange | None)
     """All of it, for programs. `body` is the decoded JSON, else text."""
     try:
         body: object = json.loads(request.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = request.body.decode("utf-8", "backslashreplace")
     response, failure = (None, None) if exchange is None else (exchange.response, exchange.failure)
     return {

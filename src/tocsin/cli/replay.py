@@ -27,8 +27,11 @@ def start(  # noqa: PLR0913 (each is a flag)
     since: str | None = None,
     until: str | None = None,
     only: Literal["all", "dead", "missing"] = "all",
+    reason: str | None = None,
     where: str | None = None,
     event_type: Annotated[list[str] | None, Parameter(negative=())] = None,
+    subject_type: str | None = None,
+    subject_id: str | None = None,
     rate: float | None = None,
     new_webhook_ids: Annotated[bool, Parameter(negative=())] = False,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
@@ -41,8 +44,11 @@ def start(  # noqa: PLR0913 (each is a flag)
     :param since: Accepted at this time (RFC 3339) or later.
     :param until: Accepted before this time.
     :param only: All that the endpoint wants, only what was given up on, or only what it never had.
+    :param reason: With --only dead: what was given up for this reason alone, as `deliveries dead` tells it.
     :param where: Only events for which this CEL expression holds.
     :param event_type: Only events of these types; globs.
+    :param subject_type: Only events about this type of subject.
+    :param subject_id: Only events about this subject.
     :param rate: Deliveries per second, at most.
     :param new_webhook_ids: Give each a new webhook-id, so that receivers which drop known ones take it.
     :param dry_run: Only count the events.
@@ -51,6 +57,10 @@ def start(  # noqa: PLR0913 (each is a flag)
     condition: dict[str, object] = {"where": where} if where else {}
     if event_type:
         condition["event_types"] = event_type
+    if subject_type:
+        condition["subject_types"] = [subject_type]
+    if subject_id:
+        condition["subject_ids"] = [subject_id]
     wanted: dict[str, object] = {
         "endpoint_id": endpoint,
         "since": since,
@@ -60,6 +70,8 @@ def start(  # noqa: PLR0913 (each is a flag)
         "new_webhook_ids": new_webhook_ids,
         "filters": [condition] if condition else [],
     }
+    if reason is not None:
+        wanted["dead_reason"] = reason
     if dry_run:
         counted = one(connection.request("POST", "/v1/replays", wanted, query={"dry_run": "true"}))
         if connection.is_json:

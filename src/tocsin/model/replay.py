@@ -47,7 +47,7 @@ REPLAY_TRANSITIONS: Final[Mapping[tuple[ReplayState, ReplayStep], ReplayState]] 
 
 class Replay(Noun, frozen=True, kw_only=True):
     """`number` is also the number of its lane. It looks at positions up to and including `last`, fixed when it was made, and
-    has looked at those up to `position`. `total` is how many events matched when it was made; `made` how many deliveries there
+    has looked at those up to `position`. `dead_reason` narrows `only` dead to what was given up for that reason. `total` is how many events matched when it was made; `made` how many deliveries there
     are, `done` and `failed` how many of them were delivered or given up. Times in ms."""
 
     number: int
@@ -59,6 +59,7 @@ class Replay(Noun, frozen=True, kw_only=True):
     reason: str | None
     filters: tuple[Filter, ...]
     only: Only
+    dead_reason: str | None = None
     rate_per_second: float | None
     new_webhook_ids: bool
     since: int | None

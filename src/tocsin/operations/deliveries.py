@@ -21,9 +21,9 @@ from tocsin.rules.matching import glob
 
 BY_HAND: Final = "cancelled by hand"
 ERASED_EVENT: Final = "The event of this delivery was erased."
-_CANCELLED_AT_ONCE: Final = 200
+CANCELLED_AT_ONCE: Final = 200
 """Deliveries cancelled in one transaction, at most: with order some 20 ms for the writer."""
-_CANCELLING_MS: Final = 5000
+CANCELLING_MS: Final = 5000
 """How long one request goes on cancelling; whoever asked may ask again."""
 
 
@@ -156,7 +156,7 @@ class Deliveries:
                 count = await self._dispatch.cancel(stored.number, step, BY_HAND, entry)
                 cancelled += count
                 entry = None if count else entry
-                if self._now_ms() - began > _CANCELLING_MS:
+                if self._now_ms() - began > CANCELLING_MS:
                     return PendingCancelled(cancelled=cancelled, complete=False)
         return PendingCancelled(cancelled=cancelled, complete=True)
 
@@ -168,7 +168,7 @@ class Deliveries:
             page = await self._views.pending(query, place)
             numbers = page.numbers
             steps += [
-                numbers[max(0, end - _CANCELLED_AT_ONCE) : end] for end in range(len(numbers), 0, -_CANCELLED_AT_ONCE)
+                numbers[max(0, end - CANCELLED_AT_ONCE) : end] for end in range(len(numbers), 0, -CANCELLED_AT_ONCE)
             ]
             place = page.end
         steps.reverse()
@@ -224,4 +224,5 @@ def _resent(original: DeliveryView, new: NewDelivery, fanned: Fanned) -> Deliver
         due_at=new.created_at,
         settled_at=None,
         resend_of=original.id,
+        last=None,
     )

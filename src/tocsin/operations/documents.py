@@ -8,9 +8,11 @@ from typing import Literal
 import msgspec
 
 from tocsin.model.access import ApiKey, Role
+from tocsin.model.attempt import Outcome
 from tocsin.model.delivery import DeliveryState
 from tocsin.model.endpoint import Endpoint, Standing
 from tocsin.model.erasure import Erasure, ErasureReport
+from tocsin.model.exchange import ErrorKind
 from tocsin.model.filter import Filter
 from tocsin.model.ids import Millis
 from tocsin.model.noun import Noun
@@ -18,18 +20,29 @@ from tocsin.model.replay import Only, Replay
 from tocsin.model.times import to_text
 from tocsin.operations.consent import consent_shown
 from tocsin.operations.endpoint_codec import EndpointCodec
-from tocsin.ports import DeliveryView
+from tocsin.ports import DeliveryView, LastAttempt
 from tocsin.rules.circuit import state_of
 from tocsin.rules.health import endpoint_state, paused_until
 
 
+class LastAttemptShown(Noun, frozen=True, kw_only=True):
+    """How the newest attempt of a delivery went: `status` is what was answered, `error` the kind of error, if there was one."""
+
+    started_at: str
+    outcome: Outcome
+    status: int | None
+    error: ErrorKind | None
+    total_ms: float
+
+
 class DeliveryShown(Noun, frozen=True, kw_only=True):
     """A delivery. `in_flight` is true while a request is out; `waits_for_order` while an earlier one of its subject is
-    unsettled."""
+    unsettled. `accepted_at` is when its event was accepted (`event_erased`: only its place in the log is left; `endpoint_name` null: the endpoint was deleted), `created_at` when it was found to be for the endpoint."""
 
     id: str
     tenant: str
     endpoint_id: str
+    endpoint_name: str | None
     event_id: str
     event_type: str
     subject_type: str
@@ -39,6 +52,9 @@ class DeliveryShown(Noun, frozen=True, kw_only=True):
     waits_for_order: bool
     reason: str | None
     attempt_count: int
+    last_attempt: LastAttemptShown | None
+    accepted_at: str
+    event_erased: bool
     created_at: str
     next_attempt_at: str | None
     settled_at: str | None
@@ -55,7 +71,9 @@ class PendingCancelled(Noun, frozen=True, kw_only=True):
 
 
 class ReplayShown(Noun, frozen=True, kw_only=True):
-    """A replay. `total`: how many events it takes; `done` were delivered, `failed` given up on; the rest is to come."""
+    """A replay. `total`: how many events it takes; `done` were delivered, `failed` given up on; `left` are to come.
+    `settled_per_second` is how fast it goes, and `remaining_seconds` what that makes of the rest; null while that is not known.
+    `dead_reason`: with `only` dead, only what was given up for this reason."""
 
     id: str
     tenant: str
@@ -66,11 +84,15 @@ class ReplayShown(Noun, frozen=True, kw_only=True):
     until: str | None
     filters: tuple[Filter, ...]
     only: Only
+    dead_reason: str | None
     rate_per_second: float | None
     new_webhook_ids: bool
     total: int
     done: int
     failed: int
+    left: int
+    settled_per_second: float | None
+    remaining_seconds: float | None
     created_at: str
     finished_at: str | None
 
@@ -157,6 +179,7 @@ def delivery_shown(view: DeliveryView, *, in_flight: bool) -> DeliveryShown:
         id=view.id,
         tenant=view.tenant,
         endpoint_id=view.endpoint_id,
+        endpoint_name=view.endpoint_name,
         event_id=view.event_id,
         event_type=view.event_type,
         subject_type=view.subject_type,
@@ -166,12 +189,25 @@ def delivery_shown(view: DeliveryView, *, in_flight: bool) -> DeliveryShown:
         waits_for_order=is_pending and view.blocked > 0,
         reason=view.reason,
         attempt_count=view.attempts,
+        last_attempt=None if view.last is None else _last_attempt_shown(view.last),
+        accepted_at=to_text(view.accepted_at),
+        event_erased=view.is_erased,
         created_at=to_text(view.created_at),
         next_attempt_at=to_text(view.due_at) if is_pending else None,
         settled_at=time_or_none(view.settled_at),
         resend_of=view.resend_of,
         batch_id=view.batch_id,
         replay_id=view.replay_id,
+    )
+
+
+def _last_attempt_shown(last: LastAttempt) -> LastAttemptShown:
+    return LastAttemptShown(
+        started_at=to_text(last.started_at),
+        outcome=last.outcome,
+        status=last.status,
+        error=last.error,
+        total_ms=last.total_ms,
     )
 
 
@@ -188,8 +224,9 @@ def key_shown(key: ApiKey) -> KeyShown:
     )
 
 
-def replay_shown(replay: Replay) -> ReplayShown:
-    """A replay as it stands."""
+def replay_shown(replay: Replay, rate: float | None = None) -> ReplayShown:
+    """A replay as it stands; `rate` is how many deliveries of it are settled a second."""
+    left = 0 if replay.is_over else max(0, replay.total - replay.done - replay.failed)
     return ReplayShown(
         id=replay.id,
         tenant=replay.tenant,
@@ -200,11 +237,15 @@ def replay_shown(replay: Replay) -> ReplayShown:
         until=time_or_none(replay.until),
         filters=replay.filters,
         only=replay.only,
+        dead_reason=replay.dead_reason,
         rate_per_second=replay.rate_per_second,
         new_webhook_ids=replay.new_webhook_ids,
         total=replay.total,
         done=replay.done,
         failed=replay.failed,
+        left=left,
+        settled_per_second=rate,
+        remaining_seconds=round(left / rate, 1) if rate else None,
         created_at=to_text(replay.created_at),
         finished_at=time_or_none(replay.finished_at),
     )

@@ -16,7 +16,7 @@ from tocsin.model.ids import EndpointId, IdMint, Millis, ReplayId
 from tocsin.model.noun import Noun
 from tocsin.model.replay import REPLAY_TRANSITIONS, Only, Replay, ReplayState, ReplayStep
 from tocsin.operations.auditing import audit_entry
-from tocsin.operations.documents import replay_shown
+from tocsin.operations.documents import ReplayShown, replay_shown
 from tocsin.operations.endpoint_codec import with_fields
 from tocsin.operations.endpoints import Endpoints
 from tocsin.ports import ReplayQuery
@@ -41,6 +41,7 @@ class ReplayRequest(Noun, frozen=True, kw_only=True):
     until: Millis | None = None
     filters: tuple[Filter, ...] = ()
     only: Only = "all"
+    dead_reason: str | None = None
     rate_per_second: float | None = None
     new_webhook_ids: bool = False
 
@@ -50,6 +51,9 @@ class Follower(Protocol):
 
     def changed(self, replay: Replay) -> None:
         """A replay is new, goes on, pauses or is cancelled."""
+
+    def rate(self, replay: Replay) -> float | None:
+        """How many of its deliveries were settled a second, lately; None when that is not known."""
 
 
 class Replays:
@@ -74,14 +78,17 @@ class Replays:
 
     async def count(self, request: ReplayRequest, tenant: str | None) -> int:
         """How many events it would take now. Raises NotFound, InvalidRequest."""
-        return (await self._planned(request, tenant)).total
+        return (await self.planned(request, tenant)).total
 
     async def create(self, request: ReplayRequest, tenant: str | None, *, by: Actor) -> Replay:
         """Count, and begin. Raises NotFound, InvalidRequest; Conflict when the endpoint is disabled."""
         endpoint = await self._endpoints.get(request.endpoint_id, tenant)
         if not endpoint.config.enabled:
             raise Conflict("The endpoint is disabled; enable it before you replay to it.")
-        planned = await self._planned(request, tenant)
+        return await self.begin(await self.planned(request, tenant), by=by)
+
+    async def begin(self, planned: Replay, *, by: Actor) -> Replay:
+        """Start what was planned, to an endpoint that is enabled."""
         replay = await self._store.add(planned, self._entry(by, "replay.created", None, planned))
         self._follower.changed(replay)
         return replay
@@ -124,7 +131,12 @@ class Replays:
             after=replay_shown(after),
         )
 
-    async def _planned(self, request: ReplayRequest, tenant: str | None) -> Replay:
+    def shown(self, replay: Replay) -> ReplayShown:
+        """A replay with how fast it goes."""
+        return replay_shown(replay, self._follower.rate(replay))
+
+    async def planned(self, request: ReplayRequest, tenant: str | None) -> Replay:
+        """A replay with its total, not stored. Raises NotFound, InvalidRequest."""
         endpoint = await self._endpoints.get(request.endpoint_id, tenant)
         if request.since is not None and request.until is not None and request.since >= request.until:
             raise InvalidRequest.at("/until", "The end must be later than the beginning.")
@@ -139,6 +151,7 @@ class Replays:
             reason=None,
             filters=request.filters,
             only=request.only,
+            dead_reason=request.dead_reason,
             rate_per_second=request.rate_per_second,
             new_webhook_ids=request.new_webhook_ids,
             since=request.since,

@@ -52,12 +52,14 @@ class Seen:
 class Watcher:
     """One who watches. The newest sights that there is room for wait to be taken; `dropped` counts the others."""
 
-    __slots__ = ("_bytes", "_news", "_seen", "dropped", "ended", "group", "watch")
+    __slots__ = ("_bytes", "_news", "_seen", "dropped", "ended", "forgotten", "group", "watch")
 
     def __init__(self, watch: Watch, group: str | None) -> None:
         self.watch = watch
         self.group = group
         self.dropped = 0
+        self.forgotten = 0
+        """How often what waits was let go: what was read of the log before that is not to be shown either."""
         self.ended: End | None = None
         self._seen: deque[Seen] = deque()
         self._bytes = 0
@@ -79,6 +81,7 @@ class Watcher:
 
     def let_go(self) -> None:
         """Lose all that waits."""
+        self.forgotten += 1
         self.lose(len(self._seen))
         self._seen.clear()
         self._bytes = 0

@@ -10,7 +10,7 @@ from tocsin.authorizing.tokens import Tokens
 from tocsin.formats import Unrendered
 from tocsin.model.delivery import Claim, Delivery
 from tocsin.model.endpoint import EndpointConfig
-from tocsin.model.exchange import Exchange, Outbound, TransportFailure
+from tocsin.model.exchange import ErrorKind, Exchange, Outbound, TransportFailure
 from tocsin.model.ids import IdMint, Millis
 from tocsin.model.noun import Noun
 from tocsin.pipeline.prepare import Preparation
@@ -21,6 +21,7 @@ from tocsin.telemetry import log
 
 UNPREPARED: Final = Unrendered(cause="nothing", reason="the request could not be prepared")
 INEXPRESSIBLE: Final = Unrendered(cause="nothing", reason="the endpoint's format cannot express the event")
+_UNJUDGED: Final = TransportFailure(kind=ErrorKind.PROTOCOL, message="The answer could not be judged.")
 HELD_UP_MS: Final = 10
 """After a longer wait, for a token or a template, a request takes its turn in the endpoint's pace anew."""
 Make = Callable[[Millis, Token | None], Outbound | Unrendered]
@@ -103,11 +104,28 @@ class Judge:
     def judged(
         self, delivery: Delivery, config: EndpointConfig, sent: Sent, started_at: Millis, claim: Claim | None = None
     ) -> Settled:
-        """What the exchange means for the delivery, and what is to be written. `claim` is the delivery's, if it is none of a batch."""
+        """What the exchange means for the delivery, and what is to be written. `claim` is the delivery's, if it is none of a batch.
+        An answer that cannot be judged is a failed attempt: what nobody settles would be held for good."""
+        try:
+            return self._judged(delivery, config, sent, sent.exchange, started_at, claim)
+        except Exception as error:  # noqa: BLE001  # one answer must neither hang nor stop the others
+            log.error("judge.fault", delivery=delivery.id, exc_info=error)
+            unjudged = not_sent(_UNJUDGED, sent.exchange.timings.total)
+            return self._judged(delivery, config, sent, unjudged, started_at, claim)
+
+    def _judged(
+        self,
+        delivery: Delivery,
+        config: EndpointConfig,
+        sent: Sent,
+        exchange: Exchange,
+        started_at: Millis,
+        claim: Claim | None,
+    ) -> Settled:
         return settlement_of(
             delivery=delivery,
             config=config,
-            exchange=sent.exchange,
+            exchange=exchange,
             request=sent.request,
             started_at=started_at,
             now=self._now_ms(),

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeVar
 
 from tocsin.model.access import ApiKey
-from tocsin.model.attempt import Attempt
+from tocsin.model.attempt import Attempt, Outcome
 from tocsin.model.audit import Action, AuditEntry
 from tocsin.model.delivery import DeliveryState
 from tocsin.model.event import Event
+from tocsin.model.exchange import ErrorKind
 from tocsin.model.ids import BatchId, DeliveryId, EndpointId, EventId, KeyId, ReplayId
 from tocsin.model.job import JobRow
 from tocsin.model.noun import Noun
@@ -43,17 +44,21 @@ class EndpointQuery(Page, frozen=True, kw_only=True):
 
 
 class DeliveryQuery(Page, frozen=True, kw_only=True):
-    """Filters of the list of deliveries."""
+    """Filters of the list of deliveries. `event_type` is a glob; `batch` and `replay` go with `state` only."""
 
     endpoint: EndpointId | None = None
     event: EventId | None = None
-    job: str | None = None
+    batch: BatchId | None = None
+    replay: ReplayId | None = None
     state: DeliveryState | None = None
+    reason: str | None = None
     event_type: str | None = None
+    subject_type: str | None = None
+    subject_id: str | None = None
 
 
 class EventQuery(Page, frozen=True, kw_only=True):
-    """Filters of the list of events."""
+    """Filters of the list of events. `type` is a glob."""
 
     type: str | None = None
     subject_type: str | None = None
@@ -90,8 +95,19 @@ class ReplayQuery(Page, frozen=True, kw_only=True):
     state: ReplayState | None = None
 
 
+class LastAttempt(Noun, frozen=True, kw_only=True):
+    """How the newest attempt of a delivery went: `status` None when there was no answer."""
+
+    started_at: int
+    outcome: Outcome
+    status: int | None
+    error: ErrorKind | None
+    total_ms: float
+
+
 class DeliveryView(Noun, frozen=True, kw_only=True):
-    """A delivery as people see it. `number` is its place, for cursors."""
+    """A delivery as people see it. `number` is its place, for cursors. `last` None: no attempt is kept. `accepted_at` and
+    `is_erased` are of its event; `endpoint_name` None: the endpoint was deleted."""
 
     number: int
     id: DeliveryId
@@ -112,6 +128,48 @@ class DeliveryView(Noun, frozen=True, kw_only=True):
     endpoint: int
     batch_id: BatchId | None
     replay_id: ReplayId | None
+    accepted_at: int
+    is_erased: bool
+    endpoint_name: str | None
+    last: LastAttempt | None = None
+
+
+Found = tuple[int, int, EndpointId, str]
+"""A delivery's number, its endpoint's number and id, its tenant."""
+
+
+class Count(Noun, frozen=True, kw_only=True):
+    """How many there are; not `complete`: at least so many, enough was looked at."""
+
+    count: int
+    complete: bool
+
+
+class DeadQuery(Noun, frozen=True, kw_only=True):
+    """Whose dead deliveries by reason: one endpoint's, or those of the `most` that have most. The newest `looked` of each count."""
+
+    tenant: str | None
+    endpoint: EndpointId | None = None
+    most: int
+    looked: int
+
+
+class DeadReason(Noun, frozen=True, kw_only=True):
+    """How many deliveries were given up for a reason, and when the oldest and newest of them were; times in ms."""
+
+    reason: str
+    count: int
+    first_at: int
+    last_at: int
+
+
+class DeadOfEndpoint(Noun, frozen=True, kw_only=True):
+    """What is dead of an endpoint: `dead` is all of it, `looked` how many of the newest the reasons were counted over."""
+
+    endpoint: StoredEndpoint
+    dead: int
+    looked: int
+    reasons: tuple[DeadReason, ...]
 
 
 class JobView(Noun, frozen=True, kw_only=True):
@@ -236,6 +294,15 @@ class Views(Protocol):
     async def endpoints(self, query: EndpointQuery) -> list[StoredEndpoint]: ...
 
     async def deliveries(self, query: DeliveryQuery) -> Rows[DeliveryView]: ...
+
+    async def found(self, query: DeliveryQuery) -> Rows[Found]:
+        """The same page, told in few words."""
+
+    async def count(self, query: DeliveryQuery) -> Count:
+        """How many deliveries there are, up to the query's limit; what is pending or dead of an endpoint or a tenant by tallies."""
+
+    async def dead(self, query: DeadQuery) -> list[DeadOfEndpoint]:
+        """What was given up on, by endpoint and reason."""
 
     async def delivery(self, delivery_id: DeliveryId, tenant: str | None) -> DeliveryView | None: ...
 

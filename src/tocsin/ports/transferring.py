@@ -81,8 +81,8 @@ TABLES: Final = (
     _table("audit", "number id at tenant actor_key actor_name actor_role action target before after", wide="after"),
     _table(
         "replay",
-        "number id tenant endpoint state reason filters only_these rate_per_second new_webhook_ids since until position last"
-        " total made pending done failed created_at finished_at",
+        "number id tenant endpoint state reason filters only_these dead_reason rate_per_second new_webhook_ids since until"
+        " position last total made pending done failed created_at finished_at",
     ),
     _table(
         "batch",

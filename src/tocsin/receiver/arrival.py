@@ -60,7 +60,7 @@ def reading_of(headers: Mapping[str, str], body: bytes) -> Reading:
         return Reading(format="cloudevents binary", name=headers["ce-type"], subject=headers.get("ce-subject", ""))
     try:
         document: object = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return Reading(format="")
     if isinstance(document, list):
         first = _read(document[0]) if document else Reading(format="")

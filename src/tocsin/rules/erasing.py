@@ -15,6 +15,7 @@ from tocsin.model.filter import Filter
 STEP_BYTES: Final = 512 * 1024
 """What one transaction overwrites, at most, unless a single thing is larger."""
 STEP_ROWS: Final = 64
+_OF_TEMPLATES: Final = "the template"
 _NOTHING_MATCHES: Final = Filter(where="false")
 
 
@@ -66,6 +67,11 @@ def filters_without(filters: Sequence[Filter], subject: Subject) -> tuple[Filter
     return tuple(
         _without(condition, subject) if filters_name((condition,), subject) else condition for condition in filters
     )
+
+
+def reason_without(reason: str | None, subject: Subject) -> str | None:
+    """Why deliveries were given up, without the subject: what a template says of its failure may hold what was in the event."""
+    return ERASED if reason is not None and reason.startswith(_OF_TEMPLATES) and subject.id in reason else reason
 
 
 def _without(condition: Filter, subject: Subject) -> Filter:

@@ -36,6 +36,8 @@ class Settled(Noun, frozen=True, kw_only=True):
     resume_at: Millis | None
 
 
+EXHAUSTED: Final = "schedule exhausted"
+"""How the reason begins where the schedule is used up; its cause follows."""
 _DELIVERED: Final = ExchangeVerdict(outcome="delivered")
 _BLOCKED: Final = "The address is not allowed."
 """The same for every refused address: anything more would map the network for whoever configures endpoints."""
@@ -130,7 +132,7 @@ def settlement_of(  # noqa: PLR0913, PLR0917 (what is judged, then the circumsta
         due_at = resume_at
     else:
         effect = "none"
-        step_taken, reason, due_at = _next_step(delivery, config, now, jitter)
+        step_taken, reason, due_at = _next_step(delivery, config, exchange, now, jitter)
         schedule_step += 1
     pending = step_taken is Step.RETRY
     body = request.body
@@ -183,12 +185,21 @@ def _resume_at(exchange: Exchange, now: Millis, longest_ms: Millis) -> Millis | 
     return at if at is not None and at > now else None
 
 
+def _cause(exchange: Exchange) -> str:
+    """What the last attempt failed of, in few words, so that what was given up on can be told apart by it."""
+    response, failure = exchange.response, exchange.failure
+    if response is not None and response.status >= 200:
+        return f"status {response.status}"
+    assert failure is not None
+    return failure.kind.value
+
+
 def _next_step(
-    delivery: Delivery, config: EndpointConfig, now: Millis, jitter: float
+    delivery: Delivery, config: EndpointConfig, exchange: Exchange, now: Millis, jitter: float
 ) -> tuple[Step, str | None, Millis]:
     if now - delivery.created_at > config.retry.max_age_seconds * 1000:
-        return Step.GIVE_UP, "too old", now
+        return Step.GIVE_UP, f"too old ({_cause(exchange)})", now
     wait = wait_after(delivery.step, config.retry, jitter)
     if wait is None:
-        return Step.GIVE_UP, "schedule exhausted", now
+        return Step.GIVE_UP, f"{EXHAUSTED} ({_cause(exchange)})", now
     return Step.RETRY, None, now + round(wait * 1000)

@@ -9,12 +9,10 @@ from tocsin.model.batch import Batch, BatchSettlement, BatchState, Part
 from tocsin.model.delivery import Step
 from tocsin.model.endpoint import Retry
 from tocsin.model.ids import BatchId
-from tocsin.rules.outcome import Settled
+from tocsin.rules.outcome import EXHAUSTED, Settled
 
 SPLITTING: Final = frozenset({400, 413, 422})
 """Statuses that speak of what was sent rather than of the receiver: half as much may pass, or the half that is at fault."""
-_EXHAUSTED: Final = "schedule exhausted"
-
 
 Member = tuple[int, tuple[str, ...]]
 """A delivery's number, and its order keys: none where its endpoint has no order."""
@@ -39,7 +37,7 @@ def batch_settlement_of(
         state, step, parts = "split", batch.step, halves(members, mint)
     elif settlement.step_taken is Step.GIVE_UP:
         state = "dead"
-        if len(members) > 1 and settlement.reason == _EXHAUSTED:
+        if len(members) > 1 and (settlement.reason or "").startswith(EXHAUSTED):
             state, step, parts = "split", len(retry.schedule_seconds), halves(members, mint)
     return BatchSettlement(
         batch=batch,

@@ -138,7 +138,10 @@ async def _shown(page: Page, asked: UiRequest) -> Answer:
 
 
 async def _send(answer: Answer, request: BrowserRequest, receive: Receive, send: Send) -> None:
-    if isinstance(answer, Stream):
+    if isinstance(answer, Stream) and request.method == "HEAD":
+        await answer.chunks.aclose()
+        await _send_reply(Reply(content_type=answer.content_type), request, send)
+    elif isinstance(answer, Stream):
         await _send_stream(answer, receive, send)
     else:
         await _send_reply(answer, request, send)

@@ -56,8 +56,9 @@ class ApiAnswer(Noun, frozen=True, kw_only=True):
 class Calls(Protocol):
     """The API's side: answers as it does over HTTP, by the same routes, with the same checks."""
 
-    async def __call__(self, caller: Caller, method: str, target: str, body: bytes) -> ApiAnswer:
-        """`target` is the path with its query, both percent-encoded. Nothing is raised for what the caller did wrong."""
+    async def __call__(self, caller: Caller, method: str, target: str, body: bytes, once: str = "") -> ApiAnswer:
+        """`target` is the path with its query, both percent-encoded; `once` is an Idempotency-Key. Nothing is raised for what
+        the caller did wrong."""
         ...
 
     def stream(self, caller: Caller, target: str) -> AsyncGenerator[bytes, None]:
@@ -98,10 +99,12 @@ class Api:
             raise Refused(answer.problem)
         return answer.read(kind)
 
-    async def send(self, method: str, path: str, document: object = None, query: Query | None = None) -> ApiAnswer:
-        """Change something: `POST`, `PATCH`, `PUT` or `DELETE`."""
+    async def send(
+        self, method: str, path: str, document: object = None, query: Query | None = None, *, once: str = ""
+    ) -> ApiAnswer:
+        """Change something: `POST`, `PATCH`, `PUT` or `DELETE`. `once`: a form that is sent twice, with the same, changes once."""
         body = b"" if document is None else msgspec.json.encode(document)
-        return await self._calls(self._caller, method, self._target(path, query), body)
+        return await self._calls(self._caller, method, self._target(path, query), body, once)
 
     async def change(self, method: str, path: str, document: object = None, query: Query | None = None) -> ApiAnswer:
         """The same where there is no form to go back to. Raises Refused."""

@@ -10,6 +10,8 @@ from tocsin.model.noun import Noun
 
 MAX_COLOURED: Final = 64 * 1024
 """Beyond this a text is shown without colours: each token costs time."""
+MAX_INDENTED: Final = 256 * 1024
+"""Beyond this, before or after it is indented, a text is left alone: what is nested deeply grows by its depth for each line."""
 _TOKEN: Final = re.compile(
     r'(?P<key>"(?:[^"\\]|\\.)*"(?=\s*:))|(?P<string>"(?:[^"\\]|\\.)*")|(?P<number>-?\d[\d.eE+-]*)|(?P<word>true|false|null)'
 )
@@ -25,11 +27,13 @@ class Token(Noun, frozen=True, kw_only=True):
 def pretty(text: str | bytes) -> str:
     """JSON indented; numbers, repeated names and their order stay as they are. Other text is left alone."""
     shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    if len(shown) > MAX_INDENTED:
+        return shown
     try:
         json.loads(shown)
-    except ValueError:
+    except (ValueError, RecursionError):
         return shown
-    return _indented(shown)
+    return _indented(shown) or shown
 
 
 def tokens(text: str) -> list[Token]:
@@ -47,9 +51,10 @@ def tokens(text: str) -> list[Token]:
 
 
 def _indented(text: str) -> str:
-    """Of a text that is JSON: only the space between its tokens is changed, so that no number loses a digit."""
+    """Of a text that is JSON: only the space between its tokens is changed, so that no number loses a digit. Nothing when that
+    is too much."""
     out: list[str] = []
-    depth = 0
+    depth = size = 0
     pieces = [piece for piece in re.findall(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', text) if piece]
     for index, piece in enumerate(pieces):
         if piece in "{[":
@@ -63,4 +68,7 @@ def _indented(text: str) -> str:
             out.append(",\n" + "  " * depth)
         else:
             out.append(": " if piece == ":" else piece)
+        size += len(out[-1])
+        if size > MAX_INDENTED:
+            return ""
     return "".join(out)

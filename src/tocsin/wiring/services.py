@@ -16,6 +16,7 @@ from tocsin.operations.doctor import Doctor
 from tocsin.operations.drafts import Drafts
 from tocsin.operations.endpoint_lists import EndpointLists
 from tocsin.operations.erasures import Erasures
+from tocsin.operations.many_deliveries import ManyDeliveries
 from tocsin.operations.master_key import MasterKey
 from tocsin.operations.preview import Previews
 from tocsin.operations.replays import Replays
@@ -64,6 +65,7 @@ def make_services(
         limit_in_force=loops.delivery.limit_in_force,
     )
     retention = Retention(store.retention, background.retention, mint, now_ms)
+    replays = Replays(store.replays, endpoints=parts.operations, follower=loops.replay, mint=mint, now_ms=now_ms)
     return Services(
         accept=loops.accept,
         submit=loops.accept.submit,
@@ -77,6 +79,14 @@ def make_services(
             queue=store.queue,
             views=store.views,
             directory=store.directory,
+            codec=parts.codec,
+            dispatch=loops.delivery,
+            mint=mint,
+            now_ms=now_ms,
+        ),
+        many_deliveries=ManyDeliveries(
+            views=store.views,
+            replays=replays,
             codec=parts.codec,
             dispatch=loops.delivery,
             mint=mint,
@@ -108,7 +118,7 @@ def make_services(
             mail_from=parts.mail_from,
             forget=parts.sender.close_pool,
         ),
-        replays=Replays(store.replays, endpoints=parts.operations, follower=loops.replay, mint=mint, now_ms=now_ms),
+        replays=replays,
         retention=retention,
         erasures=Erasures(store.erasures, eraser=background.erasing, mint=mint, now_ms=now_ms),
         views=store.views,

@@ -55,8 +55,8 @@ class ApiCalls:
     def __init__(self, services: Services) -> None:
         self._call = InProcess(services, API_ROUTES)
 
-    async def __call__(self, caller: Caller, method: str, target: str, body: bytes) -> ApiAnswer:
-        reply = await self._call(caller, method, target, body)
+    async def __call__(self, caller: Caller, method: str, target: str, body: bytes, once: str = "") -> ApiAnswer:
+        reply = await self._call(caller, method, target, body, once.encode() or None)
         return ApiAnswer(status=reply.status, body=reply.body)
 
     async def stream(self, caller: Caller, target: str) -> AsyncGenerator[bytes, None]:

@@ -18,7 +18,7 @@ from tocsin.operations.answers import opened
 from tocsin.operations.endpoint_codec import with_fields
 from tocsin.operations.tails import Tails
 from tocsin.ports import AuditQuery, Erasures, ReplayQuery, Replays, SecretBox, Views
-from tocsin.rules.erasing import STEP_ROWS, filters_name, filters_without, first_step, named_too, names
+from tocsin.rules.erasing import STEP_ROWS, filters_name, filters_without, first_step, named_too, names, reason_without
 from tocsin.telemetry import log
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.fanout import FanoutWorker
@@ -248,9 +248,14 @@ class ErasingWorker:
             ReplayQuery(tenant=subject.tenant, limit=PAGE, before=erasure.progress.before)
         ):
             naming = [
-                with_fields(replay, filters=filters_without(replay.filters, subject))
+                with_fields(
+                    replay,
+                    filters=filters_without(replay.filters, subject),
+                    dead_reason=reason_without(replay.dead_reason, subject),
+                )
                 for replay in page
                 if filters_name(replay.filters, subject)
+                or reason_without(replay.dead_reason, subject) != replay.dead_reason
             ]
             progress = with_fields(erasure.progress, before=page[-1].number)
             erasure = await self._store.erase_filters(erasure, naming, progress)

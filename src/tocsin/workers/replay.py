@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -27,6 +28,30 @@ _STEP: Final = 256
 _LOOK_SECONDS: Final = 0.2
 _AHEAD_SECONDS: Final = 2.0
 _WAIT_SECONDS: Final = 1.0
+_SPEED_EVERY_MS: Final = 500
+_SPEED_OVER_MS: Final = 20_000
+
+
+class Speed:
+    """How fast a replay goes: how much of it was settled at moments of the last while (ms)."""
+
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[Millis, int]] = deque()
+
+    def look(self, now: Millis, settled: int) -> None:
+        seen = self._seen
+        if seen and now < seen[-1][0] + _SPEED_EVERY_MS:
+            return
+        seen.append((now, settled))
+        while now - seen[0][0] > _SPEED_OVER_MS:
+            seen.popleft()
+
+    @property
+    def per_second(self) -> float | None:
+        (began, first), (ended, last) = self._seen[0], self._seen[-1]
+        return round((last - first) * 1000 / (ended - began), 2) if ended > began and last > first else None
 
 
 class ReplayWorker:
@@ -51,6 +76,7 @@ class ReplayWorker:
         self._now_ms = now_ms
         self._replays: dict[int, Replay] = {}
         self._paid_until: dict[int, float] = {}
+        self._speeds: dict[int, Speed] = {}
         self._news = asyncio.Event()
         self._is_stopping = False
 
@@ -63,8 +89,14 @@ class ReplayWorker:
     def changed(self, replay: Replay) -> None:
         """A replay is new, goes on, pauses or is cancelled."""
         self._replays[replay.number] = replay
+        self._speeds.pop(replay.number, None)
         self._delivery.replay_changed(replay)
         self._news.set()
+
+    def rate(self, replay: Replay) -> float | None:
+        """How many of its deliveries were settled a second, lately; None when it does not run here."""
+        speed = self._speeds.get(replay.number)
+        return None if speed is None else speed.per_second
 
     def stop(self) -> None:
         self._is_stopping = True
@@ -101,6 +133,7 @@ class ReplayWorker:
             await self._end(replay, ReplayState.FAILED, "the endpoint was deleted")
             return True
         pending = await self._store.pending(replay.number)
+        self._speeds.setdefault(replay.number, Speed()).look(self._now_ms(), replay.made - pending)
         if replay.position >= replay.last:
             if not pending:
                 await self._end(replay, ReplayState.FINISHED, None)
@@ -181,4 +214,5 @@ class ReplayWorker:
     def _forget(self, replay: Replay) -> None:
         self._replays.pop(replay.number, None)
         self._paid_until.pop(replay.number, None)
+        self._speeds.pop(replay.number, None)
         self._delivery.replay_ended(replay)

@@ -82,12 +82,13 @@ class SlowShare:
         self.offer()
 
     def offer(self) -> None:
-        """As many of those that wait as there are places have a turn; one that cannot send now has none."""
-        free = SLOW_SLOTS - self._out
-        while self._waiting and free > 0:
+        """As many of those that wait as there are places have a turn; one that cannot send now has none. It may take its place
+        at once, while it is listed."""
+        listed = 0
+        while self._waiting and self._out + listed < SLOW_SLOTS:
             outlet = self._waiting.pop(next(iter(self._waiting)))
             self._list_all(outlet)
-            free -= outlet.is_listed
+            listed += outlet.is_listed
 
 
 class Burst:

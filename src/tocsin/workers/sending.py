@@ -192,10 +192,12 @@ class Sending:
     def _ended(self, out: _Out, sent: Sent) -> None:
         lane, claim, preparation = out.lane, out.claim, out.preparation
         outlet = lane.outlet
-        self._left(out)
-        settled = self._judge.judged(claim.delivery, preparation.endpoint.config, sent, out.began, claim)
-        self._standings.follow(outlet, preparation.endpoint, (claim,), settled)
-        self.settle.add(settled.settlement)
+        try:
+            settled = self._judge.judged(claim.delivery, preparation.endpoint.config, sent, out.began, claim)
+            self.settle.add(settled.settlement)
+            self._standings.follow(outlet, preparation.endpoint, (claim,), settled)
+        finally:
+            self._left(out)  # Only now: where its place is given on, others begin, and the endpoint may be paused.
         self.ready.list_all(outlet)
 
     def _left(self, out: _Out) -> None:
@@ -278,6 +280,9 @@ class Sending:
                 await self.cancel(lane.endpoint, (number,), why.reason, now)
         except (StoreUnavailable, StorageFull) as error:
             log.error("cancel.waits", problem=error.slug)
+            self.ready.wake_at(lane, self._now_ms() + RETRY_MS)
+        except Exception as error:  # noqa: BLE001  # what is not let go would be held for good
+            log.error("cancel.fault", delivery=claim.delivery.id, exc_info=error)
             self.ready.wake_at(lane, self._now_ms() + RETRY_MS)
 
     async def cancel(

@@ -16,15 +16,16 @@ import apsw
 import msgspec
 import pytest
 
+from tocsin.adapters.sqlite.counts import count_deliveries, read_dead
 from tocsin.adapters.sqlite.database import migrate, open_connection
 from tocsin.adapters.sqlite.lists import BUDGET, list_deliveries, list_events, list_jobs
-from tocsin.adapters.sqlite.statements import read_one, read_page, statement
+from tocsin.adapters.sqlite.statements import read_one, read_page, statement, statement_with
 from tocsin.adapters.sqlite.stats import read_backlogs, read_stats
 from tocsin.adapters.sqlite.strips import read_attempts, read_strips
 from tocsin.adapters.storing.migrations import migrations_of
 from tocsin.model.delivery import DeliveryState
-from tocsin.model.ids import EndpointId, EventId
-from tocsin.ports import AttemptsQuery, DeliveryQuery, EventQuery, JobQuery, StatsQuery, StripQuery
+from tocsin.model.ids import BatchId, EndpointId, EventId, ReplayId
+from tocsin.ports import AttemptsQuery, DeadQuery, DeliveryQuery, EventQuery, JobQuery, StatsQuery, StripQuery
 from tocsin.rules.ranges import MINUTE_MS, NAMED, range_of
 
 ROWS = int(os.environ.get("TOCSIN_TEST_ROWS", "200000"))
@@ -35,12 +36,13 @@ NOW = FIRST + ROWS
 STEPS = 150_000
 """Some 5000 rows, each looked at and joined with its event, take about 100 000; a scan of 200 000 takes millions."""
 T = TypeVar("T")
-SHAPES = ("pending", "settled")
+SHAPES = ("pending", "settled", "dead")
 
 
 def filled(path: Path, shape: str) -> None:
     """Half of the deliveries go to endpoint 1, the others to a thousand; of tenant `acme`, save those of endpoint 1000. The first
-    delivery of endpoint 2 is pending whatever the shape, at the bottom of all the others."""
+    delivery of endpoint 2 is pending whatever the shape, at the bottom of all the others. What is dead is of one subject, and what
+    of it went to endpoint 1 is of a replay."""
     connection = open_connection(path)
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute(
@@ -51,7 +53,7 @@ def filled(path: Path, shape: str) -> None:
             if one.number < 8:
                 connection.execute(one.text)
                 connection.execute("INSERT INTO migration VALUES (?, ?, ?)", (one.number, one.name, one.checksum))
-        state = "pending" if shape == "pending" else "delivered"
+        state = {"settled": "delivered"}.get(shape, shape)
         connection.execute(
             "CREATE TEMP VIEW series AS WITH RECURSIVE n (value) AS "
             f"(SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < {ROWS}) SELECT value FROM n"
@@ -69,20 +71,22 @@ def filled(path: Path, shape: str) -> None:
             INSERT INTO event
             SELECT value, 'evt_' || value, CASE WHEN value % ?1 = 0 THEN 'globex' ELSE 'acme' END,
                 CASE value WHEN 1 THEN 'rare.first' ELSE 'order.created' END,
-                CASE value WHEN 1 THEN 'rare' ELSE 'order' END, 'o' || value, 'created', ?2 + value, ?2 + value, NULL, NULL, x'7b7d'
+                CASE value WHEN 1 THEN 'rare' ELSE 'order' END, CASE WHEN ?3 AND value > 1 THEN 'same' ELSE 'o' || value END, 'created',
+                ?2 + value, ?2 + value, NULL, NULL, x'7b7d'
             FROM series
             """,
-            (ENDPOINTS, FIRST),
+            (ENDPOINTS, FIRST, shape == "dead"),
         )
         connection.execute(
             """
             INSERT INTO delivery
             SELECT value, 'dlv_' || value, CASE WHEN value % ?1 = 0 THEN 'globex' ELSE 'acme' END,
                 CASE WHEN value = 1 THEN 2 WHEN value % 2 = 1 THEN 1 ELSE value % ?1 + ?1 * (value % ?1 = 0) END,
-                value, 0, CASE WHEN value = 1 THEN 'pending' ELSE ?3 END, NULL, 0, ?2 + value, 0, 0, 1, ?2 + value, NULL, NULL, NULL
+                value, ?4 AND value > 1 AND value % 2 = 1, CASE WHEN value = 1 THEN 'pending' ELSE ?3 END,
+                CASE WHEN ?4 THEN 'reason ' || value % 3 END, 0, ?2 + value, 0, 0, 1, ?2 + value, NULL, NULL, NULL
             FROM series
             """,
-            (ENDPOINTS, FIRST, state),
+            (ENDPOINTS, FIRST, state, shape == "dead"),
         )
         connection.execute(
             """
@@ -91,6 +95,13 @@ def filled(path: Path, shape: str) -> None:
             FROM series
             """,
             (FIRST,),
+        )
+        connection.execute(
+            """
+            INSERT INTO replay (id, tenant, endpoint, state, filters, only_these, new_webhook_ids, position, last, total, made, created_at)
+            VALUES ('rpl_1', 'acme', 1, 'running', x'5b5d', 'all', 0, 0, ?1, ?1, ?1, 0)
+            """,
+            (ROWS,),
         )
     migrate(connection)
     connection.close()
@@ -175,15 +186,31 @@ WHOSE = (None, "acme", "globex", "none")
         {"endpoint": "end_1"},
         {"endpoint": "end_1000"},
         {"event": "evt_1"},
-        {"job": "j1"},
         {"event_type": "rare.first"},
         {"event_type": "never.was", "endpoint": "end_1"},
+        {"event_type": "rare.*"},
+        {"event_type": "*.never", "state": "pending"},
+        {"subject_type": "rare"},
+        {"subject_id": "o1", "subject_type": "rare"},
+        {"subject_id": "same"},
+        {"subject_id": "same", "state": "dead"},
+        {"reason": "never", "state": "dead", "endpoint": "end_1"},
+        {"reason": "reason 1", "state": "dead"},
+        {"reason": "never"},
+        {"batch": "bat_1"},
+        {"replay": "rpl_1"},
+        {"replay": "rpl_1", "state": "dead"},
+        {"replay": "rpl_1", "state": "dead", "endpoint": "end_1"},
+        {"replay": "rpl_1", "state": "delivered"},
         {},
     ],
 )
 def test_a_page_of_deliveries_looks_at_few(connection: apsw.Connection, asked: dict[str, str]) -> None:
     fields = {name: make(asked[name]) for name, make in _MAKES.items() if name in asked}
+    stands_alone = "replay" in asked or "batch" in asked
     for tenant, span in itertools.product(WHOSE, RANGES):
+        if stands_alone and ("since" in span or "until" in span):
+            continue
         query = msgspec.convert({"tenant": tenant, "limit": 51} | fields | span, DeliveryQuery)
         rows, steps = costing(connection, partial(list_deliveries, query=query))
         assert steps < STEPS, query
@@ -196,9 +223,66 @@ _MAKES: dict[str, Callable[[str], object]] = {
     "state": DeliveryState,
     "endpoint": EndpointId,
     "event": EventId,
-    "job": str,
-    "event_type": str,
+    "batch": BatchId,
+    "replay": ReplayId,
+    **dict.fromkeys(("event_type", "subject_type", "subject_id", "reason"), str),
 }
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        *({"state": state} for state in DeliveryState),
+        {"event_type": "order.*"},
+        {"event_type": "never.*"},
+        {"subject_id": "same"},
+    ],
+)
+@pytest.mark.parametrize("endpoint", [None, "end_1", "end_2"])
+def test_a_count_looks_at_a_bounded_number(
+    connection: apsw.Connection, asked: dict[str, str], endpoint: str | None
+) -> None:
+    for tenant in WHOSE:
+        query = msgspec.convert({"tenant": tenant, "limit": 10_000, "endpoint": endpoint} | asked, DeliveryQuery)
+        count, steps = costing(connection, partial(count_deliveries, query=query))
+        assert steps < 5 * STEPS, query
+        where = " AND ".join(f"{name} = '{value}'" for name, value in (asked | {"tenant": tenant}).items() if value)
+        if "event_type" in asked or "subject_id" in asked:
+            continue
+        where = f"WHERE {where or 'true'}" + (f" AND endpoint = {endpoint[4:]}" if endpoint else "")
+        (counted,) = connection.execute(f"SELECT count(*) FROM delivery {where}").fetchone()
+        assert count.count == counted if count.complete else count.count <= counted
+        assert count.complete or query.state not in {"pending", "dead"}, "tallies say it"
+
+
+def test_what_is_dead_is_told_by_endpoint_and_reason(files: dict[str, Path]) -> None:
+    connection = open_connection(files["dead"], read_only=True)
+    for query in (
+        DeadQuery(tenant="acme", most=20, looked=500),
+        DeadQuery(tenant=None, most=20, looked=500),
+        DeadQuery(tenant="acme", endpoint=EndpointId("end_1"), most=1, looked=5000),
+    ):
+        found, steps = costing(connection, partial(read_dead, query=query))
+        assert steps < 2 * STEPS
+        assert (found[0].endpoint.id, found[0].dead, found[0].looked) == ("end_1", ROWS // 2 - 1, query.looked)
+        assert sum(reason.count for reason in found[0].reasons) == query.looked
+    assert read_dead(connection, DeadQuery(tenant="globex", endpoint=EndpointId("end_1"), most=1, looked=9)) == []
+    connection.close()
+
+
+@pytest.mark.parametrize("reason", [None, "reason 1", "never"])
+def test_a_replay_of_what_is_dead_goes_from_one_to_the_next(connection: apsw.Connection, reason: str | None) -> None:
+    """What lies between two dead deliveries costs nothing."""
+    words = frozenset({"dead"} if reason is None else {"dead", "reason"})
+    values = {"tenant": "acme", "endpoint": 2, "after": 0, "last": ROWS, "limit": 512, "reason": reason}
+    text = statement_with("replay_candidates", words)
+    rows, steps = costing(connection, lambda c: c.execute(text, values).fetchall())
+    assert steps < STEPS
+    (dead,) = connection.execute(
+        "SELECT count(*) FROM delivery WHERE endpoint = 2 AND state = 'dead' AND (?1 IS NULL OR reason = ?1)", (reason,)
+    ).fetchone()
+    assert len(rows) == min(dead, 512)
 
 
 @pytest.mark.parametrize(

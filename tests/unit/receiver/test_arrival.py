@@ -35,3 +35,7 @@ def test_binary_mode_is_read_from_the_headers():
 
 def test_what_is_not_json_has_no_reading():
     assert reading_of({}, b"\xff") == Reading(format="")
+
+
+def test_what_is_nested_too_deeply_has_no_reading():
+    assert reading_of({}, b"[" * 100_000) == Reading(format="")

@@ -21,6 +21,7 @@ from tocsin.rules.erasing import (
     keys_without,
     named_too,
     names,
+    reason_without,
 )
 
 ANN = Subject(tenant="acme", type="record", id="people/ann")
@@ -77,6 +78,23 @@ def test_filters_are_left_without_the_subject(before: Filter, after: Filter) -> 
     assert filters_without((before, other), ANN) == (after, other)
     assert filters_name((before, other), ANN) is (before != after)
     assert not filters_name((after,), ANN)
+
+
+@pytest.mark.parametrize(
+    ("reason", "left"),
+    [
+        (None, None),
+        ("schedule exhausted (status 500)", "schedule exhausted (status 500)"),
+        (f"the template failed: no number: {ANN.id}", "erased"),
+        ("the template failed: no number", "the template failed: no number"),
+    ],
+)
+def test_a_reason_is_left_without_the_subject(reason: str | None, left: str | None) -> None:
+    assert reason_without(reason, ANN) == left
+
+
+def test_a_short_id_is_not_found_in_reasons_of_ours() -> None:
+    assert reason_without("too old (status 501)", JOB) == "too old (status 501)"
 
 
 def test_an_attempt_keeps_when_and_how_it_ended() -> None:

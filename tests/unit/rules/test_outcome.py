@@ -160,7 +160,7 @@ def test_the_last_step_and_the_end_of_the_schedule() -> None:
     retry = Retry(schedule_seconds=(0.25,))
     assert settled(answered(500), retry=retry).settlement.due_at == NOW + 250
     end = settled(answered(500), delivery(step=1), retry=retry).settlement
-    assert (end.step_taken, end.reason, end.ends) == (Step.GIVE_UP, "schedule exhausted", True)
+    assert (end.step_taken, end.reason, end.ends) == (Step.GIVE_UP, "schedule exhausted (status 500)", True)
     assert (end.attempt.next_attempt_at, end.attempt.outcome) == (None, "retry")
 
 
@@ -170,7 +170,7 @@ def test_the_age_is_judged_when_an_attempt_fails(age_ms: int, step_taken: Step) 
     retry = Retry(max_age_seconds=60)
     settlement = settled(failed(ErrorKind.TIMEOUT), old, retry=retry).settlement
     assert settlement.step_taken is step_taken
-    assert settlement.reason == ("too old" if step_taken is Step.GIVE_UP else None)
+    assert settlement.reason == ("too old (timeout)" if step_taken is Step.GIVE_UP else None)
     assert settled(answered(200), old, retry=retry).settlement.step_taken is Step.SUCCEED
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.ui.code import MAX_COLOURED, Token, pretty, tokens
+from tocsin.ui.code import MAX_COLOURED, MAX_INDENTED, Token, pretty, tokens
 from tocsin.ui.differences import Difference, differences
 
 JSON = st.recursive(
@@ -61,3 +61,16 @@ def test_kinds_of_tokens() -> None:
 )
 def test_differences(before: object, after: object, found: list[tuple[str, str | None, str | None]]) -> None:
     assert differences(before, after) == [Difference(field=f, before=b, after=a) for f, b, a in found]
+
+
+def test_what_is_nested_too_deeply_is_left_alone() -> None:
+    """It comes from producers and receivers: it must neither break the page nor grow without bounds."""
+    deep = "[" * 5000 + "]" * 5000
+    assert pretty(deep) == deep
+    wide = "[" * 500 + ",".join(["1"] * 50_000) + "]" * 500
+    assert pretty(wide) == wide
+
+
+def test_what_is_too_long_is_left_alone() -> None:
+    long = '{"a":"' + "a" * MAX_INDENTED + '"}'
+    assert pretty(long) == long

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+
 from tocsin.model.access import Caller, Role
 from tocsin.model.ids import KeyId
 from tocsin.ui.links import GUESS_WINDOW_MS, GUESSES, LINK_MS, MAX_ADDRESSES, MAX_LINKS, Guesses, Links
-from tocsin.ui.sessions import ABSOLUTE_MS, IDLE_MS, MAX_SESSIONS, MAX_TOASTS, Sessions, hash_of
+from tocsin.ui.pages.tail import while_signed_in
+from tocsin.ui.sessions import ABSOLUTE_MS, IDLE_MS, MAX_SESSIONS, MAX_TOASTS, Session, Sessions, hash_of
 
 CALLER = Caller(key_id=KeyId("key_1"), key_name="ops", role=Role.VIEWER, tenant="acme")
 
@@ -49,6 +52,18 @@ def test_a_page_that_asks_by_itself_keeps_no_session_alive() -> None:
     assert sessions.find(token, by_itself=True) is not None
     clock.now += 1
     assert sessions.find(token) is None
+
+
+async def test_a_tab_that_watches_sees_nothing_more_when_the_session_was_idle_for_too_long() -> None:
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        for number in range(3):
+            yield b"%d" % number
+
+    session = Session(CALLER, hash_of("key"), 0)
+    watched = while_signed_in(session, IDLE_MS - 60_000, chunks())
+    assert await anext(watched) == b"0"
+    session.last_seen = -60_000
+    assert [chunk async for chunk in watched] == []
 
 
 def test_a_session_sees_what_became_of_its_key() -> None:

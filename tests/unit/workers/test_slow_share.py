@@ -46,3 +46,18 @@ def test_a_turn_that_was_not_used_is_offered_again() -> None:
     assert listed == [0, 1]
     share.leave()
     assert listed == [0, 1, 2]
+
+
+def test_who_takes_the_place_at_once_leaves_none_for_the_others() -> None:
+    asked: list[int] = []
+
+    def list_all(one: Outlet) -> None:
+        asked.append(one.endpoint)
+        assert len(asked) == 1, "there was one place"
+        share.take(one)
+
+    share = SlowShare(list_all)
+    assert all(share.take(outlet(9)) for _ in range(SLOW_SLOTS))
+    assert not any(share.take(outlet(number)) for number in range(3))
+    share.leave()
+    assert asked == [0]

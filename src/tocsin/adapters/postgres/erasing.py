@@ -229,7 +229,7 @@ class PostgresErasures:
 
     async def erase_filters(self, erasure: Erasure, replays: Sequence[Replay], progress: Progress) -> Erasure:
         async def step(connection: Connection) -> Progress:
-            rows = [(encode(replay.filters), replay.number) for replay in replays]
+            rows = [(encode(replay.filters), replay.dead_reason, replay.number) for replay in replays]
             erased = [await write(connection, "erase_replay_filters", row) for row in rows]
             return counted(progress, replay_filters=sum(erased))
 

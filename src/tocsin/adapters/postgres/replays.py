@@ -62,6 +62,7 @@ class PostgresReplays:
             replay.endpoint,
             encode(replay.filters),
             replay.only,
+            replay.dead_reason,
             replay.rate_per_second,
             int(replay.new_webhook_ids),
             replay.since,
@@ -102,6 +103,8 @@ class PostgresReplays:
         values: Values = {"tenant": replay.tenant, "after": after, "last": until, "limit": limit}
         if replay.only != "all":
             values = {**values, "endpoint": replay.endpoint}
+        if replay.only == "dead":
+            values = {**values, "reason": replay.dead_reason}
 
         async def query(connection: Connection) -> Candidates:
             events = [event_of(row) for row in await read_page(connection, "replay_candidates", values, replay.only)]

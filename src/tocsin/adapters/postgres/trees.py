@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from tocsin.adapters.postgres.lists import delivery_views
 from tocsin.adapters.postgres.statements import Connection, read, read_page
 from tocsin.adapters.storing.job_trees import MOST_ABOVE, MOST_BELOW, Found, hangs_on, id_of, in_order
-from tocsin.adapters.storing.rows import delivery_view_of, job_view_of
+from tocsin.adapters.storing.rows import job_view_of
 from tocsin.adapters.storing.values import Row, Values
 from tocsin.ports import DeliveryView, JobTree, JobView, TreeJob
 
@@ -30,7 +31,7 @@ async def read_job_deliveries(
     rows: list[Row] = []
     for job_id in job_ids:
         rows += await read(connection, "job_deliveries", (job_id, tenant, min(limit, most - len(rows))))
-    return sorted((delivery_view_of(row) for row in rows), key=lambda view: -view.number)
+    return sorted(await delivery_views(connection, rows), key=lambda view: -view.number)
 
 
 async def _above(connection: Connection, job: JobView) -> list[JobView]:

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 from tocsin.adapters.postgres.audit import read_entries
-from tocsin.adapters.postgres.lists import list_deliveries, list_events, list_jobs, position_at
+from tocsin.adapters.postgres.counts import count_deliveries, read_dead
+from tocsin.adapters.postgres.lists import (
+    delivery_numbers,
+    delivery_views,
+    list_deliveries,
+    list_events,
+    list_jobs,
+    position_at,
+)
 from tocsin.adapters.postgres.readers import Readers
 from tocsin.adapters.postgres.statements import Connection, read_one, read_page, statement_with, write_rows
 from tocsin.adapters.postgres.stats import read_backlogs, read_stats
@@ -16,15 +24,7 @@ from tocsin.adapters.postgres.trees import read_job_deliveries, read_tree
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.commit_groups import ANSWERS_KEPT_MS
 from tocsin.adapters.storing.ranks import Rank
-from tocsin.adapters.storing.rows import (
-    ATTEMPT_BITS,
-    attempt_of,
-    delivery_view_of,
-    endpoint_of,
-    event_of,
-    job_view_of,
-    key_of,
-)
+from tocsin.adapters.storing.rows import ATTEMPT_BITS, attempt_of, endpoint_of, event_of, job_view_of, key_of
 from tocsin.adapters.storing.values import Row, Values
 from tocsin.model.access import ApiKey
 from tocsin.model.attempt import Attempt
@@ -37,10 +37,14 @@ from tocsin.ports import (
     PENDING_BEGIN,
     AttemptsQuery,
     AuditQuery,
+    Count,
+    DeadOfEndpoint,
+    DeadQuery,
     DeliveryQuery,
     DeliveryView,
     EndpointQuery,
     EventQuery,
+    Found,
     JobQuery,
     JobTree,
     JobView,
@@ -75,10 +79,23 @@ class PostgresViews:
     async def deliveries(self, query: DeliveryQuery) -> Rows[DeliveryView]:
         return await self._readers.run(lambda connection: list_deliveries(connection, query))
 
+    async def found(self, query: DeliveryQuery) -> Rows[Found]:
+        return await self._readers.run(lambda connection: delivery_numbers(connection, query))
+
+    async def count(self, query: DeliveryQuery) -> Count:
+        return await self._readers.run(lambda connection: count_deliveries(connection, query))
+
+    async def dead(self, query: DeadQuery) -> list[DeadOfEndpoint]:
+        return await self._readers.run(lambda connection: read_dead(connection, query))
+
     async def delivery(self, delivery_id: DeliveryId, tenant: str | None) -> DeliveryView | None:
         values: Values = {"id": delivery_id, "tenant": tenant, "limit": 1}
-        rows = await self._readers.page("deliveries", values)
-        return delivery_view_of(rows[0]) if rows else None
+
+        async def query(connection: Connection) -> list[DeliveryView]:
+            return await delivery_views(connection, await read_page(connection, "deliveries", values))
+
+        views = await self._readers.run(query)
+        return views[0] if views else None
 
     async def attempts(self, delivery: int, tenant: str | None) -> list[Attempt]:
         first = delivery << ATTEMPT_BITS

@@ -219,7 +219,7 @@ class SqliteErasures:
 
     async def erase_filters(self, erasure: Erasure, replays: Sequence[Replay], progress: Progress) -> Erasure:
         def step(connection: apsw.Connection) -> Progress:
-            rows = ((encode(replay.filters), replay.number) for replay in replays)
+            rows = ((encode(replay.filters), replay.dead_reason, replay.number) for replay in replays)
             return counted(progress, replay_filters=sum(write(connection, "erase_replay_filters", row) for row in rows))
 
         return await self._step(erasure, step)

@@ -6,18 +6,19 @@ them it ends there, with what was found, and says where to go on. So no request 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar, cast
 
 import apsw
 import msgspec
 
-from tocsin.adapters.sqlite.statements import read_one, read_page, statement
-from tocsin.adapters.storing.rows import delivery_view_of, event_of, job_view_of
+from tocsin.adapters.sqlite.statements import read_among, read_one, read_page, statement
+from tocsin.adapters.storing.delivery_views import Place, last_places, views_of
+from tocsin.adapters.storing.rows import event_of, job_view_of
 from tocsin.adapters.storing.values import Row, SqlValue, Values
 from tocsin.model.event import Event
 from tocsin.model.ids import Millis
-from tocsin.ports import DeliveryQuery, DeliveryView, EventQuery, JobQuery, JobView, Page, Rows
+from tocsin.ports import DeliveryQuery, DeliveryView, EventQuery, Found, JobQuery, JobView, Page, Rows
 
 T = TypeVar("T")
 BUDGET: Final = 5000
@@ -29,12 +30,46 @@ _GIVEN_UP: Final = frozenset({"dead", "cancelled"})
 
 
 def list_deliveries(connection: apsw.Connection, query: DeliveryQuery) -> Rows[DeliveryView]:
-    """A page of deliveries."""
+    """A page of deliveries, each with its last attempt."""
+    rows = _deliveries(connection, query)
+    views = Rows(delivery_views(connection, rows))
+    views.rest = rows.rest
+    return views
+
+
+def delivery_numbers(connection: apsw.Connection, query: DeliveryQuery) -> Rows[Found]:
+    """The same page, told in few words."""
+    is_about_events = any(
+        asked is not None for asked in (query.event, query.event_type, query.subject_type, query.subject_id)
+    )
+    rows = _deliveries(connection, query, "numbers", *(() if is_about_events else ("bare",)))
+    return cast("Rows[Found]", rows)
+
+
+def delivery_views(connection: apsw.Connection, rows: Sequence[Row]) -> list[DeliveryView]:
+    """From the columns of `deliveries.sql`, with the last attempts, which are read by their places."""
+    details: dict[Place, bytes] = {}
+    for name, places in last_places(rows).items():
+        found = cast("list[tuple[int, bytes]]", read_among(connection, name, (), places))
+        details.update({(name, place): detail for place, detail in found})
+    return views_of(rows, details)
+
+
+def _deliveries(connection: apsw.Connection, query: DeliveryQuery, *shape: str) -> Rows[Row]:
     values = with_positions(connection, query)
+    spell(values, "event_type", "event_glob")
     words: set[str] = set()
     floor: int | None = None
     has_range = query.since is not None or query.until is not None
-    if query.event is not None or query.job is not None or (has_range and _is_narrow(connection, values)):
+    is_of_few = query.subject_id is not None and not read_page(
+        connection, "subject_beyond", values | {"budget": BUDGET}
+    )
+    if query.batch is not None or query.replay is not None:
+        if query.replay is not None and query.state is None:
+            words.add("by_lane")
+    elif query.event is not None or is_of_few:
+        words |= {"by_position"} if query.event is not None else {"by_position", "by_subject"}
+    elif has_range and _is_narrow(connection, values):
         words.add("by_position")
     elif query.state == "pending":
         words.add("pending")
@@ -42,15 +77,17 @@ def list_deliveries(connection: apsw.Connection, query: DeliveryQuery) -> Rows[D
     else:
         if query.state in _GIVEN_UP:
             words.add("given_up")
-        if has_range or query.event_type is not None or query.state == "delivered":
+        narrows = (query.event_type, query.subject_type, query.subject_id, query.reason)
+        if has_range or any(asked is not None for asked in narrows) or query.state == "delivered":
             floor = _floor(connection, "deliveries_floor", values, BUDGET, *words)
-    return _page(connection, "deliveries", values | {"floor": floor}, floor, delivery_view_of, *words)
+    return _page(connection, "deliveries", values | {"floor": floor}, floor, lambda row: row, *words, *shape)
 
 
 def list_events(connection: apsw.Connection, query: EventQuery) -> Rows[Event]:
     """A page of events."""
     values = with_positions(connection, query)
     values["low"] = cast("int", values.pop("from_position") or 1)
+    spell(values, "type", "type_glob")
     ends = (values.pop("before"), values.pop("to_position"))
     values["below"] = min(cast("int", end) for end in (*ends, _NO_END) if end is not None)
     floor: int | None = None
@@ -81,6 +118,13 @@ def with_positions(connection: apsw.Connection, query: Page) -> dict[str, SqlVal
         at = values.pop(bound)
         values[name] = None if at is None else position_at(connection, cast("int", at))
     return values
+
+
+def spell(values: dict[str, SqlValue], exact: str, glob: str) -> None:
+    """A pattern goes to the line for patterns, as SQLite spells it; what has nothing special in it stays where it is."""
+    text = values[exact]
+    if isinstance(text, str) and ("*" in text or "?" in text):
+        values[exact], values[glob] = None, text.replace("[", "[[]")
 
 
 def position_at(connection: apsw.Connection, at: Millis) -> int:

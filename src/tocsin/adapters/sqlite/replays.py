@@ -63,6 +63,7 @@ class SqliteReplays:
             replay.endpoint,
             encode(replay.filters),
             replay.only,
+            replay.dead_reason,
             replay.rate_per_second,
             int(replay.new_webhook_ids),
             replay.since,
@@ -103,9 +104,13 @@ class SqliteReplays:
         values: Values = {"tenant": replay.tenant, "after": after, "last": until, "limit": limit}
         if replay.only != "all":
             values = {**values, "endpoint": replay.endpoint}
+        words: set[str] = {replay.only}
+        if replay.only == "dead" and replay.dead_reason is not None:
+            values = {**values, "reason": replay.dead_reason}
+            words.add("reason")
 
         def query(connection: apsw.Connection) -> Candidates:
-            text = statement_with("replay_candidates", frozenset({replay.only}))
+            text = statement_with("replay_candidates", frozenset(words))
             events = [event_of(row) for row in connection.execute(text, values).fetchall()]
             end = events[-1].position if len(events) == limit else until
             return Candidates(events=tuple(events), end=end)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import apsw
 
+from tocsin.adapters.sqlite.lists import delivery_views
 from tocsin.adapters.sqlite.statements import read, read_page
 from tocsin.adapters.storing.job_trees import MOST_ABOVE, MOST_BELOW, Found, hangs_on, id_of, in_order
-from tocsin.adapters.storing.rows import delivery_view_of, job_view_of
+from tocsin.adapters.storing.rows import job_view_of
 from tocsin.adapters.storing.values import Row, Values
 from tocsin.ports import DeliveryView, JobTree, JobView, TreeJob
 
@@ -32,7 +33,7 @@ def read_job_deliveries(
     rows: list[Row] = []
     for job_id in job_ids:
         rows += read(connection, "job_deliveries", (job_id, tenant, min(limit, most - len(rows))))
-    return sorted((delivery_view_of(row) for row in rows), key=lambda view: -view.number)
+    return sorted(delivery_views(connection, rows), key=lambda view: -view.number)
 
 
 def _above(connection: apsw.Connection, job: JobView) -> list[JobView]:

@@ -9,7 +9,15 @@ from typing import Final, cast
 import apsw
 
 from tocsin.adapters.sqlite.audit import read_entries
-from tocsin.adapters.sqlite.lists import list_deliveries, list_events, list_jobs, position_at
+from tocsin.adapters.sqlite.counts import count_deliveries, read_dead
+from tocsin.adapters.sqlite.lists import (
+    delivery_numbers,
+    delivery_views,
+    list_deliveries,
+    list_events,
+    list_jobs,
+    position_at,
+)
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.statements import read_one, read_page, statement_with, write
 from tocsin.adapters.sqlite.stats import read_backlogs, read_stats
@@ -18,15 +26,7 @@ from tocsin.adapters.sqlite.trees import read_job_deliveries, read_tree
 from tocsin.adapters.sqlite.writer import Writer
 from tocsin.adapters.storing.commit_groups import ANSWERS_KEPT_MS
 from tocsin.adapters.storing.ranks import Rank
-from tocsin.adapters.storing.rows import (
-    ATTEMPT_BITS,
-    attempt_of,
-    delivery_view_of,
-    endpoint_of,
-    event_of,
-    job_view_of,
-    key_of,
-)
+from tocsin.adapters.storing.rows import ATTEMPT_BITS, attempt_of, endpoint_of, event_of, job_view_of, key_of
 from tocsin.adapters.storing.values import Values
 from tocsin.model.access import ApiKey
 from tocsin.model.attempt import Attempt
@@ -39,10 +39,14 @@ from tocsin.ports import (
     PENDING_BEGIN,
     AttemptsQuery,
     AuditQuery,
+    Count,
+    DeadOfEndpoint,
+    DeadQuery,
     DeliveryQuery,
     DeliveryView,
     EndpointQuery,
     EventQuery,
+    Found,
     JobQuery,
     JobTree,
     JobView,
@@ -77,10 +81,19 @@ class SqliteViews:
     async def deliveries(self, query: DeliveryQuery) -> Rows[DeliveryView]:
         return await self._readers.run(lambda connection: list_deliveries(connection, query))
 
+    async def found(self, query: DeliveryQuery) -> Rows[Found]:
+        return await self._readers.run(lambda connection: delivery_numbers(connection, query))
+
+    async def count(self, query: DeliveryQuery) -> Count:
+        return await self._readers.run(lambda connection: count_deliveries(connection, query))
+
+    async def dead(self, query: DeadQuery) -> list[DeadOfEndpoint]:
+        return await self._readers.run(lambda connection: read_dead(connection, query))
+
     async def delivery(self, delivery_id: DeliveryId, tenant: str | None) -> DeliveryView | None:
         values: Values = {"id": delivery_id, "tenant": tenant, "limit": 1}
-        rows = await self._readers.run(lambda c: read_page(c, "deliveries", values))
-        return delivery_view_of(rows[0]) if rows else None
+        views = await self._readers.run(lambda c: delivery_views(c, read_page(c, "deliveries", values)))
+        return views[0] if views else None
 
     async def attempts(self, delivery: int, tenant: str | None) -> list[Attempt]:
         first = delivery << ATTEMPT_BITS

@@ -8,18 +8,19 @@ import msgspec
 
 from tocsin.adapters.storing.values import Row
 from tocsin.model.access import ApiKey, Role
-from tocsin.model.attempt import Attempt, Settlement
+from tocsin.model.attempt import Attempt, Outcome, Settlement
 from tocsin.model.audit import Actor, AuditEntry
 from tocsin.model.batch import Batch
 from tocsin.model.delivery import TRANSITIONS, Claim, Delivery, DeliveryState
 from tocsin.model.erasure import Erasure, ErasureState, Progress, Subject, SubjectDelivery, SubjectEvent
 from tocsin.model.event import CloudContext, Event, NewEvent
+from tocsin.model.exchange import ErrorKind, Timings
 from tocsin.model.filter import Filter
 from tocsin.model.ids import BatchId, DeliveryId, EndpointId, ErasureId, EventId, KeyId
 from tocsin.model.job import JobRow
 from tocsin.model.notice import NAMED, GivenUp, Notice
 from tocsin.model.replay import Replay
-from tocsin.ports import DeliveryView, JobView, StoredEndpoint
+from tocsin.ports import JobView, LastAttempt, StoredEndpoint
 
 encode = msgspec.json.Encoder().encode
 _decode_cloud = msgspec.json.Decoder(CloudContext).decode
@@ -38,11 +39,30 @@ class _Version(msgspec.Struct):
     version_id: int
 
 
+class _SeenError(msgspec.Struct):
+    kind: ErrorKind
+
+
+class _SeenResponse(msgspec.Struct):
+    status: int
+
+
+class _SeenAttempt(msgspec.Struct):
+    """What of an attempt a list shows."""
+
+    started_at: int
+    outcome: Outcome
+    error: _SeenError | None
+    response: _SeenResponse | None
+    timings: Timings
+
+
+_decode_seen = msgspec.json.Decoder(_SeenAttempt).decode
 _decode_version = msgspec.json.Decoder(_Version).decode
 
 ATTEMPT_BITS = 20
 """An attempt's place is `delivery number << 20 | attempt number`; so it is for batches."""
-_LAST_ATTEMPT = (1 << ATTEMPT_BITS) - 1
+LAST_ATTEMPT = (1 << ATTEMPT_BITS) - 1
 EVENT_COLUMNS = 12
 DELIVERY_COLUMNS = 10
 
@@ -181,10 +201,16 @@ def job_view_of(row: Row) -> JobView:
     )
 
 
-def delivery_view_of(row: Row) -> DeliveryView:
-    """From the columns of `deliveries.sql`."""
-    names = DeliveryView.__struct_fields__
-    return msgspec.convert(dict(zip(names, row, strict=True)), DeliveryView)
+def last_attempt_of(detail: bytes) -> LastAttempt:
+    """What a list shows of an attempt's detail; its texts and bodies are not made."""
+    seen = _decode_seen(detail)
+    return LastAttempt(
+        started_at=seen.started_at,
+        outcome=seen.outcome,
+        status=None if seen.response is None else seen.response.status,
+        error=None if seen.error is None else seen.error.kind,
+        total_ms=seen.timings.total,
+    )
 
 
 def attempt_of(detail: bytes, body: bytes) -> Attempt:
@@ -330,7 +356,7 @@ def claim_of(row: Row) -> Claim:
 
 def place_of(settlement: Settlement) -> int:
     """Where its attempt stands."""
-    return (settlement.delivery << ATTEMPT_BITS) + min(settlement.attempt.number, _LAST_ATTEMPT)
+    return (settlement.delivery << ATTEMPT_BITS) + min(settlement.attempt.number, LAST_ATTEMPT)
 
 
 def attempt_row(settlement: Settlement, last_body: bytes | None) -> Row:

@@ -78,8 +78,9 @@ async def _create(request: UiRequest) -> Answer:
     document: dict[str, object] = {"name": form.get("name"), "role": role}
     if form.get("tenant") and role != Role.OPERATOR:
         document["tenant"] = form.get("tenant")
-    if days.isdecimal():
-        document["expires_at"] = to_text(request.now + int(days) * _DAY_MS)
+    if days:
+        is_offered = days in dict(DAYS)
+        document["expires_at"] = to_text(request.now + int(days) * _DAY_MS) if is_offered else days
     answer = await request.api.send("POST", "/v1/api-keys", document, {"tenant": None})
     if not answer.is_ok:
         return await _shown(request, problems_of(answer.problem))

@@ -14,7 +14,7 @@ from tocsin.ui.answers import Answer, Stream
 from tocsin.ui.asking import UiRequest
 from tocsin.ui.rendering import page
 from tocsin.ui.routing import UiRoute
-from tocsin.ui.sessions import ABSOLUTE_MS, Session
+from tocsin.ui.sessions import Session
 from tocsin.ui.texts import command
 
 PATH: Final = "/ui/tail"
@@ -59,21 +59,21 @@ async def _tail(request: UiRequest) -> Answer:
 
 async def _stream(request: UiRequest) -> Answer:
     query = {**_asked(request), "bodies": "false", "after": request.last_event_id}
-    return Stream(chunks=_while_signed_in(request.session, request.now, request.api.stream("/v1/tail", query)))
+    return Stream(chunks=while_signed_in(request.session, request.now, request.api.stream("/v1/tail", query)))
 
 
 def _asked(request: UiRequest) -> dict[str, str]:
     return {name: request.query[name] for name in FILTERS if request.query.get(name)}
 
 
-async def _while_signed_in(
+async def while_signed_in(
     session: Session, now: Millis, stream: AsyncGenerator[bytes, None]
 ) -> AsyncGenerator[bytes, None]:
-    """Who signs out, or was signed in for as long as that lasts, sees nothing more in the tabs that are still open."""
-    over_at = monotonic() + (ABSOLUTE_MS - (now - session.started)) / 1000
+    """Who signs out, or was idle or signed in for as long as that may last, sees nothing more in the tabs that are still open."""
+    began = monotonic()
     async with contextlib.aclosing(stream) as chunks:
         async for chunk in chunks:
-            if session.is_ended or monotonic() > over_at:
+            if session.is_ended or session.is_over(now + round((monotonic() - began) * 1000)):
                 return
             yield chunk
 

@@ -142,6 +142,8 @@ CREATE INDEX delivery_by_endpoint ON delivery (endpoint, number);
 CREATE INDEX delivery_by_tenant ON delivery (tenant, number);
 CREATE INDEX delivery_given_up ON delivery (state, tenant, number) WHERE state IN ('dead', 'cancelled');
 CREATE INDEX delivery_given_up_by_endpoint ON delivery (endpoint, state, number) WHERE state IN ('dead', 'cancelled');
+-- A replay of what is dead goes from one such event to the next.
+CREATE INDEX delivery_dead ON delivery (endpoint, position) WHERE state = 'dead';
 CREATE INDEX delivery_given_up_of_all ON delivery (state, number) WHERE state IN ('dead', 'cancelled');
 CREATE UNIQUE INDEX delivery_of_replay ON delivery (lane, position) WHERE lane > 0;
 CREATE INDEX delivery_by_lane ON delivery (lane, state) WHERE lane > 0;
@@ -211,6 +213,7 @@ CREATE TABLE replay (
     reason text,
     filters bytea NOT NULL,
     only_these text NOT NULL,
+    dead_reason text,
     rate_per_second double precision,
     new_webhook_ids bigint NOT NULL,
     since bigint,

@@ -1,1 +1,1 @@
-UPDATE replay SET filters = $1 WHERE number = $2
+UPDATE replay SET filters = $1, dead_reason = $2 WHERE number = $3

@@ -6,5 +6,6 @@ WHERE position >= :low AND position < :below
     AND subject_id = :subject_id AND subject_id <> '' --? subject_id
     AND subject_type = :subject_type --? subject_type
     AND type = :type --? type
+    AND type LIKE :type_pattern --? type_pattern
 ORDER BY position DESC
 LIMIT :limit

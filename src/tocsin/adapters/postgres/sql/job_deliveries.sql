@@ -1,5 +1,7 @@
 SELECT d.number, d.id, d.tenant, p.id, e.id, e.type, e.subject_type, e.subject_id, d.state, d.reason, d.blocked,
-    coalesce(b.attempts, d.attempts), d.created_at, coalesce(b.due_at, d.due_at), d.settled_at, r.id, d.endpoint, b.id, y.id
+    coalesce(b.attempts, d.attempts), d.created_at, coalesce(b.due_at, d.due_at), d.settled_at, r.id, d.endpoint, b.id, y.id,
+    e.accepted_at, e.cloud IS NULL AND length(e.data) = 0,
+    CASE WHEN p.deleted_at IS NULL THEN p.config END, d.batch, b.parent
 FROM event AS e JOIN delivery AS d ON d.position = e.position
     JOIN endpoint AS p ON p.number = d.endpoint
     LEFT JOIN delivery AS r ON r.number = d.resend_of

@@ -1,8 +1,13 @@
-SELECT position, id, tenant, type, subject_type, subject_id, verb, time, accepted_at, keys, cloud, data
-FROM event
-WHERE tenant = :tenant AND position > :after AND position <= :last AND (cloud IS NOT NULL OR length(data) > 0)
-    AND EXISTS (SELECT 1 FROM delivery AS d WHERE d.position = event.position AND d.endpoint = :endpoint AND d.state = 'dead') --? dead
-    AND NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.position = event.position AND d.endpoint = :endpoint AND d.state IN ('delivered', 'pending')) --? dead
-    AND NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.position = event.position AND d.endpoint = :endpoint) --? missing
-ORDER BY position
+SELECT e.position, e.id, e.tenant, e.type, e.subject_type, e.subject_id, e.verb, e.time, e.accepted_at, e.keys, e.cloud, e.data --? !dead
+SELECT DISTINCT ON (d.position) e.position, e.id, e.tenant, e.type, e.subject_type, e.subject_id, e.verb, e.time, e.accepted_at, e.keys, e.cloud, e.data --? dead
+FROM event AS e --? !dead
+FROM delivery AS d JOIN event AS e ON e.position = d.position --? dead
+WHERE e.tenant = :tenant AND (e.cloud IS NOT NULL OR length(e.data) > 0)
+    AND e.position > :after AND e.position <= :last --? !dead
+    AND d.endpoint = :endpoint AND d.state = 'dead' AND d.position > :after AND d.position <= :last --? dead
+    AND d.reason = :reason --? dead reason
+    AND NOT EXISTS (SELECT 1 FROM delivery AS o WHERE o.position = d.position AND o.endpoint = :endpoint AND o.state IN ('delivered', 'pending')) --? dead
+    AND NOT EXISTS (SELECT 1 FROM delivery AS o WHERE o.position = e.position AND o.endpoint = :endpoint) --? missing
+ORDER BY e.position --? !dead
+ORDER BY d.position --? dead
 LIMIT :limit

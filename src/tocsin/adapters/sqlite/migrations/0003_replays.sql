@@ -9,6 +9,7 @@ CREATE TABLE replay (
     reason TEXT,
     filters BLOB NOT NULL,
     only_these TEXT NOT NULL,
+    dead_reason TEXT,
     rate_per_second REAL,
     new_webhook_ids INTEGER NOT NULL,
     since INTEGER,

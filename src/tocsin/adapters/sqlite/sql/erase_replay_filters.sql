@@ -1,1 +1,1 @@
-UPDATE replay SET filters = ? WHERE number = ?
+UPDATE replay SET filters = ?, dead_reason = ? WHERE number = ?

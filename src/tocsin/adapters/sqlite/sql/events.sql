@@ -7,5 +7,6 @@ WHERE position >= :low AND position < :below
     AND subject_id = :subject_id AND subject_id <> '' --? subject_id
     AND +subject_type = :subject_type --? subject_type
     AND type = :type --? type
+    AND type GLOB :type_glob --? type_glob
 ORDER BY position DESC
 LIMIT :limit

@@ -1,4 +1,4 @@
-SELECT r.number, r.id, r.tenant, r.endpoint, p.id, r.state, r.reason, r.filters, r.only_these, r.rate_per_second, r.new_webhook_ids,
+SELECT r.number, r.id, r.tenant, r.endpoint, p.id, r.state, r.reason, r.filters, r.only_these, r.dead_reason, r.rate_per_second, r.new_webhook_ids,
     r.since, r.until, r.position, r.last, r.total, r.made,
     r.done, r.failed, r.created_at, r.finished_at
 FROM replay AS r JOIN endpoint AS p ON p.number = r.endpoint

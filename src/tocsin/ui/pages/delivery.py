@@ -1,0 +1,220 @@
+"""One delivery: its attempts with what was sent and answered, why it is as it is, and what can be done."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Final
+
+from tocsin.model.noun import Noun
+from tocsin.ui.answers import Answer, Reply
+from tocsin.ui.asking import UiRequest
+from tocsin.ui.calls import segment
+from tocsin.ui.delivery_words import DeliveryRow, EndpointSeen, as_curl, told, why
+from tocsin.ui.drawing import Bars, timing
+from tocsin.ui.pages.problem import confirmation
+from tocsin.ui.rendering import page
+from tocsin.ui.routing import UiRoute
+
+PATH: Final = "/ui/deliveries"
+PARTS: Final = ("request-body", "response-body", "signed-text")
+MEMBERS: Final = 20
+_PHASES: Final = (("dns", "resolve"), ("connect", "connect"), ("tls", "tls"), ("wait", "first_byte"))
+
+
+class Message(Noun, frozen=True, kw_only=True):
+    """Headers and body of a request or a response; `body` None: it is not kept any more."""
+
+    headers: dict[str, str]
+    body: str | None
+    body_encoding: str
+    body_bytes: int
+    kept_bytes: int
+
+    @property
+    def is_text(self) -> bool:
+        return self.body_encoding == "utf-8"
+
+    @property
+    def is_whole(self) -> bool:
+        return self.kept_bytes == self.body_bytes
+
+    @property
+    def as_text(self) -> str:
+        """The body to be looked at: bytes that are no text are shown in hexadecimal, the first of them."""
+        if self.body is None or self.is_text:
+            return self.body or ""
+        return base64.b64decode(self.body)[:1024].hex(" ", 2)
+
+
+class Sent(Message, frozen=True, kw_only=True):
+    """What was sent."""
+
+    url: str
+
+
+class Answered(Message, frozen=True, kw_only=True):
+    """What came back."""
+
+    status: int
+
+
+class Phases(Noun, frozen=True, kw_only=True):
+    """How long each took, in ms."""
+
+    resolve: float | None
+    connect: float | None
+    tls: float | None
+    first_byte: float | None
+    total: float
+
+
+class Wrong(Noun, frozen=True, kw_only=True):
+    """Why an attempt failed."""
+
+    kind: str
+    message: str
+    reason: str | None = None
+
+
+class AttemptSeen(Noun, frozen=True, kw_only=True):
+    """One attempt."""
+
+    id: str
+    number: int
+    started_at: str
+    outcome: str
+    error: Wrong | None
+    request: Sent
+    response: Answered | None
+    timings_ms: Phases
+    address: str | None
+    next_attempt_at: str | None
+    bodies_removed: bool
+
+    @property
+    def bar(self) -> Bars:
+        """The phases one after the other; what is left of the whole is reading the answer."""
+        taken = self.timings_ms
+        phases = [(kind, getattr(taken, name)) for kind, name in _PHASES]
+        rest = taken.total - sum(value or 0 for _, value in phases)
+        return timing([*phases, ("read", round(rest, 2) if rest > 0 else None)], width=360)
+
+    @property
+    def is_signed(self) -> bool:
+        names = {name.lower() for name in self.request.headers}
+        return bool(names & {"webhook-signature", "signature-input"} or any("signature" in name for name in names))
+
+
+class WithAttempts(DeliveryRow, frozen=True, kw_only=True):
+    """A delivery with its attempts."""
+
+    attempts: tuple[AttemptSeen, ...]
+
+
+class Member(Noun, frozen=True, kw_only=True):
+    """Another delivery of the same batch."""
+
+    id: str
+    event_type: str
+    subject_type: str
+    subject_id: str
+    state: str
+
+
+class Members(Noun, frozen=True, kw_only=True):
+    """Some of them."""
+
+    items: tuple[Member, ...] = ()
+    next_cursor: str | None = None
+
+
+class New(Noun, frozen=True, kw_only=True):
+    """A delivery just made."""
+
+    id: str
+
+
+async def _show(request: UiRequest) -> Answer:
+    """The name in the address may end in `~` and the number of the attempt that is shown whole; else it is the last one."""
+    delivery_id, _, wanted = request.parts["delivery_id"].partition("~")
+    found = await request.api.read(f"/v1/deliveries/{segment(delivery_id)}", WithAttempts)
+    endpoint, members = await asyncio.gather(_endpoint(request, found.endpoint_id), _members(request, found.batch_id))
+    attempt = next((one for one in found.attempts if str(one.number) == wanted), None)
+    if attempt is None and found.attempts:
+        attempt = found.attempts[-1]
+    return page(
+        request,
+        "delivery.html",
+        title=f"{found.event_type} {found.subject_id}",
+        command=f"tocsin deliveries show {found.id}",
+        delivery=found,
+        told=told(found, endpoint),
+        why=why(found, endpoint),
+        attempt=attempt,
+        members=members,
+        curl=None if attempt is None else _curl(attempt),
+    )
+
+
+def _curl(attempt: AttemptSeen) -> str:
+    sent = attempt.request
+    return as_curl(sent.url, sent.headers, sent.body if sent.is_text else None, is_whole=sent.is_whole)
+
+
+async def _endpoint(request: UiRequest, endpoint_id: str) -> EndpointSeen | None:
+    answer = await request.api.get(f"/v1/endpoints/{segment(endpoint_id)}")
+    return answer.read(EndpointSeen) if answer.is_ok else None
+
+
+async def _members(request: UiRequest, batch_id: str | None) -> Members:
+    if batch_id is None:
+        return Members()
+    return await request.api.read("/v1/deliveries", Members, {"batch": batch_id, "limit": MEMBERS})
+
+
+async def _resend(request: UiRequest) -> Answer:
+    return await resend(request, request.parts["delivery_id"])
+
+
+async def resend(request: UiRequest, delivery_id: str) -> Reply:
+    """A new delivery; then back to where it was asked for, else to it."""
+    answer = await request.api.change("POST", f"/v1/deliveries/{segment(delivery_id)}/resend")
+    made = answer.read(New)
+    return request.back(f"{PATH}/{made.id}", f"Resent, as {made.id}.")
+
+
+async def _cancel(request: UiRequest) -> Answer:
+    delivery_id = request.parts["delivery_id"]
+    here = f"{PATH}/{segment(delivery_id)}"
+    if not request.is_confirmed:
+        return confirmation(
+            request,
+            question="Cancel this delivery?",
+            detail="1 delivery will not be sent any more; a request that is out may still succeed.",
+            button="Cancel it",
+            back=request.url(here),
+        )
+    await request.api.change("POST", f"/v1/deliveries/{segment(delivery_id)}/cancel")
+    return request.back(here, "The delivery is cancelled.")
+
+
+async def _bytes(request: UiRequest) -> Answer:
+    """Exact bytes, to be saved: whatever they are, the browser does not show them as a page."""
+    delivery_id, number, part = (segment(request.parts[name]) for name in ("delivery_id", "number", "part"))
+    answer = await request.api.change("GET", f"/v1/deliveries/{delivery_id}/attempts/{number}/{part}")
+    return saved(answer.body, f"{delivery_id}-{number}-{part}")
+
+
+def saved(body: bytes, name: str) -> Reply:
+    """Bytes as a file; `name` is made of ids and words of ours."""
+    disposition = f'attachment; filename="{name}"'.encode("ascii", "replace")
+    return Reply(body=body, content_type="application/octet-stream", headers=((b"content-disposition", disposition),))
+
+
+ROUTES: Final = (
+    UiRoute(method="GET", path=f"{PATH}/{{delivery_id}}", page=_show),
+    UiRoute(method="POST", path=f"{PATH}/{{delivery_id}}/resend", page=_resend),
+    UiRoute(method="POST", path=f"{PATH}/{{delivery_id}}/cancel", page=_cancel),
+    UiRoute(method="GET", path=f"{PATH}/{{delivery_id}}/attempts/{{number}}/{{part}}", page=_bytes, is_whole=False),
+)
