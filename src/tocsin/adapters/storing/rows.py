@@ -8,19 +8,18 @@ import msgspec
 
 from tocsin.adapters.storing.values import Row
 from tocsin.model.access import ApiKey, Role
-from tocsin.model.attempt import Attempt, Outcome, Settlement
+from tocsin.model.attempt import Attempt, Settlement
 from tocsin.model.audit import Actor, AuditEntry
 from tocsin.model.batch import Batch
 from tocsin.model.delivery import TRANSITIONS, Claim, Delivery, DeliveryState
 from tocsin.model.erasure import Erasure, ErasureState, Progress, Subject, SubjectDelivery, SubjectEvent
 from tocsin.model.event import CloudContext, Event, NewEvent
-from tocsin.model.exchange import ErrorKind, Timings
 from tocsin.model.filter import Filter
 from tocsin.model.ids import BatchId, DeliveryId, EndpointId, ErasureId, EventId, KeyId
 from tocsin.model.job import JobRow
 from tocsin.model.notice import NAMED, GivenUp, Notice
 from tocsin.model.replay import Replay
-from tocsin.ports import JobView, LastAttempt, StoredEndpoint
+from tocsin.ports import JobView, StoredEndpoint
 
 encode = msgspec.json.Encoder().encode
 _decode_cloud = msgspec.json.Decoder(CloudContext).decode
@@ -39,25 +38,6 @@ class _Version(msgspec.Struct):
     version_id: int
 
 
-class _SeenError(msgspec.Struct):
-    kind: ErrorKind
-
-
-class _SeenResponse(msgspec.Struct):
-    status: int
-
-
-class _SeenAttempt(msgspec.Struct):
-    """What of an attempt a list shows."""
-
-    started_at: int
-    outcome: Outcome
-    error: _SeenError | None
-    response: _SeenResponse | None
-    timings: Timings
-
-
-_decode_seen = msgspec.json.Decoder(_SeenAttempt).decode
 _decode_version = msgspec.json.Decoder(_Version).decode
 
 ATTEMPT_BITS = 20
@@ -198,18 +178,6 @@ def job_view_of(row: Row) -> JobView:
     number, tenant, created_at, updated_at, snapshot = cast("tuple[int, str, int, int, bytes]", row)
     return JobView(
         number=number, tenant=tenant, row=decode_job_row(snapshot), created_at=created_at, updated_at=updated_at
-    )
-
-
-def last_attempt_of(detail: bytes) -> LastAttempt:
-    """What a list shows of an attempt's detail; its texts and bodies are not made."""
-    seen = _decode_seen(detail)
-    return LastAttempt(
-        started_at=seen.started_at,
-        outcome=seen.outcome,
-        status=None if seen.response is None else seen.response.status,
-        error=None if seen.error is None else seen.error.kind,
-        total_ms=seen.timings.total,
     )
 
 
