@@ -13,7 +13,7 @@ from tests.contracts.given import NOTHING, Clock, deciding, submission
 from tests.kit.postgres import PostgresServer
 from tests.kit.relays import Relay
 
-from tocsin.adapters.postgres.database import connect, prepare_database
+from tocsin.adapters.postgres.database import connect, hang_up, prepare_database
 from tocsin.adapters.postgres.statements import Connection, write_rows
 from tocsin.adapters.postgres.store import PostgresStore
 from tocsin.adapters.postgres.writer import Writer
@@ -168,7 +168,7 @@ async def test_a_client_that_froze_holds_nobody_up_for_long(url: str) -> None:
     assert isinstance(answer, Accepted)
     assert answer.events[0].position == 1
     await store.close()
-    frozen.terminate()
+    await hang_up(frozen)
 
 
 async def test_one_server_to_a_database(url: str) -> None:

@@ -150,3 +150,4 @@ async def hang_up(connection: Connection) -> None:
             await connection.close()
     except (*LOST, asyncpg.PostgresError):
         connection.terminate()
+        await asyncio.sleep(0)  # its transport is closed in the next turn of the loop

@@ -127,7 +127,10 @@ class Writer:
             except AGAIN:
                 continue
             return
-        await self._transact_once(works)
+        try:
+            await self._transact_once(works)
+        except AGAIN as error:
+            raise problem_of(error) from error
 
     async def _transact_once(self, works: list[_Work[object]]) -> None:
         connection = self._connection = self._connection or await self._connect()

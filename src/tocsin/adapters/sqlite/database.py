@@ -32,6 +32,8 @@ NETWORK_FILESYSTEMS: Final = frozenset(
     }
 )
 _PAGE_CACHE_KIB: Final = 16384
+_READER_CACHE_KIB: Final = 4096
+"""Who reads goes through pages in order and comes back to few of them; and a large file must not cost more memory than a small one."""
 _MOUNTS: Final = Path("/proc/mounts")
 _BUSY_MS: Final = 5000
 _MAX_FAULTS: Final = 20
@@ -82,7 +84,7 @@ def open_connection(path: Path, *, read_only: bool = False) -> apsw.Connection:
         connection.execute("PRAGMA secure_delete = FAST")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA temp_store = MEMORY")
-    connection.execute(f"PRAGMA cache_size = -{_PAGE_CACHE_KIB}")
+    connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB if read_only else _PAGE_CACHE_KIB}")
     return connection
 
 
