@@ -11,7 +11,7 @@ import pytest
 from tests.contracts.given import NOTHING, Clock, deciding, submission
 from tests.kit.waiting import until
 
-from tocsin.adapters.sqlite import store as store_module
+from tocsin.adapters.sqlite import checkpoints
 from tocsin.adapters.sqlite.database import open_connection
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.store import SqliteStore
@@ -20,8 +20,8 @@ from tocsin.model.ids import IdMint
 
 
 async def test_a_long_wal_is_emptied_while_writing_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "CHECKPOINT_BYTES", 1_000_000)
-    monkeypatch.setattr(store_module, "TRUNCATE_BYTES", 3_000_000)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_BYTES", 1_000_000)
+    monkeypatch.setattr(checkpoints, "TRUNCATE_BYTES", 3_000_000)
     path = tmp_path / "wal.db"
     mint = IdMint(Clock(), os.urandom)
     opened = SqliteStore(path, Clock(), time.monotonic)
