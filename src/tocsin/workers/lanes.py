@@ -22,7 +22,7 @@ from tocsin.ports import BEGINNING
 from tocsin.rules.allowance import Allowance
 from tocsin.rules.rates import Pace
 
-READY_LIMIT: Final = 2048
+READY_LIMIT: Final = 1024
 """Deliveries in the ready queue of one lane, at most."""
 BUDGET_BYTES: Final = 64 * 1024 * 1024
 """What all ready queues together may hold, but for one delivery of each; a lane spills when it has more than is left."""

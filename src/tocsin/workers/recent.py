@@ -10,7 +10,7 @@ from typing import Final
 from tocsin.model.event import Event
 from tocsin.model.event_view import EventView
 
-LIMIT_BYTES: Final = 32 * 1024 * 1024
+LIMIT_BYTES: Final = 12 * 1024 * 1024
 _OVERHEAD_BYTES: Final = 1024
 
 
