@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from tocsin.api.routing import Parameter, Reply, Request, Route
+from tocsin.errors import Conflict
 from tocsin.model.access import Role
 from tocsin.operations.doctor import Diagnosis
 
@@ -33,5 +34,6 @@ DOCTOR_ROUTES: Final = (
             ),
         ),
         gives=Diagnosis,
+        problems=(Conflict,),
     ),
 )
