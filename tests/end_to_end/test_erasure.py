@@ -166,6 +166,11 @@ class Session:
         shown: dict[str, Any] = self.call("GET", f"/v1/erasures/{erasure}").json
         return shown if shown["state"] != "running" else None
 
+    def attempts_of(self, path: str) -> list[int]:
+        """The numbers of the attempts of the delivery that is named in this path."""
+        shown = self.call("GET", path.partition("/attempts/")[0]).json
+        return [attempt["number"] for attempt in shown["attempts"]]
+
     def look(self) -> list[tuple[str, bytes]]:
         """Every GET route, with everything that its lists name."""
         ids = {
@@ -187,18 +192,28 @@ class Session:
             elif name in ids:
                 assert ids[name] or name == "erasure_id"
                 paths = [path.replace(f"{{{name}}}", value) for value in ids[name]]
+                if "{number}" in path:
+                    paths = [one.replace("{number}", str(number)) for one in paths for number in self.attempts_of(one)]
             else:
                 assert path in ELSEWHERE, path
                 continue
             for one in paths:
                 answer = self.program.call("GET", one)
-                assert answer.status == 200, (one, answer)
+                may_be_gone = "{number}" in path or path.endswith("/data")
+                assert answer.status == 200 or (may_be_gone and answer.status == 404), (one, answer)
                 shown.append((f"GET {path}", answer.body + repr(answer.headers).encode()))
         history = self.program.call("GET", f"/v1/records/people/{TEXTS[MINE, 'record id'].text}/history")
         return [*shown, ("GET history", history.body)]
 
 
-NO_LISTS = {"/v1/doctor", "/v1/stats", "/v1/event-types", "/v1/retention"}
+NO_LISTS = {
+    "/v1/deliveries/count",
+    "/v1/deliveries/dead",
+    "/v1/doctor",
+    "/v1/stats",
+    "/v1/event-types",
+    "/v1/retention",
+}
 ELSEWHERE = {"/v1/records/{table}/{record_id}/history", "/v1/consent/{token}", "/problems/{slug}"}
 
 

@@ -47,7 +47,7 @@ async def _response_body(request: Request) -> Reply:
 async def _signed_text(request: Request) -> Reply:
     attempt, endpoint_id = await _attempt(request)
     if len(attempt.request_body) < attempt.request_body_bytes:
-        raise NotFound("The body was too long to be kept whole.")
+        raise NotFound("The body is not kept whole: it was too long, or was erased.")
     text = signed_text(
         attempt.url, attempt.request_headers, attempt.request_body, await _body_header(request, endpoint_id)
     )
