@@ -137,3 +137,30 @@ async def test_a_replay_of_what_is_dead_takes_what_has_not_arrived_meanwhile(sto
     again = delivery(mint, 1, 1)
     assert await store.queue.resend(original.number, again, lambda _: entry(mint, action="delivery.resent"))
     assert await candidates("dead", 1) == [2], "another delivery of the first is pending"
+
+
+async def test_pages_of_what_a_replay_made(store: Store, mint: IdMint) -> None:
+    ends = await given_deliveries(store, mint)
+    planned = Replay(
+        number=0, id=mint.replay(), tenant="acme", endpoint=2, endpoint_id=ends[1].id, state=ReplayState.RUNNING, reason=None,
+        filters=(), only="all", rate_per_second=None, new_webhook_ids=False, since=None, until=None, position=0, last=4,
+        total=4, made=0, done=0, failed=0, created_at=1, finished_at=None,
+    )  # fmt: skip
+    made = await store.replays.add(planned, entry(mint, action="replay.created"))
+    again = [delivery(mint, 2, position, lane=made.number) for position in (1, 2, 3, 4)]
+    assert await store.replays.move(made.number, 0, 4, again) is not None
+
+    async def numbers(limit: int = 9, **fields: object) -> list[int]:
+        query = msgspec.convert({"tenant": "acme", "replay": made.id, "limit": limit} | fields, DeliveryQuery)
+        found, views = await store.views.found(query), await store.views.deliveries(query)
+        assert [view.number for view in views] == [number for number, *_ in found]
+        assert {view.replay_id for view in views} <= {made.id}
+        return [view.number for view in views]
+
+    assert await numbers() == [11, 10, 9, 8]
+    assert await numbers(limit=2) == [11, 10]
+    assert await numbers(limit=2, before=10) == [9, 8]
+    assert await numbers(state=DeliveryState.PENDING, before=10) == [9, 8]
+    assert await numbers(state=DeliveryState.DEAD) == []
+    assert await numbers(endpoint=ends[0].id) == []
+    assert await numbers(tenant="globex") == []

@@ -19,7 +19,8 @@ WHERE d.number > 0
     AND w.block <= CAST(:before AS bigint) >> 11 --? pending before
     AND d.tenant = :tenant --? tenant
     AND d.id = :id --? id
-    AND d.number < :before --? before
+    AND d.number < :before --? before !by_lane
+    AND d.number + 0 < :before --? before by_lane
     AND d.number >= :floor --? floor !pending
     AND w.block >= CAST(:floor AS bigint) >> 11 --? floor pending
     AND d.endpoint = (SELECT number FROM endpoint WHERE id = :endpoint) --? endpoint
@@ -28,6 +29,7 @@ WHERE d.number > 0
     AND d.lane = (SELECT number FROM replay WHERE id = :replay AND tenant = :tenant) AND d.lane > 0 --? replay tenant
     AND d.lane = (SELECT number FROM replay WHERE id = :replay) AND d.lane > 0 --? replay !tenant
     AND d.position < coalesce((SELECT position FROM delivery WHERE number = :before), 1::bigint << 62) --? by_lane before
+    AND e.position < coalesce((SELECT position FROM delivery WHERE number = :before), 1::bigint << 62) --? by_lane before !bare
     AND d.position = (SELECT position FROM event WHERE id = :event) --? event
     AND d.position IN (SELECT position FROM event WHERE subject_id = :subject_id AND subject_id <> '' AND tenant = :tenant) --? by_subject tenant
     AND d.position IN (SELECT position FROM event WHERE subject_id = :subject_id AND subject_id <> '') --? by_subject !tenant
