@@ -75,10 +75,8 @@ async def _search(request: UiRequest) -> Answer:
 
 async def _endpoints(request: UiRequest, text: str) -> list[EndpointFound]:
     """By a part of their name or URL."""
-    answer = await request.api.get("/v1/endpoints", {"limit": 500})
-    known = answer.read(EndpointsFound).items if answer.is_ok else ()
-    part = text.lower()
-    return [one for one in known if part in one.name.lower() or part in one.url.lower()][:MANY]
+    answer = await request.api.get("/v1/endpoints", {"search": text, "limit": MANY})
+    return list(answer.read(EndpointsFound).items) if answer.is_ok else []
 
 
 async def _job(request: UiRequest, text: str) -> JobFound | None:
