@@ -11,11 +11,11 @@ T = TypeVar("T")
 
 
 async def until(look: Callable[[], T | None], *, seconds: float = 20.0) -> T:
-    """What `look` gives once it is neither None nor False; it is called in a thread."""
+    """What `look` gives once it is something (not None, not False, not empty); it is called in a thread."""
     end = time.monotonic() + seconds
     while True:
         found = await asyncio.to_thread(look)
-        if found is not None and found is not False:
+        if found:
             return found
         assert time.monotonic() < end, f"not within {seconds} s"
         await asyncio.sleep(0.02)
