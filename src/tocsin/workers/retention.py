@@ -18,7 +18,7 @@ from tocsin.model.ids import Millis
 from tocsin.model.retention import FOR_EVER, KINDS, TABLES, RetentionCursor, RetentionRule, Table, What
 from tocsin.model.times import to_text
 from tocsin.operations.retention import RetentionPass, RetentionProgress
-from tocsin.ports import Aged, Expired, Key, RetentionStore
+from tocsin.ports import Aged, Era, Expired, Key, RetentionStore
 from tocsin.rules.retention import Ages, Limits, Policy, judged_time
 from tocsin.telemetry import Metrics, log
 from tocsin.workers.delivery import DeliveryWorker
@@ -40,16 +40,21 @@ _RETRY_SECONDS: Final = 1.0
 UNUSED_BYTES: Final = 4 * 1024 * 1024
 """What may be unused in the file before it is given back to the disk; or a tenth of the file, if that is more."""
 _AHEAD_MS: Final = 24 * 3600 * 1000
+LATE_SHARE: Final = 4
+"""What goes as a whole era may be late by this part of its time, at most."""
 LEFT: Final[tuple[What, ...]] = ("expire", *KINDS)
 _IN_ORDER: Final[frozenset[Table]] = frozenset({"answer", "audit"})
 
 
 class _Pass:
-    """One cursor at work. `next_at` is when what comes next began, as far as that is known."""
+    """One cursor at work. `next_at` is when what comes next began, as far as that is known. `by_eras`: nothing is kept longer than
+    what it removes, so that whole eras go; up to `one_by_one` they do not."""
 
-    __slots__ = ("keep", "next_at", "policy", "position", "scope", "what")
+    __slots__ = ("by_eras", "keep", "next_at", "one_by_one", "policy", "position", "scope", "what")
 
-    def __init__(self, what: What, scope: str, keep: Millis, policy: str, position: int) -> None:
+    def __init__(self, what: What, scope: str, keep: Millis, policy: str, position: int, *, by_eras: bool) -> None:
+        self.by_eras = by_eras
+        self.one_by_one = 0
         self.what = what
         self.scope = scope
         self.keep = keep
@@ -159,6 +164,7 @@ class RetentionWorker:
                 await self._look_at_left(what)
         for table in TABLES:
             await self._look_through(table)
+        await self._store.tend_eras()
         await self._give_back()
         if self._monotonic() - self._saved_mono >= SAVE_SECONDS or self._moved:
             await self.save()
@@ -178,8 +184,16 @@ class RetentionWorker:
         for scope in policy.scopes():
             wanted += [(kind, scope, keep) for kind in KINDS for keep in policy.classes(kind, scope)]
         prints = {scope: policy.fingerprint(scope) for scope in policy.scopes()}
+        longest: dict[What, Millis] = {kind: policy.longest_of_all(kind) for kind in KINDS}
         self._passes = [
-            _Pass(what, scope, keep, prints[scope], known.get((what, scope, keep, prints[scope]), 0))
+            _Pass(
+                what,
+                scope,
+                keep,
+                prints[scope],
+                known.get((what, scope, keep, prints[scope]), 0),
+                by_eras=keep == longest.get(what),
+            )
             for what, scope, keep in wanted
         ]
 
@@ -204,6 +218,10 @@ class RetentionWorker:
         until = self._now() - one.keep
         if self._is_stopping or (one.next_at is not None and one.next_at > until):
             return False
+        if one.by_eras and (era := await self._era_of(one)) is not None:
+            one.next_at = era.youngest_at
+            if era.youngest_at > until or not await self._drop(one, era, until):
+                return False
         page = await self._store.page(one.what, one.scope, one.position, until, PAGE)
         one.next_at = page.next_at
         if not page.found:
@@ -219,6 +237,25 @@ class RetentionWorker:
                 return False
         one.position, self._moved = page.end, True
         await self._rest(_LEAST_PAUSE)
+        return True
+
+    async def _era_of(self, one: _Pass) -> Era | None:
+        """The era that goes as a whole next, where rows do not become much too old while they wait for that."""
+        era = await self._store.era(one.what, one.position)
+        if era is None or era.end <= one.one_by_one or era.youngest_at - era.oldest_at > one.keep // LATE_SHARE:
+            return None
+        return era
+
+    async def _drop(self, one: _Pass, era: Era, until: Millis) -> bool:
+        """An era as a whole; False when that is for later."""
+        match await self._store.drop_era(one.what, era, until):
+            case "dropped":
+                self._count({"eras": 1})
+                one.position, self._moved = era.end, True
+            case "one by one":
+                one.one_by_one = era.end
+            case "later":
+                return False
         return True
 
     def _goes_on(self, one: _Pass) -> bool:

@@ -28,6 +28,7 @@ ONE_BY_ONE = {
     "behind_in_lines": "the embedded store asks line by line",
     "draw_delivery_numbers": "a sequence gives them, for all nodes",
     "endpoints_in_lines": "their slots are locked first",
+    **{name: "the embedded store has no eras" for name in SQL if name.startswith("era_")},
     "last_bodies": "the embedded store asks one by one",
     "leave_lines": "the embedded store goes line by line",
     "lock_database": "the embedded store has a lock file",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final, cast
 
 import asyncpg
@@ -13,6 +14,7 @@ from tocsin.errors import Misconfigured, StorageFull, StoreUnavailable, TocsinEr
 from tocsin.telemetry import log
 
 OLDEST: Final = 14
+_NONE: Final[Mapping[str, str]] = {}
 CONNECT_SECONDS: Final = 10.0
 CLOSE_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 30.0
@@ -47,9 +49,9 @@ REFUSALS: Final = (
 """The store cannot take what it was given."""
 
 
-async def connect(url: str, *, seconds: float) -> Connection:
+async def connect(url: str, *, seconds: float, settings: Mapping[str, str] = _NONE) -> Connection:
     """A connection whose statements may take so long. Raises StoreUnavailable."""
-    settings = {**_SETTINGS, "statement_timeout": f"{round(seconds * 1000)}ms"}
+    server_settings = {**_SETTINGS, **settings, "statement_timeout": f"{round(seconds * 1000)}ms"}
     try:
         connection = await asyncpg.connect(
             url,
@@ -57,7 +59,7 @@ async def connect(url: str, *, seconds: float) -> Connection:
             command_timeout=seconds + 5,
             statement_cache_size=1024,
             max_cached_statement_lifetime=0,
-            server_settings=settings,
+            server_settings=server_settings,
         )
     except (*LOST, asyncpg.PostgresError) as error:
         raise problem_of(error) from error

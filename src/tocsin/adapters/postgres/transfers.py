@@ -8,6 +8,7 @@ from typing import Final, cast
 import asyncpg
 
 from tocsin.adapters.postgres.database import LOST, connect, hang_up, problem_of
+from tocsin.adapters.postgres.eras import PARTED, Eras
 from tocsin.adapters.postgres.readers import Readers
 from tocsin.adapters.postgres.statements import Connection, read, statement, statement_with, write
 from tocsin.adapters.postgres.writer import Writer
@@ -33,10 +34,11 @@ _HEADS: Final = frozenset({"event", "accepted_at"})
 class PostgresTransfers:
     """`ports.Transfers` on the shared store. Rows are written by COPY, which also takes numbers that the server would give."""
 
-    def __init__(self, url: str, writer: Writer, readers: Readers) -> None:
+    def __init__(self, url: str, writer: Writer, readers: Readers, eras: Eras) -> None:
         self._url = url
         self._writer = writer
         self._readers = readers
+        self._eras = eras
 
     async def mark(self) -> TransferMark | None:
         return mark_of(next(iter(await self._readers.read("transfer_mark")), None))
@@ -95,6 +97,9 @@ class PostgresTransfers:
 
     async def save(self, table: Table, rows: Sequence[NeutralRow], progress: Progress) -> None:
         async def transaction(connection: Connection) -> None:
+            if rows and table.name in PARTED:
+                number = cast("int", rows[-1][table.columns.index(table.key[0])])
+                await self._eras.open_for(connection, table.name, number >> 20 if table.name == "attempt" else number)
             if rows:
                 await connection.copy_records_to_table(table.name, records=rows, columns=table.columns)
             await write(connection, "transfer_save_progress", progress_row(table, progress))

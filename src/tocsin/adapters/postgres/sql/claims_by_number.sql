@@ -1,6 +1,7 @@
+-- The state is hidden from the planner, which else reads all that is pending where it believes that to be little.
 SELECT d.number, d.id, d.tenant, d.endpoint, d.lane, d.created_at, d.step, d.attempts, d.at_once,
     CASE WHEN d.lane = 0 AND d.resend_of IS NULL THEN e.accepted_at END,
     e.position, e.id, e.tenant, e.type, e.subject_type, e.subject_id, e.verb, e.time, e.accepted_at, e.keys, e.cloud, e.data
-FROM delivery AS d JOIN event AS e ON e.position = d.position
-WHERE d.number = ANY($1) AND d.state = 'pending' AND d.blocked = 0 AND d.batch IS NULL
+FROM unnest($1::bigint[]) AS asked (number) JOIN delivery AS d ON d.number = asked.number JOIN event AS e ON e.position = d.position
+WHERE d.state || '' = 'pending' AND d.blocked = 0 AND d.batch IS NULL
 ORDER BY d.number
