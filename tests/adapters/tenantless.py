@@ -11,7 +11,7 @@ DATA_KEYS = "data keys are the server's, of no tenant"
 TRANSFERS = "run for all tenants, while nobody is served"
 ERAS = (
     "any", "dead", "drop", "heads", "keep_attempt", "keep_delivery", "keep_event", "last_delivery", "leave_batches", "names",
-    "needed_deliveries", "needed_events", "newly_needed", "next", "one_by_one", "open", "rename", "replays", "sample", "short_wait",
+    "needed_deliveries", "needed_events", "newly_needed", "next", "one_by_one", "open", "pending", "rename", "replays", "sample", "short_wait",
     "take_out", "taken_out", "unended", "wait", "youngest",
 )  # fmt: skip
 WITHOUT_TENANT = {

@@ -42,6 +42,8 @@ UNUSED_BYTES: Final = 4 * 1024 * 1024
 _AHEAD_MS: Final = 24 * 3600 * 1000
 LATE_SHARE: Final = 4
 """What goes as a whole era may be late by this part of its time, at most."""
+_LOOKS: Final = 32
+"""An era that could not go yet is looked at after this part of its time again."""
 LEFT: Final[tuple[What, ...]] = ("expire", *KINDS)
 _IN_ORDER: Final[frozenset[Table]] = frozenset({"answer", "audit"})
 
@@ -220,8 +222,7 @@ class RetentionWorker:
             return False
         if one.by_eras and (era := await self._era_of(one)) is not None:
             one.next_at = era.youngest_at
-            if era.youngest_at > until or not await self._drop(one, era, until):
-                return False
+            return era.youngest_at <= until and await self._drop(one, era, until)
         page = await self._store.page(one.what, one.scope, one.position, until, PAGE)
         one.next_at = page.next_at
         if not page.found:
@@ -252,6 +253,9 @@ class RetentionWorker:
             case "dropped":
                 self._count({"eras": 1})
                 one.position, self._moved = era.end, True
+            case "one by one" if until < era.youngest_at + one.keep // LATE_SHARE:  # much of it may have ended late
+                one.next_at = until + one.keep // _LOOKS
+                return False
             case "one by one":
                 one.one_by_one = era.end
             case "later":

@@ -36,12 +36,14 @@ ERA_ROWS: Final = 1 << 20
 SHARE: Final = 8
 """An era has at least this part of what is kept: so there are some ten, which each statement may have to look into."""
 MOST_KEPT: Final = 4096
-"""Rows that a transaction puts into the rest, at most."""
+"""Rows that a transaction puts into the rest, at most: a small part of an era."""
 _MARGIN: Final = 16
 """An era that is opened late begins this part of an era ahead of what was given last."""
 _LOOK_AGAIN_SECONDS: Final = 3600.0
 _LONG_SECONDS: Final = 3600.0
 _PAGE: Final = 256
+_FEW: Final = 30
+"""Of the last 100 deliveries of an era: with more that have their events it is not looked through."""
 _ONE_BY_ONE: Final = 50_000
 _SPAN: Final = re.compile(r"FROM \('?(\d+)'?\) TO \('?(\d+)'?\)")
 _PARTS: Final = {
@@ -75,6 +77,10 @@ class Eras:
         self._monotonic = monotonic
         self._not_before: dict[str, float] = {}
         self.rows = rows
+
+    @property
+    def _most(self) -> int:
+        return min(MOST_KEPT, self.rows // _MARGIN)
 
     async def era(self, connection: Connection, table: Literal["event", "delivery"], after: int) -> Era | None:
         """The one that the next row behind a number lies in, if nothing is added to it any more."""
@@ -131,8 +137,10 @@ class Eras:
                 after = positions[-1]
             else:
                 return "one by one"
-            needed = await _numbers(connection, "era_needed_events", (span.low, span.high, before, late, MOST_KEPT + 1))
-            if len(needed) > MOST_KEPT:
+            needed = await _numbers(
+                connection, "era_needed_events", (span.low, span.high, before, late, self._most + 1)
+            )
+            if len(needed) > self._most:
                 return "one by one"
 
             async def settle(writing: Connection) -> None:
@@ -158,23 +166,25 @@ class Eras:
     async def _look_at(self, connection: Connection, span: Span) -> None:
         """Drop an era if hardly anything in it is needed. Looking through all of it is done rarely."""
         empty = await connection.fetchrow(filled(statement("era_any"), {"era": span.name})) is None
-        if not empty and self._not_before.get(span.name, 0.0) > self._monotonic():
+        if self._not_before.get(span.name, 0.0) > self._monotonic() and not (empty and span.table != "attempt"):
             return
+        self._not_before[span.name] = self._monotonic() + _LOOK_AGAIN_SECONDS
+        if empty and span.table == "attempt" and await read(connection, "era_pending", (span.low, span.high)):
+            return  # their attempts are to lie there
         if empty:
             await self._take_out(span, _expect_empty(span))
         elif span.table == "delivery":
             await self._drop_deliveries(connection, span)
         elif span.table == "attempt":
             await self._drop_attempts(connection, span, None)
-        self._not_before[span.name] = self._monotonic() + _LOOK_AGAIN_SECONDS
 
     async def _drop_deliveries(self, connection: Connection, span: Span) -> None:
         """Those of events that are gone."""
         ((alive,),) = cast("list[tuple[int]]", await read(connection, "era_sample", (span.low, span.high)))
-        if alive > _PAGE // 8:
+        if alive > _FEW:
             return
-        needed = await _numbers(connection, "era_needed_deliveries", (span.low, span.high, MOST_KEPT + 1))
-        if len(needed) > MOST_KEPT:
+        needed = await _numbers(connection, "era_needed_deliveries", (span.low, span.high, self._most + 1))
+        if len(needed) > self._most:
             return
 
         async def settle(writing: Connection) -> None:
@@ -188,8 +198,8 @@ class Eras:
     async def _drop_attempts(self, connection: Connection, span: Span, before: Millis | None) -> Dropped:
         """Without a time only those whose deliveries are gone."""
         time = -1 if before is None else before
-        needed = await _numbers(connection, "era_unended", (span.low, span.high, time, MOST_KEPT + 1))
-        if len(needed) > MOST_KEPT:
+        needed = await _numbers(connection, "era_unended", (span.low, span.high, time, self._most + 1))
+        if len(needed) > self._most:
             return "one by one"
         left = None if before is None else "attempts"
         return await self._take_out(span, lambda writing: _keep(writing, span, needed, left))
