@@ -191,6 +191,8 @@ WITHOUT_TENANT = {
     "lock_slots": "a slot is a number made of names, the tenant among them",
     "lock_tallies": "the tenant is part of the row's name",
     "occupied_lines": OWN_LOOPS,
+    "oldest_migration": "it tells of the database as a whole",
+    "shared_facts": "it tells of the database as a whole",
     "store_facts": "it tells of the database as a whole",
     "transaction_id": "it names no row",
     "transaction_status": "it names no row",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tocsin.ports.batching import Batches, BatchPage, Following, Formed
 from tocsin.ports.erasing import ErasureQuery, Erasures
-from tocsin.ports.inspecting import Copies, Inspection, StoreCopy, StoreFacts
+from tocsin.ports.inspecting import Copies, Inspection, SharedFacts, StoreCopy, StoreFacts
 from tocsin.ports.reading import (
     PENDING_BEGIN,
     AttemptsQuery,
@@ -149,6 +149,7 @@ __all__ = [
     "Rows",
     "SecretBox",
     "Sender",
+    "SharedFacts",
     "Space",
     "StandingStore",
     "StatsQuery",

@@ -42,7 +42,7 @@ async def test_migrations_are_applied_once_however_many_start_at_a_time(url: str
 
 async def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
     await prepare_database(url)
-    await execute(url, "INSERT INTO migration VALUES (9999, '9999_later.sql', 'x')")
+    await execute(url, "INSERT INTO migration VALUES (9999, '9999_later.sql', 'x', 9999)")
     with pytest.raises(Misconfigured, match="9999"):
         await prepare_database(url)
 

@@ -35,6 +35,8 @@ ONE_BY_ONE = {
     "lock_slots": "the embedded store has one writer",
     "lock_tallies": "the embedded store remembers them",
     "occupied_lines": "the embedded store asks line by line",
+    "oldest_migration": "the embedded store asks when it opens its file",
+    "shared_facts": "a file tells its facts otherwise",
     "oldest_blocks": "the embedded store asks one by one",
     "store_facts": "a file tells its facts otherwise",
     "transaction_id": "the embedded store numbers its commit groups",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
 import asyncpg
 
+from tocsin.adapters.postgres.migrating import migrate
 from tocsin.adapters.postgres.statements import Connection
-from tocsin.adapters.storing.migrations import migrations_of, missing
+from tocsin.adapters.storing.migrations import Migration, migrations_of
 from tocsin.errors import Misconfigured, StorageFull, StoreUnavailable, TocsinError
 from tocsin.telemetry import log
 
@@ -19,8 +20,6 @@ CONNECT_SECONDS: Final = 10.0
 CLOSE_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 30.0
 """How long a server may be silent within a transaction before its connection is given up."""
-_MIGRATING: Final = 0x746F6373
-"""The advisory lock that is held while the schema is brought up to date."""
 _SETTINGS: Final = {
     "application_name": "tocsin",
     "jit": "off",
@@ -66,7 +65,7 @@ async def connect(url: str, *, seconds: float, settings: Mapping[str, str] = _NO
     return cast("Connection", connection)
 
 
-async def prepare_database(url: str) -> list[str]:
+async def prepare_database(url: str, known: Sequence[Migration] | None = None) -> list[str]:
     """Check the server and bring the schema up to date; gives the names of the migrations applied. Raises Misconfigured."""
     try:
         connection = await connect(url, seconds=3600)
@@ -76,7 +75,7 @@ async def prepare_database(url: str) -> list[str]:
         ) from error
     try:
         await _check(connection)
-        return await migrate(connection)
+        return await migrate(connection, migrations_of("tocsin.adapters.postgres") if known is None else known)
     except (*LOST, asyncpg.PostgresError) as error:
         raise Misconfigured(f"The database cannot be prepared: {error}.") from error
     finally:
@@ -103,39 +102,6 @@ async def _check(connection: Connection) -> None:
         raise Misconfigured("This server is a standby; connect to the primary.")
     if durable != ["on", "on"]:
         log.warning("database.not_durable", fsync=durable[0], full_page_writes=durable[1])
-
-
-async def migrate(connection: Connection) -> list[str]:
-    """Bring the schema up to date, one process at a time, each migration in its own transaction; gives the names of those
-    applied. Raises Misconfigured when the database is newer than this version, or was made by migrations that have changed since."""
-    applied: list[str] = []
-    while (name := await _migrate_one(connection)) is not None:
-        applied.append(name)
-    return applied
-
-
-async def _migrate_one(connection: Connection) -> str | None:
-    """The name of the migration that was missing first; None when none was."""
-    await connection.execute("BEGIN")
-    try:
-        await connection.execute("SET LOCAL lock_timeout = '60s'")
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATING)
-        await connection.execute(
-            "CREATE TABLE IF NOT EXISTS migration (number bigint PRIMARY KEY, name text NOT NULL, checksum text NOT NULL)"
-        )
-        rows = await connection.fetch("SELECT number, checksum FROM migration")
-        done = dict(cast("list[tuple[int, str]]", list(map(tuple, rows))))
-        todo = next(iter(missing(migrations_of("tocsin.adapters.postgres"), done)), None)
-        if todo is not None:
-            await connection.execute(todo.text)
-            made = (todo.number, todo.name, todo.checksum)
-            await connection.execute("INSERT INTO migration VALUES ($1, $2, $3)", *made)
-    except BaseException:
-        if not connection.is_closed():
-            await connection.execute("ROLLBACK")
-        raise
-    await connection.execute("COMMIT")
-    return None if todo is None else todo.name
 
 
 def problem_of(error: BaseException) -> TocsinError:

@@ -17,7 +17,8 @@ from typing import Final, Generic, TypeVar, cast
 import asyncpg
 
 from tocsin.adapters.postgres.database import AGAIN, ANSWER_SECONDS, LOST, REFUSALS, connect, hang_up, problem_of
-from tocsin.adapters.postgres.statements import Connection, read_one
+from tocsin.adapters.postgres.statements import Connection, read, read_one
+from tocsin.adapters.storing.migrations import migrations_of
 from tocsin.adapters.storing.ranks import ALONE, DataRefusedError, Rank
 from tocsin.errors import StoreUnavailable, TocsinError
 
@@ -41,6 +42,8 @@ _PAUSE_SECONDS: Final = 0.1
 _LOCK_TRIES: Final = 20
 _DATABASE: Final = 0x746F6300
 """The session's advisory lock of whoever has the database for itself."""
+NEWEST: Final = max(one.number for one in migrations_of("tocsin.adapters.postgres"))
+TOO_OLD: Final = "The database was migrated to what this version cannot run on. Upgrade Tocsin."
 IN_USE: Final = "Another server runs on this database; this version runs one."
 
 
@@ -199,13 +202,17 @@ class Writer:
         """Our own last connection may have the lock until the server notices that it is gone."""
         connection = await connect(self._url, seconds=ANSWER_SECONDS, settings=PLANS)
         try:
-            for _ in range(_LOCK_TRIES if self._alone else 0):
+            ((oldest,),) = cast("list[tuple[int]]", await read(connection, "oldest_migration"))
+            for _ in range(_LOCK_TRIES if self._alone and oldest <= NEWEST else 0):
                 if await read_one(connection, "lock_database", (_DATABASE,)) == (True,):
                     return connection
                 await asyncio.sleep(_PAUSE_SECONDS)
         except (*LOST, asyncpg.PostgresError) as error:
             connection.terminate()
             raise problem_of(error) from error
+        if oldest > NEWEST:
+            await hang_up(connection)
+            raise StoreUnavailable(TOO_OLD, reason="newer")
         if self._alone:
             await hang_up(connection)
             raise StoreUnavailable(IN_USE, reason="in_use")
