@@ -16,6 +16,7 @@ from tocsin.telemetry import log
 
 OLDEST: Final = 14
 _NONE: Final[Mapping[str, str]] = {}
+POOLED: Final = "There is a pooler such as PgBouncer in between; connect to PostgreSQL directly."
 CONNECT_SECONDS: Final = 10.0
 CLOSE_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 30.0
@@ -70,6 +71,8 @@ async def prepare_database(url: str, known: Sequence[Migration] | None = None) -
     try:
         connection = await connect(url, seconds=3600)
     except (TocsinError, ValueError) as error:
+        if "startup parameter" in str(error.__cause__):
+            raise Misconfigured(POOLED) from error
         raise Misconfigured(
             f"The database cannot be reached: {error.__cause__ or error}.", reason="unreachable"
         ) from error
@@ -93,7 +96,7 @@ async def _check(connection: Connection) -> None:
     if version < OLDEST:
         raise Misconfigured(f"This is PostgreSQL {version}; {OLDEST} or newer is needed.")
     if pid != connection.get_server_pid():
-        raise Misconfigured("There is a pooler such as PgBouncer in between; connect to PostgreSQL directly.")
+        raise Misconfigured(POOLED)
     if commit == "off":
         raise Misconfigured("synchronous_commit is off: what was accepted could be lost. Turn it on for this database.")
     if encoding != "UTF8":
