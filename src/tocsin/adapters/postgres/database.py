@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, cast
 
 import asyncpg
@@ -15,7 +15,6 @@ from tocsin.errors import Misconfigured, StorageFull, StoreUnavailable, TocsinEr
 from tocsin.telemetry import log
 
 OLDEST: Final = 14
-_NONE: Final[Mapping[str, str]] = {}
 POOLED: Final = "There is a pooler such as PgBouncer in between; connect to PostgreSQL directly."
 CONNECT_SECONDS: Final = 10.0
 CLOSE_SECONDS: Final = 5.0
@@ -33,6 +32,17 @@ _SETTINGS: Final = {
     "tcp_keepalives_count": "3",
 }
 """A client that froze, or whose network did, holds up the others for seconds at most."""
+BY_INDEX: Final = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_material": "off",
+    "max_parallel_workers_per_gather": "0",
+}
+"""All that is done on the path and for a request is to find some rows by an index: no plan that suits a small table, or what the
+planner last knew of it, is used on a large one."""
+_PLANNED_ONCE: Final = {"plan_cache_mode": "force_generic_plan"}
+"""For whoever writes; eras that do not concern a statement are passed over when it runs."""
 LOST: Final = (
     OSError, EOFError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresConnectionError,
 )  # fmt: skip
@@ -49,9 +59,14 @@ REFUSALS: Final = (
 """The store cannot take what it was given."""
 
 
-async def connect(url: str, *, seconds: float, settings: Mapping[str, str] = _NONE) -> Connection:
-    """A connection whose statements may take so long. Raises StoreUnavailable."""
-    server_settings = {**_SETTINGS, **settings, "statement_timeout": f"{round(seconds * 1000)}ms"}
+async def connect(url: str, *, seconds: float, is_keyed: bool = False, is_paged: bool = False) -> Connection:
+    """A connection whose statements may take so long. `is_keyed`: rows are found by their keys only; `is_paged`: by some index, as the
+    values ask for it. Raises StoreUnavailable."""
+    settings = {**_SETTINGS, "statement_timeout": f"{round(seconds * 1000)}ms"}
+    if is_keyed or is_paged:
+        settings |= BY_INDEX
+    if is_keyed:
+        settings |= _PLANNED_ONCE
     try:
         connection = await asyncpg.connect(
             url,
@@ -59,7 +74,7 @@ async def connect(url: str, *, seconds: float, settings: Mapping[str, str] = _NO
             command_timeout=seconds + 5,
             statement_cache_size=1024,
             max_cached_statement_lifetime=0,
-            server_settings=server_settings,
+            server_settings=settings,
         )
     except (*LOST, asyncpg.PostgresError) as error:
         raise problem_of(error) from error

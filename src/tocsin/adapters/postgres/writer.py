@@ -16,7 +16,15 @@ from typing import Final, Generic, TypeVar, cast
 
 import asyncpg
 
-from tocsin.adapters.postgres.database import AGAIN, ANSWER_SECONDS, LOST, REFUSALS, connect, hang_up, problem_of
+from tocsin.adapters.postgres.database import (
+    AGAIN,
+    ANSWER_SECONDS,
+    LOST,
+    REFUSALS,
+    connect,
+    hang_up,
+    problem_of,
+)
 from tocsin.adapters.postgres.statements import Connection, read, read_one
 from tocsin.adapters.storing.migrations import migrations_of
 from tocsin.adapters.storing.ranks import ALONE, DataRefusedError, Rank
@@ -30,14 +38,6 @@ TIMES: Final = 5
 """How often a transaction is begun when others are in its way each time."""
 ASKED_SECONDS: Final = 30.0
 """How long we try to learn what became of a COMMIT."""
-PLANS: Final = {
-    "plan_cache_mode": "force_generic_plan",
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-}
-"""All that a writer does is to find rows by an index. So it is planned once, and no plan that suits a small table is used on a large
-one; eras that are not concerned are passed over when a statement runs."""
 _PAUSE_SECONDS: Final = 0.1
 _LOCK_TRIES: Final = 20
 _DATABASE: Final = 0x746F6300
@@ -200,7 +200,7 @@ class Writer:
 
     async def _connect(self) -> Connection:
         """Our own last connection may have the lock until the server notices that it is gone."""
-        connection = await connect(self._url, seconds=ANSWER_SECONDS, settings=PLANS)
+        connection = await connect(self._url, seconds=ANSWER_SECONDS, is_keyed=True)
         try:
             ((oldest,),) = cast("list[tuple[int]]", await read(connection, "oldest_migration"))
             for _ in range(_LOCK_TRIES if self._alone and oldest <= NEWEST else 0):
