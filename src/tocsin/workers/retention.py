@@ -22,6 +22,7 @@ from tocsin.ports import Aged, Era, Expired, Key, RetentionStore
 from tocsin.rules.retention import Ages, Limits, Policy, judged_time
 from tocsin.telemetry import Metrics, log
 from tocsin.workers.delivery import DeliveryWorker
+from tocsin.workers.retention_passes import LATE_SHARE, LOOKS, Pass, passes_of
 
 LOOK_SECONDS: Final = 60.0
 """How long it rests when nothing is old, and how long a round of the passes takes at most when there is no end of it."""
@@ -40,32 +41,8 @@ _RETRY_SECONDS: Final = 1.0
 UNUSED_BYTES: Final = 4 * 1024 * 1024
 """What may be unused in the file before it is given back to the disk; or a tenth of the file, if that is more."""
 _AHEAD_MS: Final = 24 * 3600 * 1000
-LATE_SHARE: Final = 4
-"""What goes as a whole era may be late by this part of its time, at most."""
-_LOOKS: Final = 32
-"""An era that could not go yet is looked at after this part of its time again."""
 LEFT: Final[tuple[What, ...]] = ("expire", *KINDS)
 _IN_ORDER: Final[frozenset[Table]] = frozenset({"answer", "audit"})
-
-
-class _Pass:
-    """One cursor at work. `next_at` is when what comes next began, as far as that is known. `by_eras`: nothing is kept longer than
-    what it removes, so that whole eras go; up to `one_by_one` they do not."""
-
-    __slots__ = ("by_eras", "keep", "next_at", "one_by_one", "policy", "position", "scope", "what")
-
-    def __init__(self, what: What, scope: str, keep: Millis, policy: str, position: int, *, by_eras: bool) -> None:
-        self.by_eras = by_eras
-        self.one_by_one = 0
-        self.what = what
-        self.scope = scope
-        self.keep = keep
-        self.policy = policy
-        self.position = position
-        self.next_at: Millis | None = None
-
-    def cursor(self, position: int) -> RetentionCursor:
-        return RetentionCursor(what=self.what, scope=self.scope, keep=self.keep, policy=self.policy, position=position)
 
 
 class RetentionWorker:
@@ -93,7 +70,7 @@ class RetentionWorker:
         self._judged_mono = self._saved_mono = monotonic()
         self._left_mono: float | None = None
         self._table_mono: dict[Table, float] = {}
-        self._passes: list[_Pass] = []
+        self._passes: list[Pass] = []
         self._warned = self._moved = False
         self.policy = Policy(limits, {})
 
@@ -179,25 +156,7 @@ class RetentionWorker:
 
     def _set(self, rules: Mapping[str, tuple[RetentionRule, ...]], cursors: Iterable[RetentionCursor]) -> None:
         self.policy = policy = Policy(self.policy.limits, rules)
-        known = {(one.what, one.scope, one.keep, one.policy): one.position for one in cursors}
-        wanted: list[tuple[What, str, Millis]] = []
-        if policy.limits.pending != FOR_EVER:
-            wanted.append(("expire", "", policy.limits.pending))
-        for scope in policy.scopes():
-            wanted += [(kind, scope, keep) for kind in KINDS for keep in policy.classes(kind, scope)]
-        prints = {scope: policy.fingerprint(scope) for scope in policy.scopes()}
-        longest: dict[What, Millis] = {kind: policy.longest_of_all(kind) for kind in KINDS}
-        self._passes = [
-            _Pass(
-                what,
-                scope,
-                keep,
-                prints[scope],
-                known.get((what, scope, keep, prints[scope]), 0),
-                by_eras=keep == longest.get(what),
-            )
-            for what, scope, keep in wanted
-        ]
+        self._passes = passes_of(policy, cursors)
 
     def _now(self) -> Millis:
         """The time by which ages are judged."""
@@ -210,12 +169,12 @@ class RetentionWorker:
         self._warned = is_behind
         return self._judged
 
-    def _behind(self, one: _Pass) -> Millis:
+    def _behind(self, one: Pass) -> Millis:
         if one.next_at is None or self._judged is None:
             return 0
         return max(0, self._judged - one.keep - one.next_at)
 
-    async def _advance(self, one: _Pass) -> bool:
+    async def _advance(self, one: Pass) -> bool:
         """One page of a pass; False when nothing is old enough."""
         until = self._now() - one.keep
         if self._is_stopping or (one.next_at is not None and one.next_at > until):
@@ -240,21 +199,19 @@ class RetentionWorker:
         await self._rest(_LEAST_PAUSE)
         return True
 
-    async def _era_of(self, one: _Pass) -> Era | None:
+    async def _era_of(self, one: Pass) -> Era | None:
         """The era that goes as a whole next, where rows do not become much too old while they wait for that."""
         era = await self._store.era(one.what, one.position)
-        if era is None or era.end <= one.one_by_one or era.youngest_at - era.oldest_at > one.keep // LATE_SHARE:
-            return None
-        return era
+        return era if era is not None and one.may_wait_for(era) else None
 
-    async def _drop(self, one: _Pass, era: Era, until: Millis) -> bool:
+    async def _drop(self, one: Pass, era: Era, until: Millis) -> bool:
         """An era as a whole; False when that is for later."""
         match await self._store.drop_era(one.what, era, until):
             case "dropped":
                 self._count({"eras": 1})
                 one.position, self._moved = era.end, True
             case "one by one" if until < era.youngest_at + one.keep // LATE_SHARE:  # much of it may have ended late
-                one.next_at = until + one.keep // _LOOKS
+                one.next_at = until + one.keep // LOOKS
                 return False
             case "one by one":
                 one.one_by_one = era.end
@@ -262,11 +219,11 @@ class RetentionWorker:
                 return False
         return True
 
-    def _goes_on(self, one: _Pass) -> bool:
+    def _goes_on(self, one: Pass) -> bool:
         """Neither stopped nor overtaken by other rules."""
         return not self._is_stopping and one in self._passes
 
-    def _takes(self, one: _Pass, aged: Aged) -> bool:
+    def _takes(self, one: Pass, aged: Aged) -> bool:
         if one.what not in KINDS or aged.event_type is None or self.policy.scope_of(aged.tenant) != one.scope:
             return False
         return self.policy.keep(one.what, aged.tenant, aged.event_type) == one.keep
