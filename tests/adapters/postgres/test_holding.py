@@ -328,8 +328,8 @@ async def test_who_lost_the_connection_is_told_that_everything_may_have_changed(
     await connection.close()
 
 
-async def test_what_was_told_last_is_sent_when_a_node_stops(node: Opener) -> None:
-    one, two = await node(), await node()
+async def test_what_was_told_last_is_sent_when_a_node_stops(url: str, node: Opener) -> None:
+    one, two = await PostgresStore.open(url, CLOCK, time.monotonic), await node()
     heard: asyncio.Queue[Hint] = asyncio.Queue()
     await two.holding.listen(heard.put_nowait)
     await one.holding.listen(lambda _: None)
@@ -339,17 +339,18 @@ async def test_what_was_told_last_is_sent_when_a_node_stops(node: Opener) -> Non
         assert await heard.get() == Hint(partitions=(9,))
 
 
-async def test_nodes_share_a_database_that_a_transfer_wants_alone(url: str, node: Opener) -> None:
-    one, two = await node(), await node()
+async def test_nodes_share_a_database_that_a_transfer_wants_alone(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.adapters.postgres.writer._LOCK_TRIES", 2)
+    one, two = [await PostgresStore.open(url, CLOCK, time.monotonic) for _ in range(2)]
     with pytest.raises(Misconfigured, match="Servers run on this database"):
         await PostgresStore.open(url, CLOCK, time.monotonic, alone=True)
     await one.close()
     await two.close()
     alone = await PostgresStore.open(url, CLOCK, time.monotonic, alone=True)
     with pytest.raises(Misconfigured, match="A transfer has this database for itself"):
-        await node()
+        await PostgresStore.open(url, CLOCK, time.monotonic)
     await alone.close()
-    await node()
+    await (await PostgresStore.open(url, CLOCK, time.monotonic)).close()
 
 
 async def test_several_nodes_that_start_at_once_on_an_empty_database(postgres_server: PostgresServer) -> None:
