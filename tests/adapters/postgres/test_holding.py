@@ -18,8 +18,10 @@ from tocsin.adapters.postgres.database import connect, prepare_database
 from tocsin.adapters.postgres.statements import read_one
 from tocsin.adapters.postgres.store import PostgresStore
 from tocsin.errors import Misconfigured, StoreUnavailable
+from tocsin.model.access import ApiKey, Role
+from tocsin.model.endpoint import Standing
 from tocsin.model.ids import IdMint
-from tocsin.ports import Beat, Cursor, Fenced, Hint, Holder, Move, Neighbour, WrappedKey
+from tocsin.ports import Beat, Cursor, Fenced, Hint, Holder, Move, Neighbour, Revisions, WrappedKey
 from tocsin.rules.partitions import PARTITIONS, partition_of
 
 CLOCK = Clock()
@@ -273,13 +275,26 @@ async def test_a_quiet_partition_is_read_past_in_steps(node: Opener, monkeypatch
 async def test_revisions_move_with_what_changes(node: Opener) -> None:
     store = await node()
     holder = await store.holding.join("one")
-    before = (await seen_by(store, holder)).revisions
-    await store.directory.add_endpoint(endpoint(MINT), entry(MINT))
-    after = (await seen_by(store, holder)).revisions
-    assert after.endpoints == before.endpoints + 1
-    assert (after.standings, after.api_keys, after.data_keys, after.replays) == (0, 0, 0, 0)
-    await store.data_keys.save([WrappedKey(id=1, master_key="m", wrapped=b"w", created_at=1)], None)
-    assert (await seen_by(store, holder)).revisions.data_keys == 1
+    directory = store.directory
+    key = ApiKey(id=MINT.key(), name="k", role=Role.PRODUCER, tenant="acme", hash=b"h" * 32, created_at=1)
+    data_key = WrappedKey(id=1, master_key="m", wrapped=b"w", created_at=1)
+    made = await directory.add_endpoint(endpoint(MINT), entry(MINT))
+    moved: list[tuple[str, ...]] = []
+    for change in (
+        directory.change_endpoint(made, entry(MINT), at_revision=1, to_head=False),
+        directory.add_key(key, entry(MINT)),
+        directory.touch_keys([(key.id, 5)]),
+        directory.remove_key(key.id, "acme", entry(MINT)),
+        directory.save(Standing(endpoint=made.number)),
+        store.data_keys.save([data_key], None),
+    ):
+        before = (await seen_by(store, holder)).revisions
+        await change
+        after = (await seen_by(store, holder)).revisions
+        moved.append(
+            tuple(name for name in Revisions.__struct_fields__ if getattr(after, name) > getattr(before, name))
+        )
+    assert moved == [("endpoints",), ("api_keys",), (), ("api_keys",), ("standings",), ("data_keys",)]
 
 
 async def test_hints_reach_the_others_and_not_oneself(node: Opener) -> None:
