@@ -15,6 +15,7 @@ from tests.contracts.given import NOTHING, Clock, deciding, delivery, endpoint, 
 from tests.kit.postgres import PostgresServer
 
 from tocsin.adapters.postgres.database import connect, prepare_database
+from tocsin.adapters.postgres.holding import PostgresHolding
 from tocsin.adapters.postgres.statements import read_one
 from tocsin.adapters.postgres.store import PostgresStore
 from tocsin.errors import Misconfigured, StoreUnavailable
@@ -377,3 +378,41 @@ async def test_several_nodes_that_start_at_once_on_an_empty_database(postgres_se
     assert len({holder.epoch for holder in holders}) == 4
     for store in stores:
         await store.close()
+
+
+async def test_a_server_that_is_silent_is_noticed(url: str, node: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.adapters.postgres.holding.LIMIT_SECONDS", 0.2)
+    monkeypatch.setattr("tocsin.adapters.postgres.database.PROMPT_SECONDS", 0.2)
+    store = await node()
+    holder = await store.holding.join("one")
+    obstacle = await connect(url, seconds=30)
+    await obstacle.execute("BEGIN")
+    await obstacle.execute("LOCK TABLE node IN ACCESS EXCLUSIVE MODE")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            await store.holding.beat(holder, is_watching=False)
+    await obstacle.execute("COMMIT")
+    await obstacle.close()
+    await seen_by(store, holder)
+    async with await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0) as silent:
+        port = silent.sockets[0].getsockname()[1]
+        nowhere = PostgresHolding(f"postgresql://postgres@127.0.0.1:{port}/test")
+        with pytest.raises(StoreUnavailable):
+            await nowhere.join("one")
+        await nowhere.close()
+
+
+async def test_a_delivery_is_not_resent_to_an_endpoint_that_is_being_removed(url: str, node: Opener) -> None:
+    """The removal has not been committed when the resend asks."""
+    store, other = await node(), await node()
+    await given_deliveries(store, await joined(store), 1)
+    obstacle = await connect(url, seconds=30)
+    await obstacle.execute("BEGIN")
+    await obstacle.execute("UPDATE endpoint SET deleted_at = 1")
+    resending = asyncio.create_task(
+        other.queue.resend(1, delivery(MINT, 1, 1), lambda fanned: entry(MINT, str(fanned.number)))
+    )
+    await some_wait_for_locks(url, 1)
+    await obstacle.execute("COMMIT")
+    await obstacle.close()
+    assert await resending is None
