@@ -20,6 +20,7 @@ from tocsin.adapters.postgres.statements import read_one
 from tocsin.adapters.postgres.store import PostgresStore
 from tocsin.errors import Misconfigured, StoreUnavailable
 from tocsin.model.access import ApiKey, Role
+from tocsin.model.batch import Batch
 from tocsin.model.endpoint import Standing
 from tocsin.model.ids import IdMint
 from tocsin.ports import Beat, Cursor, Fenced, Hint, Holder, Move, Neighbour, Revisions, WrappedKey
@@ -416,3 +417,15 @@ async def test_a_delivery_is_not_resent_to_an_endpoint_that_is_being_removed(url
     await obstacle.execute("COMMIT")
     await obstacle.close()
     assert await resending is None
+
+
+async def test_members_of_a_batch_do_not_wait_by_themselves(node: Opener) -> None:
+    """A lane where nothing else is due has nothing that a sweep could miss."""
+    store = await node()
+    holder = await joined(store)
+    await given_deliveries(store, holder, 2)
+    assert [one.endpoint for one in await store.queue.waiting([HOME])] == [1]
+    batch = Batch(number=0, id=MINT.batch(), tenant="acme", endpoint=1, lane=0, created_at=1)
+    await store.batches.form(holder, batch, [1, 2], [])
+    assert await store.queue.waiting([HOME]) == []
+    assert [one.endpoint for one in await store.batches.waiting([HOME])] == [1]
