@@ -26,6 +26,8 @@ MOST: Final = 20_000
 LOOK_SECONDS: Final = 3.0
 """After so long without a message the server is asked whether it is there."""
 LIMIT_SECONDS: Final = 2.0
+LISTEN_SECONDS: Final = 5.0
+"""How long a node that starts waits until it hears."""
 AGAIN_SECONDS: Final = (0.05, 0.2, 1.0, 2.0)
 CLOSE_SECONDS: Final = 1.0
 _encode: Final = msgspec.json.Encoder().encode
@@ -54,7 +56,7 @@ class Hints:
         self._heard = heard
         self._start()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LIMIT_SECONDS):
+            async with asyncio.timeout(LISTEN_SECONDS):
                 await self._is_listening.wait()
 
     def tell(self, hint: Hint) -> None:
