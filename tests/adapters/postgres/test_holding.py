@@ -323,6 +323,20 @@ async def test_hints_reach_the_others_and_not_oneself(node: Opener) -> None:
     assert heard.empty()
 
 
+async def test_what_is_told_while_something_is_sent_goes_too(node: Opener) -> None:
+    one, two = await node(), await node()
+    heard: asyncio.Queue[Hint] = asyncio.Queue()
+    await two.holding.listen(heard.put_nowait)
+    lanes: set[tuple[int, int]] = set()
+    async with asyncio.timeout(20):
+        for number in range(300):
+            one.holding.tell(Hint(partitions=(number % PARTITIONS,), lanes=((number, 0),)))
+            if number % 3 == 0:
+                lanes.update((await heard.get()).lanes)
+        while len(lanes) < 300:
+            lanes.update((await heard.get()).lanes)
+
+
 async def test_who_lost_the_connection_is_told_that_everything_may_have_changed(url: str, node: Opener) -> None:
     one, two = await node(), await node()
     heard: asyncio.Queue[Hint] = asyncio.Queue()

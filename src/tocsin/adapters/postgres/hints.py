@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 import asyncpg
@@ -128,18 +128,17 @@ class Hints:
             if self._is_closed:
                 return
 
-    def _messages(self) -> Iterator[str]:
-        """What was told since, in messages of a length that the server takes."""
+    def _messages(self) -> list[str]:
+        """What was told since, in messages of a length that the server takes. Taken out at once: more may be told while they go."""
         lanes, settled = list(self._lanes), list(self._settled)
+        hints = [Hint(lanes=tuple(lanes[at : at + PAIRS])) for at in range(0, len(lanes), PAIRS)]
+        hints += [Hint(settled=tuple(settled[at : at + PAIRS])) for at in range(0, len(settled), PAIRS)]
         if self._changed or self._partitions:
-            yield _text(Hint(partitions=tuple(sorted(self._partitions)), changed=self._changed))
+            hints.insert(0, Hint(partitions=tuple(sorted(self._partitions)), changed=self._changed))
         self._changed = False
         for some in (self._partitions, self._lanes, self._settled):
             some.clear()
-        for at in range(0, len(lanes), PAIRS):
-            yield _text(Hint(lanes=tuple(lanes[at : at + PAIRS])))
-        for at in range(0, len(settled), PAIRS):
-            yield _text(Hint(settled=tuple(settled[at : at + PAIRS])))
+        return [_encode(hint).decode() for hint in hints]
 
     def _notified(self, connection: Connection, pid: int, channel: str, payload: object) -> None:
         del channel
@@ -154,10 +153,6 @@ class Hints:
     def _lost(self, connection: Connection) -> None:
         del connection
         self._wake.set()
-
-
-def _text(hint: Hint) -> str:
-    return _encode(hint).decode()
 
 
 async def _let_go(connection: Connection, *, is_polite: bool) -> None:
