@@ -30,6 +30,8 @@ CLOCK = Clock()
 MINT = IdMint(CLOCK, os.urandom)
 HOME = partition_of("acme", PARTITIONS)
 EVERYTHING = Hint(partitions=tuple(range(PARTITIONS)), changed=True)
+TOLD = 3000
+"""So many hints take longer than it takes to send the first of them."""
 Opener = Callable[[], Awaitable[PostgresStore]]
 
 
@@ -329,11 +331,10 @@ async def test_what_is_told_while_something_is_sent_goes_too(node: Opener) -> No
     await two.holding.listen(heard.put_nowait)
     lanes: set[tuple[int, int]] = set()
     async with asyncio.timeout(20):
-        for number in range(300):
+        for number in range(TOLD):
             one.holding.tell(Hint(partitions=(number % PARTITIONS,), lanes=((number, 0),)))
-            if number % 3 == 0:
-                lanes.update((await heard.get()).lanes)
-        while len(lanes) < 300:
+            await asyncio.sleep(0)
+        while len(lanes) < TOLD:
             lanes.update((await heard.get()).lanes)
 
 
