@@ -35,7 +35,13 @@ LOST: Final = (
     OSError, EOFError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresConnectionError,
 )  # fmt: skip
 """The connection is gone, or of no use any more."""
-AGAIN: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+
+
+class Overtaken(Exception):
+    """Somebody else wrote meanwhile what we had found missing."""
+
+
+AGAIN: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, Overtaken)
 """Nothing was written because somebody else was quicker: it can be done again."""
 REFUSALS: Final = (
     asyncpg.DataError,

@@ -65,8 +65,14 @@ class Writer:
         self._task: asyncio.Task[None] | None = None
         self.on_begin: list[Callable[[], None]] = []
         """Called when a transaction begins, perhaps once more."""
-        self.on_commit: list[Callable[[Connection], Awaitable[None]]] = []
-        """Called before COMMIT, within the transaction."""
+        self.on_connect: list[Callable[[Connection], Awaitable[None]]] = []
+        """Called with each new connection."""
+        self.on_commit: list[Callable[[Connection], Awaitable[str | None]]] = []
+        """Called before COMMIT, within the transaction; may give its name."""
+        self.on_committed: list[Callable[[], None]] = []
+        """Called when it is known that a COMMIT came through."""
+        self.named: str | None = None
+        """The transaction under way, where a statement of it told its name."""
 
     async def open(self) -> None:
         """Raises StoreUnavailable."""
@@ -148,18 +154,23 @@ class Writer:
                 raise problem_of(error) from error
             raise
         await self._commit(connection, named)
+        for know in self.on_committed:
+            know()
 
     async def _run_all(self, connection: Connection, works: list[_Work[object]]) -> str:
         """Everything up to COMMIT; gives the name of the transaction."""
         await connection.execute("BEGIN")
-        row = await read_one(connection, "transaction_id")
+        self.named = None
         for begin in self.on_begin:
             begin()
         for work in works:
             work.result = await work.transaction(connection)
         for finish in self.on_commit:
-            await finish(connection)
-        return "" if row is None else cast("str", row[0])
+            self.named = await finish(connection) or self.named
+        if self.named is None:
+            row = await read_one(connection, "transaction_id")
+            self.named = None if row is None else cast("str", row[0])
+        return self.named or ""
 
     async def _commit(self, connection: Connection, named: str) -> None:
         try:
@@ -193,14 +204,17 @@ class Writer:
         try:
             for _ in range(_LOCK_TRIES if self._alone else 0):
                 if await read_one(connection, "lock_database", (_DATABASE,)) == (True,):
-                    return connection
+                    break
                 await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                if self._alone:
+                    await hang_up(connection)
+                    raise StoreUnavailable(IN_USE, reason="in_use")
+            for greet in self.on_connect:
+                await greet(connection)
         except (*LOST, asyncpg.PostgresError) as error:
             connection.terminate()
             raise problem_of(error) from error
-        if self._alone:
-            await hang_up(connection)
-            raise StoreUnavailable(IN_USE, reason="in_use")
         return connection
 
     def _discard(self, connection: Connection) -> None:
