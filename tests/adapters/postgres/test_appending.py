@@ -48,7 +48,7 @@ async def node(url: str) -> AsyncIterator[Opener]:
 async def appended(connection: Connection, count: int) -> int:
     """Append within an open transaction; gives the position before."""
     columns = [list(column) for column in zip(*(new_event_row(new_event(MINT)) for _ in range(count)), strict=True)]
-    row = await read_one(connection, "add_events", (CLOCK.now, *columns))
+    row = await read_one(connection, "add_events", (CLOCK.now, count, *([[]] * 4), *columns))
     assert row is not None
     assert isinstance(row[0], int)
     return row[0]

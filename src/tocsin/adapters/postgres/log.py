@@ -143,7 +143,7 @@ async def _append(connection: Connection, group: Group, now: Millis) -> tuple[in
     columns = [list(column) for column in zip(*group.events, strict=True)]
     seen = [list(column) for column in zip(*group.seen, strict=True)] or [[]] * 4
     try:
-        row = await read_one(connection, "add_events", (now, len(group.events), *columns, *seen))
+        row = await read_one(connection, "add_events", (now, len(group.events), *seen, *columns))
     except asyncpg.UniqueViolationError as error:
         if error.table_name != "seen":
             raise

@@ -2,7 +2,7 @@
 -- written first: to find that somebody else has seen it may take as long as their transaction.
 WITH known AS (
     INSERT INTO seen (tenant, hash, event_id, at)
-    SELECT * FROM unnest($13::text::text[], $14::bytea[], $15::text::text[], $16::text::bigint[])
+    SELECT * FROM unnest($3::text::text[], $4::bytea[], $5::text::text[], $6::text::bigint[])
     RETURNING 1
 ), head AS (
     UPDATE log_head SET position = position + $2::bigint, accepted_at = greatest(accepted_at, $1::bigint)
@@ -12,8 +12,8 @@ WITH known AS (
     INSERT INTO event (position, id, tenant, type, subject_type, subject_id, verb, time, accepted_at, keys, cloud, data)
     SELECT head.before + new.nth, new.id, new.tenant, new.type, new.subject_type, new.subject_id, new.verb, new.time, head.accepted_at,
         new.keys, new.cloud, new.data
-    FROM head CROSS JOIN unnest($3::text::text[], $4::text::text[], $5::text::text[], $6::text::text[], $7::text::text[], $8::text::text[],
-        $9::text::bigint[], $10::text::text[], $11::bytea[], $12::bytea[])
+    FROM head CROSS JOIN unnest($7::text::text[], $8::text::text[], $9::text::text[], $10::text::text[], $11::text::text[], $12::text::text[],
+        $13::text::bigint[], $14::text::text[], $15::bytea[], $16::bytea[])
         WITH ORDINALITY AS new (id, tenant, type, subject_type, subject_id, verb, time, keys, cloud, data, nth)
 )
 SELECT before, accepted_at, pg_current_xact_id()::text FROM head
