@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final, cast
 
 import asyncpg
@@ -13,6 +14,7 @@ from tocsin.errors import Misconfigured, StorageFull, StoreUnavailable, TocsinEr
 from tocsin.telemetry import log
 
 OLDEST: Final = 14
+NO_SETTINGS: Final[Mapping[str, str]] = {}
 CONNECT_SECONDS: Final = 10.0
 CLOSE_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 30.0
@@ -31,6 +33,14 @@ _SETTINGS: Final = {
     "tcp_keepalives_count": "3",
 }
 """A client that froze, or whose network did, holds up the others for seconds at most."""
+BY_INDEX: Final = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
+"""For whoever writes: rows are found by their keys. A plan is made when a table is small or empty, and kept while it grows: one that
+reads it as a whole would be right only then."""
 LOST: Final = (
     OSError, EOFError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresConnectionError,
 )  # fmt: skip
@@ -53,9 +63,9 @@ REFUSALS: Final = (
 """The store cannot take what it was given."""
 
 
-async def connect(url: str, *, seconds: float) -> Connection:
-    """A connection whose statements may take so long. Raises StoreUnavailable."""
-    settings = {**_SETTINGS, "statement_timeout": f"{round(seconds * 1000)}ms"}
+async def connect(url: str, *, seconds: float, settings: Mapping[str, str] = NO_SETTINGS) -> Connection:
+    """A connection whose statements may take so long, with further settings. Raises StoreUnavailable."""
+    settings = {**_SETTINGS, **settings, "statement_timeout": f"{round(seconds * 1000)}ms"}
     try:
         connection = await asyncpg.connect(
             url,

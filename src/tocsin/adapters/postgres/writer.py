@@ -16,7 +16,16 @@ from typing import Final, Generic, TypeVar, cast
 
 import asyncpg
 
-from tocsin.adapters.postgres.database import AGAIN, ANSWER_SECONDS, LOST, REFUSALS, connect, hang_up, problem_of
+from tocsin.adapters.postgres.database import (
+    AGAIN,
+    ANSWER_SECONDS,
+    BY_INDEX,
+    LOST,
+    REFUSALS,
+    connect,
+    hang_up,
+    problem_of,
+)
 from tocsin.adapters.postgres.statements import Connection, read_one
 from tocsin.adapters.storing.ranks import ALONE, DataRefusedError, Rank
 from tocsin.errors import StoreUnavailable, TocsinError
@@ -200,7 +209,7 @@ class Writer:
 
     async def _connect(self) -> Connection:
         """Our own last connection may have the lock until the server notices that it is gone."""
-        connection = await connect(self._url, seconds=ANSWER_SECONDS)
+        connection = await connect(self._url, seconds=ANSWER_SECONDS, settings=BY_INDEX)
         try:
             for _ in range(_LOCK_TRIES if self._alone else 0):
                 if await read_one(connection, "lock_database", (_DATABASE,)) == (True,):
