@@ -9,11 +9,11 @@ WITH known AS (
     WHERE one = 1 AND (SELECT count(*) FROM known) >= 0
     RETURNING position - $2::bigint AS before, accepted_at
 ), added AS (
-    INSERT INTO event (position, id, tenant, type, subject_type, subject_id, verb, time, accepted_at, keys, cloud, data)
+    INSERT INTO event (position, id, tenant, type, subject_type, subject_id, verb, time, accepted_at, keys, cloud, data, partition)
     SELECT head.before + new.nth, new.id, new.tenant, new.type, new.subject_type, new.subject_id, new.verb, new.time, head.accepted_at,
-        new.keys, new.cloud, new.data
+        new.keys, new.cloud, new.data, new.partition
     FROM head CROSS JOIN unnest($7::text::text[], $8::text::text[], $9::text::text[], $10::text::text[], $11::text::text[], $12::text::text[],
-        $13::text::bigint[], $14::text::text[], $15::bytea[], $16::bytea[])
-        WITH ORDINALITY AS new (id, tenant, type, subject_type, subject_id, verb, time, keys, cloud, data, nth)
+        $13::text::bigint[], $14::text::text[], $15::bytea[], $16::bytea[], $17::text::smallint[])
+        WITH ORDINALITY AS new (id, tenant, type, subject_type, subject_id, verb, time, keys, cloud, data, partition, nth)
 )
 SELECT before, accepted_at, pg_current_xact_id()::text FROM head
