@@ -63,7 +63,7 @@ class PostgresStore:
         self.answers = PostgresAnswers(self._writer, self._readers)
         self.inspection = PostgresInspection(url, self._readers)
         self.copies = PostgresCopies()
-        self.transfers = PostgresTransfers(url, self._writer, self._readers)
+        self.transfers = PostgresTransfers(url, self._writer, self._readers, tallies)
 
     @classmethod
     async def open(

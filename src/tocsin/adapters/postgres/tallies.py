@@ -70,6 +70,10 @@ class Tallies:
             self._kept.clear()
         self._is_sure = True
 
+    def forget(self) -> None:
+        """Somebody else changes our rows, in this transaction."""
+        self._kept.clear()
+
     def committed(self) -> None:
         """What was written holds."""
         self._is_sure = True
@@ -117,7 +121,7 @@ class Tallies:
         self._totals.clear()
         blocks: list[Row] = [(*place, *moved) for place, moved in self._blocks.items() if moved[0]]
         self._blocks.clear()
-        values = (self._shard, *_columns(rows, _COLUMNS), *_columns(blocks, 5))
+        values = (self._shard, *columns_of(rows, _COLUMNS), *columns_of(blocks, 5))
         row = await read_one(connection, "save_tallies", values)
         return None if row is None else cast("str", row[0])
 
@@ -152,7 +156,7 @@ class Tallies:
         """Minute and counts as they are in the database, nothing where there is no row."""
         found: dict[Scope, tuple[int, list[int]]] = {scope: (minute, [0] * len(FIELDS)) for scope in scopes}
         for tenant, endpoint, at, *row in await read(
-            connection, "tallies_of_shard", (self._shard, *_columns(scopes, 2))
+            connection, "tallies_of_shard", (self._shard, *columns_of(scopes, 2))
         ):
             counts = cast("list[int]", row[:PACKED])
             packed = cast("list[bytes]", row[PACKED:])
@@ -166,7 +170,7 @@ class Tallies:
         """Add to the history of tallies that are about to change for the first time in a new minute; what is too old goes."""
         if not ended:
             return
-        columns = _columns([scope for scope, _, _ in ended], 2)
+        columns = columns_of([scope for scope, _, _ in ended], 2)
         await write(connection, "remove_empty_blocks", columns)
         oldest = {cast("Scope", row[:2]): row[2] for row in await read(connection, "oldest_blocks", columns)}
         rows: list[Row] = []
@@ -180,7 +184,7 @@ class Tallies:
                 thinned.extend((*scope, step, minute - kept) for step, kept in KEPT_MINUTES.items())
         await write_rows(connection, "thin_tally_history", thinned)
         if rows:
-            await write(connection, "add_tally_history", (self._shard, *_columns(rows, len(rows[0]))))
+            await write(connection, "add_tally_history", (self._shard, *columns_of(rows, len(rows[0]))))
 
     async def _tenant(self, connection: Connection, endpoint: int) -> str | None:
         """The tenant of an endpoint, which never changes; None when there never was such a one."""
@@ -199,6 +203,6 @@ def _counts(field: int, count: int) -> list[int]:
     return counts
 
 
-def _columns(rows: Iterable[Row], count: int) -> list[list[object]]:
+def columns_of(rows: Iterable[Row], count: int) -> list[list[object]]:
     """So many arrays, also where there are no rows."""
     return list(map(list, zip(*rows, strict=True))) or [[] for _ in range(count)]
