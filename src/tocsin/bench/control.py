@@ -49,13 +49,14 @@ class Count(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Tell(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """To the sink: how often did each event of `[first, beyond)` arrive at each of the `endpoints`? Event n is for those
-    endpoints that are n modulo `tenants`. `phases` are stretches of time, in ns: how long did it take what was sent in them?"""
+    """To the sink: how often did each event of `[first, beyond)` arrive at each of the `endpoints`? POST n, which has `batch` events,
+    is for those endpoints that are n modulo `tenants`. `phases` are stretches of time, in ns: how long did it take what was sent in them?"""
 
     first: int
     beyond: int
     endpoints: int
     tenants: int = 1
+    batch: int = 1
     phases: tuple[tuple[int, int], ...] = ()
 
 

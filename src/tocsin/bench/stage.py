@@ -134,6 +134,7 @@ class Stage:
                 beyond=course.generated.beyond,
                 endpoints=endpoints,
                 tenants=scenario.tenants,
+                batch=scenario.batch,
                 phases=course.phases,
             ),
             Received,
