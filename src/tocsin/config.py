@@ -118,9 +118,7 @@ SETTINGS: Final = (
         "`record.*=1d, *=7d`; the first that matches counts. `never` (or 0) to remove nothing.",
     ),
     Setting(
-        name="keep_attempts",
-        default="30d",
-        meaning="How long attempts are kept after their delivery ended, as above.",
+        name="keep_attempts", default="30d", meaning="How long attempts are kept after their delivery ended, as above."
     ),
     Setting(
         name="keep_rows",
@@ -147,6 +145,11 @@ SETTINGS: Final = (
         name="disk_reserve",
         default="64MiB",
         meaning="When less than this is free on the disk, accept answers 507; settling and retention go on.",
+    ),
+    Setting(
+        name="lease_seconds",
+        default="10",
+        meaning="On PostgreSQL: how long a process that is not heard of keeps what it holds. Alike for all of them.",
     ),
     Setting(name="log_level", default="info", meaning="`debug`, `info`, `warning` or `error`."),
 )
@@ -190,6 +193,7 @@ class Settings(Noun, frozen=True, kw_only=True):
     keep_dedupe: str
     keep_pending: str
     disk_reserve: str
+    lease_ms: int
     log_level: str
     values: dict[str, Value]
 
@@ -230,6 +234,7 @@ def load_settings(
         keep_dedupe=values["keep_dedupe"].text,
         keep_pending=values["keep_pending"].text,
         disk_reserve=values["disk_reserve"].text,
+        lease_ms=_checked(values, "lease_seconds", _lease_ms),
         log_level=_checked(values, "log_level", _log_level),
         values=values,
     )
@@ -329,6 +334,12 @@ def _public_url(text: str) -> str | None:
 def _pause_ms(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 31_536_000:
         raise ValueError("must be whole seconds, from 1 to a year (31536000)")
+    return int(text) * 1000
+
+
+def _lease_ms(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 300:
+        raise ValueError("must be whole seconds, from 1 to 300")
     return int(text) * 1000
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import apsw
 import pytest
-from tests.contracts.given import NOTHING, Clock, deciding, submission
+from tests.contracts.given import NOTHING, Clock, deciding, delivery, endpoint, entry, submission
 from tests.kit.killed_transfers import PAGE_ROWS
 from tests.kit.planted_rows import plant
 from tests.kit.postgres import PostgresServer
-from tests.kit.stores import Place, PostgresPlace, SqlitePlace, Store, close
+from tests.kit.stores import Place, PostgresPlace, SqlitePlace, Store, close, held, moves
 
 from tocsin.adapters.postgres.database import prepare_database
 from tocsin.adapters.storing.transfers import PAGE_BYTES
@@ -24,7 +24,9 @@ from tocsin.errors import Conflict, Misconfigured
 from tocsin.model.ids import IdMint
 from tocsin.model.submission import Accepted
 from tocsin.operations.transfer import Advance, Transfer, Transferred, check_servable, take_back
+from tocsin.ports import Cursor, Move
 from tocsin.ports.transferring import TABLES, Progress, digest_of
+from tocsin.rules.partitions import PARTITIONS, partition_of
 
 MOVED = {table.name: table for table in TABLES}
 NOT_MOVED = {
@@ -34,7 +36,23 @@ NOT_MOVED = {
     "transfer": "the mark of this side",
     "transfer_progress": "how far this side is",
     "sqlite_sequence": "the numbers that are set, which are checked",
+    "node": "who is there is there by itself",
+    "revision": "what nodes have noticed, while they run",
 }
+DERIVED = {
+    ("cursor", "epoch"): "a right to write is taken anew",
+    ("cursor", "holder"): "likewise",
+    ("cursor", "fenced_at"): "nothing is out while nobody serves",
+    ("endpoint", "partition"): "follows from the tenant",
+    ("event", "partition"): "likewise",
+    ("line", "has_ended"): "follows from the delivery",
+    ("tally", "shard"): "the shards are summed before",
+    ("tally_history", "shard"): "likewise",
+    ("pending_block", "shard"): "likewise",
+}
+"""Columns that do not go along, and why."""
+EMBEDDED = {"commit_group", "sqlite_sequence"}
+SHARED = {"log_head", "node", "revision"}
 KILLED_FIRST = ((0, False), (0, True), (1, False), (1, True), (4, False))
 """Before the source has its mark; with that only, twice; with both marks; after four pages. How many writes are let through, run by
 run, and whether that one is at which it is killed."""
@@ -80,6 +98,11 @@ async def moved(
         await close(one)
 
 
+def kept(table: str, found: list[tuple[object, object]]) -> set[object]:
+    """The columns of a table that go along."""
+    return {name for name, _ in found if (table, name) not in DERIVED}
+
+
 def rows_of(path: Path) -> dict[str, list[tuple[object, ...]]]:
     """Everything that is moved, and the numbers given."""
     connection = apsw.Connection(str(path))
@@ -96,10 +119,10 @@ async def test_every_table_of_the_embedded_store_is_moved_or_there_is_a_reason(t
     place = SqlitePlace(tmp_path / "a.db")
     await close(await place.open(clock))
     tables = {str(name) for (name,) in await place.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    assert tables == {*MOVED, *(NOT_MOVED.keys() - {"log_head"})}
+    assert tables == {*MOVED, *(NOT_MOVED.keys() - SHARED)}
     for table in TABLES:
         found = await place.rows(f'SELECT name, pk FROM pragma_table_info("{table.name}")')
-        assert {name for name, _ in found} == set(table.columns), table.name
+        assert kept(table.name, found) == set(table.columns), table.name
         assert [name for name, at in sorted(found, key=lambda one: str(one[1])) if at] == list(table.key), table.name
 
 
@@ -109,9 +132,10 @@ async def test_every_table_of_the_shared_store_is_moved_or_there_is_a_reason(pos
         " WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relnamespace = 'public'::regnamespace"
         " AND a.attnum > 0 AND NOT a.attisdropped"
     )
-    assert {name for name, _ in columns} == {*MOVED, *(NOT_MOVED.keys() - {"commit_group", "sqlite_sequence"})}
+    assert {name for name, _ in columns} == {*MOVED, *(NOT_MOVED.keys() - EMBEDDED)}
     for table in TABLES:
-        assert {column for name, column in columns if name == table.name} == set(table.columns), table.name
+        found = [(column, name) for name, column in columns if name == table.name]
+        assert kept(table.name, found) == set(table.columns), table.name
 
 
 async def test_rows_arrive_as_they_were_there_and_back(tmp_path: Path, postgres: PostgresPlace, clock: Clock) -> None:
@@ -289,3 +313,83 @@ async def test_kill_9_at_any_write_and_it_goes_on(
     if to_postgres:
         await moved(postgres, last, clock)
     assert rows_of((last if to_postgres else target).path) == before
+
+
+async def test_one_cursor_becomes_one_for_each_partition_and_back(
+    tmp_path: Path, postgres: PostgresPlace, clock: Clock, mint: IdMint
+) -> None:
+    """The endpoint of the cursor belongs to the event behind it, and so to one partition. Cursors that had nothing to go past are
+    behind, and mean the same place."""
+    first, last = SqlitePlace(tmp_path / "a.db"), SqlitePlace(tmp_path / "b.db")
+    store = await first.open(clock)
+    await store.log.accept([(submission(tenant), NOTHING) for tenant in ("acme", "other")], deciding(mint, 2, 3))
+    holder, cursor = await held(store)
+    revision, _ = await store.directory.endpoints()
+    at = Cursor(position=2, endpoint=7)
+    assert await store.queue.fan(holder, moves(store, cursor, at), [], directory_revision=revision) == []
+    await close(store)
+    assert (await moved(first, postgres, clock)).is_over
+    other = partition_of("other", PARTITIONS)
+    rows = await postgres.rows("SELECT partition, position, endpoint FROM cursor ORDER BY partition")
+    assert rows == [(number, 2, 7 if number == other else 0) for number in range(PARTITIONS)]
+    await postgres.rows("UPDATE cursor SET position = 1, endpoint = 0 WHERE partition = 0")
+    assert (await moved(postgres, last, clock)).is_over
+    assert await last.rows("SELECT partition, position, endpoint FROM cursor") == [(0, 2, 7)]
+
+
+async def test_fan_outs_at_different_places_are_no_source(
+    tmp_path: Path, postgres: PostgresPlace, clock: Clock, mint: IdMint
+) -> None:
+    """Read again from the first of them, what is behind it would be delivered twice; from the last, not at all."""
+    store = await postgres.open(clock)
+    await store.log.accept([(submission(tenant), NOTHING) for tenant in ("acme", "other")], deciding(mint, 2, 3))
+    holder, _ = await held(store)
+    revision, _ = await store.directory.endpoints()
+    target = SqlitePlace(tmp_path / "a.db")
+
+    async def fanned(tenant: str, old: int, new: int) -> None:
+        partition = partition_of(tenant, PARTITIONS)
+        move = Move(partition=partition, old=Cursor(position=old), new=Cursor(position=new))
+        assert await store.queue.fan(holder, [move], [], directory_revision=revision) == []
+
+    async def refused() -> None:
+        other = await target.open(clock)
+        try:
+            names = (postgres.url, target.url)
+            work = Transfer(
+                store.transfers, other.transfers, names, new_id=mint.uuid, now_ms=clock, tell=lambda _: None
+            )
+            with pytest.raises(Conflict, match="wait for their fan-out"):
+                await work.run()
+        finally:
+            await close(other)
+
+    await fanned("other", 0, 5)
+    await refused()
+    await fanned("acme", 0, 1)
+    await refused()
+    assert await store.transfers.mark() is None
+    await fanned("acme", 1, 2)
+    await close(store)
+    assert (await moved(postgres, target, clock)).is_over
+    assert await target.rows("SELECT partition, position, endpoint FROM cursor") == [(0, 5, 0)]
+
+
+async def test_lines_of_what_was_cancelled_are_released_in_the_other_store(
+    tmp_path: Path, postgres: PostgresPlace, clock: Clock, mint: IdMint
+) -> None:
+    source = SqlitePlace(tmp_path / "a.db")
+    store = await source.open(clock)
+    await store.log.accept([(submission(), NOTHING)], deciding(mint, 2))
+    await store.directory.add_endpoint(endpoint(mint), entry(mint))
+    holder, cursor = await held(store)
+    revision, _ = await store.directory.endpoints()
+    made = [delivery(mint, 1, position, keys=["k"]) for position in (1, 2)]
+    await store.queue.fan(holder, moves(store, cursor, Cursor(position=2)), made, directory_revision=revision)
+    await store.queue.cancel([1], frozenset({1}), "by hand", 50)
+    await close(store)
+    assert (await moved(source, postgres, clock)).is_over
+    target = await postgres.open(clock)
+    holder, _ = await held(target)
+    assert [c.delivery.number for c in await target.queue.release_ended(holder, [1], frozenset())] == [2]
+    await close(target)

@@ -1,7 +1,7 @@
 -- A PostgreSQL database with some rows in every table that grows, for tests of plans: events, deliveries and attempts lie half in their
 -- first era and half in the rest.
 INSERT INTO event SELECT 1038576 + g, 'evt_' || g, 'tenant' || g % 20, 'order.created', CASE WHEN g % 4 = 0 THEN 'job' ELSE 'order' END,
-    CASE WHEN g % 10 = 0 THEN '' ELSE 's' || g % 5000 END, 'created', g * 1000, g * 1000, CASE WHEN g % 50 = 0 THEN '["a"]' END, NULL, 'x'
+    CASE WHEN g % 10 = 0 THEN '' ELSE 's' || g % 5000 END, 'created', g * 1000, g * 1000, CASE WHEN g % 50 = 0 THEN '["a"]' END, NULL, 'x', g % 20
 FROM generate_series(1, 20000) AS g;
 INSERT INTO delivery SELECT 1028576 + g, 'dlv_' || g, 'tenant' || g / 2 % 20, g % 200 + 1, 1038577 + g / 2, CASE WHEN g % 100 = 0 THEN 1 + g % 5 ELSE 0 END,
     CASE WHEN g % 200 = 7 THEN 'pending' WHEN g % 97 = 0 THEN 'dead' WHEN g % 193 = 0 THEN 'cancelled' ELSE 'delivered' END,
@@ -17,8 +17,8 @@ FROM generate_series(1, 5000) AS g;
 INSERT INTO seen SELECT 'tenant' || g % 20, decode(md5(g::text), 'hex'), 'evt_' || g, g FROM generate_series(1, 5000) AS g;
 INSERT INTO answer SELECT 'tenant' || g % 20, '/r', 'k' || g, '', 202, '', g FROM generate_series(1, 5000) AS g;
 INSERT INTO version SELECT 'tenant' || g % 20, g, '', '[]' FROM generate_series(1, 5000) AS g;
-INSERT INTO endpoint (id, tenant, revision, active_from, created_at, deleted_at, moved, config)
-SELECT 'end_' || g, 'tenant' || g % 20, 1, 0, 0, CASE WHEN g % 50 = 0 THEN 1 END, g, 'x' FROM generate_series(1, 2000) AS g;
+INSERT INTO endpoint (id, tenant, revision, active_from, created_at, deleted_at, moved, config, partition)
+SELECT 'end_' || g, 'tenant' || g % 20, 1, 0, 0, CASE WHEN g % 50 = 0 THEN 1 END, g, 'x', g % 20 FROM generate_series(1, 2000) AS g;
 INSERT INTO batch (id, tenant, endpoint, lane, parent, state, due_at, step, at_once, attempts, created_at, waits_for)
 SELECT 'b' || g, 'tenant' || g % 20, g % 200 + 1, 0, CASE WHEN g % 9 = 0 THEN g - 1 END, CASE WHEN g % 50 = 0 THEN 'pending' ELSE 'delivered' END,
     0, 0, 0, 1, g, CASE WHEN g % 100 = 0 THEN g - 1 END

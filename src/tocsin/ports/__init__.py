@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tocsin.ports.batching import Batches, BatchPage, Following, Formed
 from tocsin.ports.erasing import ErasureQuery, Erasures
+from tocsin.ports.holding import Beat, Hint, Holding, Neighbour, Revisions, Taken
 from tocsin.ports.inspecting import Copies, Inspection, SharedFacts, StoreCopy, StoreFacts
 from tocsin.ports.reading import (
     PENDING_BEGIN,
@@ -67,9 +68,11 @@ from tocsin.ports.writing import (
     Directory,
     DuePage,
     Fanned,
+    Fenced,
     Holder,
     JobOver,
     Log,
+    Move,
     NoticeStore,
     Place,
     PromptSender,
@@ -78,6 +81,7 @@ from tocsin.ports.writing import (
     Sender,
     StandingStore,
     StoredEndpoint,
+    Stretch,
     Waiting,
 )
 
@@ -92,6 +96,7 @@ __all__ = [
     "AuditQuery",
     "BatchPage",
     "Batches",
+    "Beat",
     "Candidates",
     "Cause",
     "Copies",
@@ -114,10 +119,13 @@ __all__ = [
     "Expired",
     "FailingEndpoint",
     "Fanned",
+    "Fenced",
     "Following",
     "Formed",
     "Found",
+    "Hint",
     "Holder",
+    "Holding",
     "Inspection",
     "JobOver",
     "JobQuery",
@@ -130,6 +138,8 @@ __all__ = [
     "Log",
     "MasterKeySource",
     "MasterKeys",
+    "Move",
+    "Neighbour",
     "NoValue",
     "Note",
     "NoticeStore",
@@ -146,6 +156,7 @@ __all__ = [
     "Replays",
     "RetentionState",
     "RetentionStore",
+    "Revisions",
     "Rows",
     "SecretBox",
     "Sender",
@@ -157,9 +168,11 @@ __all__ = [
     "StoreCopy",
     "StoreFacts",
     "StoredEndpoint",
+    "Stretch",
     "Strip",
     "StripCell",
     "StripQuery",
+    "Taken",
     "Templates",
     "Transfers",
     "TreeJob",

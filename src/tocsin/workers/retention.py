@@ -17,12 +17,12 @@ from tocsin.model.delivery import Claim
 from tocsin.model.ids import Millis
 from tocsin.model.retention import FOR_EVER, KINDS, TABLES, RetentionCursor, RetentionRule, Table, What
 from tocsin.model.times import to_text
-from tocsin.operations.retention import RetentionPass, RetentionProgress
-from tocsin.ports import Aged, Era, Expired, Key, RetentionStore
+from tocsin.operations.retention import RetentionProgress
+from tocsin.ports import Aged, Era, Expired, Key, RetentionStore, Taken
 from tocsin.rules.retention import Ages, Limits, Policy, judged_time
 from tocsin.telemetry import Metrics, log
 from tocsin.workers.delivery import DeliveryWorker
-from tocsin.workers.retention_passes import LATE_SHARE, LOOKS, Pass, passes_of
+from tocsin.workers.passes import LATE_SHARE, LOOKS, Pass, passes_of
 
 LOOK_SECONDS: Final = 60.0
 """How long it rests when nothing is old, and how long a round of the passes takes at most when there is no end of it."""
@@ -57,8 +57,10 @@ class RetentionWorker:
         metrics: Metrics,
         now_ms: Callable[[], Millis],
         monotonic: Callable[[], float],
+        is_shared: bool = False,
     ) -> None:
         self._store = store
+        self._is_shared = self._is_elsewhere = is_shared
         self._delivery = delivery
         self._metrics = metrics
         self._now_ms = now_ms
@@ -71,7 +73,7 @@ class RetentionWorker:
         self._left_mono: float | None = None
         self._table_mono: dict[Table, float] = {}
         self._passes: list[Pass] = []
-        self._warned = self._moved = False
+        self._warned = self._moved = self._is_at_work = False
         self.policy = Policy(limits, {})
 
     async def start(self) -> None:
@@ -80,6 +82,28 @@ class RetentionWorker:
         self._judged = state.judged_at
         self._judged_mono = self._monotonic()
         self._set(state.rules, state.cursors)
+
+    @property
+    def _ends(self) -> bool:
+        """Whether what is under way ends as soon as it can."""
+        return self._is_stopping or self._is_elsewhere
+
+    async def taken(self, taken: Sequence[Taken]) -> None:
+        """One process removes, the holder of the first partition: it goes on where the last one was."""
+        if self._is_elsewhere and any(one.partition == 0 for one in taken):
+            await self.start()
+            self._is_elsewhere = False
+            self._news.set()
+
+    async def giving_back(self, partitions: frozenset[int]) -> None:
+        if 0 in partitions and not self._is_elsewhere:
+            self._is_elsewhere = True
+            while self._is_at_work:  # noqa: ASYNC110  # a step ends within milliseconds
+                await asyncio.sleep(_LEAST_PAUSE)
+            await self.save()
+
+    def lost(self) -> None:
+        self._is_elsewhere = self._is_shared
 
     def changed(self, rules: Mapping[str, tuple[RetentionRule, ...]]) -> None:
         """The rules are others now: what they concern is gone through from the beginning."""
@@ -95,16 +119,7 @@ class RetentionWorker:
         space = await self._store.space()
         return RetentionProgress(
             removed=dict(self._removed),
-            passes=[
-                RetentionPass(
-                    what=one.what,
-                    tenant=one.scope or None,
-                    keep_seconds=one.keep // 1000,
-                    position=one.position,
-                    behind_seconds=self._behind(one) / 1000,
-                )
-                for one in self._passes
-            ],
+            passes=[one.shown(self._judged) for one in self._passes],
             judged_at=None if self._judged is None else to_text(self._judged),
             file_bytes=space.file,
             unused_bytes=space.unused,
@@ -114,16 +129,24 @@ class RetentionWorker:
         while not self._is_stopping:
             self._news.clear()
             wait = LOOK_SECONDS
+            self._is_at_work = True
             try:
-                if await self.round():
+                if self._is_elsewhere:
+                    await self._expire_here()
+                elif await self.round():
                     continue
+                elif self._is_shared and (rules := (await self._store.load()).rules) != self.policy.rules:
+                    self.changed(rules)
             except (StoreUnavailable, StorageFull) as problem:
                 log.error("retention.waits", problem=problem.slug)
                 wait = _RETRY_SECONDS
+            finally:
+                self._is_at_work = False
             if not self._is_stopping:
                 await self._rest(wait, until_news=True)
         try:
-            await self.save()
+            if not self._is_elsewhere:
+                await self.save()
         except (StoreUnavailable, StorageFull) as problem:
             log.error("retention.not_saved", problem=problem.slug)
 
@@ -131,12 +154,12 @@ class RetentionWorker:
         """Remove everything that is old now; gives whether that was too much for one round."""
         passes, end = self._passes, self._monotonic() + LOOK_SECONDS
         moved = True
-        while moved and not self._is_stopping and passes is self._passes and self._monotonic() < end:
+        while moved and not self._ends and passes is self._passes and self._monotonic() < end:
             moved = False
             for one in passes:
                 moved |= await self._advance(one)
             await self._look_at_left("remains")
-            self._metrics.behind.set(max((self._behind(one) for one in passes), default=0) / 1000)
+            self._metrics.behind.set(max((one.behind(self._judged) for one in passes), default=0) / 1000)
         if self._left_mono is None or self._monotonic() - self._left_mono >= LEFT_SECONDS:
             self._left_mono = self._monotonic()
             for what in LEFT:
@@ -169,17 +192,13 @@ class RetentionWorker:
         self._warned = is_behind
         return self._judged
 
-    def _behind(self, one: Pass) -> Millis:
-        if one.next_at is None or self._judged is None:
-            return 0
-        return max(0, self._judged - one.keep - one.next_at)
-
     async def _advance(self, one: Pass) -> bool:
         """One page of a pass; False when nothing is old enough."""
         until = self._now() - one.keep
-        if self._is_stopping or (one.next_at is not None and one.next_at > until):
+        if self._ends or (one.next_at is not None and one.next_at > until):
             return False
-        if one.by_eras and (era := await self._era_of(one)) is not None:
+        era = await self._store.era(one.what, one.position) if one.by_eras else None
+        if era is not None and one.may_wait_for(era):
             one.next_at = era.youngest_at
             return era.youngest_at <= until and await self._drop(one, era, until)
         page = await self._store.page(one.what, one.scope, one.position, until, PAGE)
@@ -189,7 +208,7 @@ class RetentionWorker:
         if one.what == "expire":
             await self._expire([aged for aged in page.found if aged.ended_at is None], until)
         else:
-            numbers = [aged.number for aged in page.found if self._takes(one, aged)]
+            numbers = [aged.number for aged in page.found if one.takes(self.policy, aged)]
             while numbers and self._goes_on(one):
                 numbers = await self._remove(one.what, numbers, until, one.cursor(page.end))
                 one.position = page.end if not numbers else max(one.position, numbers[0] - 1)
@@ -199,34 +218,23 @@ class RetentionWorker:
         await self._rest(_LEAST_PAUSE)
         return True
 
-    async def _era_of(self, one: Pass) -> Era | None:
-        """The era that goes as a whole next, where rows do not become much too old while they wait for that."""
-        era = await self._store.era(one.what, one.position)
-        return era if era is not None and one.may_wait_for(era) else None
-
     async def _drop(self, one: Pass, era: Era, until: Millis) -> bool:
-        """An era as a whole; False when that is for later."""
+        """An era as a whole; False: later."""
         match await self._store.drop_era(one.what, era, until):
             case "dropped":
                 self._count({"eras": 1})
                 one.position, self._moved = era.end, True
-            case "one by one" if until < era.youngest_at + one.keep // LATE_SHARE:  # much of it may have ended late
-                one.next_at = until + one.keep // LOOKS
-                return False
-            case "one by one":
+                return True
+            case "one by one" if until >= era.youngest_at + one.keep // LATE_SHARE:
                 one.one_by_one = era.end
-            case "later":
-                return False
-        return True
+                return True
+            case "one by one":  # much of it may have ended late
+                one.next_at = until + one.keep // LOOKS
+        return False
 
     def _goes_on(self, one: Pass) -> bool:
         """Neither stopped nor overtaken by other rules."""
-        return not self._is_stopping and one in self._passes
-
-    def _takes(self, one: Pass, aged: Aged) -> bool:
-        if one.what not in KINDS or aged.event_type is None or self.policy.scope_of(aged.tenant) != one.scope:
-            return False
-        return self.policy.keep(one.what, aged.tenant, aged.event_type) == one.keep
+        return not self._ends and one in self._passes
 
     async def _remove(
         self, what: What, numbers: Sequence[int], until: Millis, cursor: RetentionCursor | None
@@ -258,10 +266,23 @@ class RetentionWorker:
         await self._delivery.give_up(endpoint, frozenset(numbers), write)
         self._count({"expired": len(expired)})
 
+    async def _expire_here(self) -> None:
+        """What the one that removes left behind because it is not its to give up: only its holder knows what is out."""
+        if self.policy.limits.pending == FOR_EVER:
+            return
+        after, until = 0, self._now() - self.policy.limits.pending
+        while not self._is_stopping:
+            page = await self._store.left("expire", after, PAGE)
+            pending = [aged for aged in page.found if aged.ended_at is None and aged.event_type]
+            await self._expire([aged for aged in pending if self._delivery.is_here(aged.endpoint)], until)
+            if len(page.found) < PAGE:
+                return
+            after = page.end
+
     async def _look_at_left(self, what: What) -> None:
         """What was left behind and has ended since, or is gone."""
         after, is_more = 0, True
-        while is_more and not self._is_stopping:
+        while is_more and not self._ends:
             now = self._now()
             page = await self._store.left(what, after, PAGE)
             after, is_more = page.end, len(page.found) == PAGE
@@ -276,7 +297,7 @@ class RetentionWorker:
                 await self._expire(pending, now - self.policy.limits.pending)
             for keep, numbers in by_keep.items():
                 waiting = numbers
-                while waiting and not self._is_stopping:
+                while waiting and not self._ends:
                     waiting = await self._remove(what, waiting, now - keep, None)
             await self._rest(_LEAST_PAUSE if page.found else 0)
 
@@ -294,7 +315,7 @@ class RetentionWorker:
         if table not in _IN_ORDER and last is not None and self._monotonic() - last < TABLE_SECONDS:
             return
         after: Key | None = None
-        while not self._is_stopping:
+        while not self._ends:
             removed, after = await self._store.look_through(table, after, Ages(policy=self.policy, now=self._now()))
             self._count({table: removed})
             if after is None:
@@ -304,7 +325,7 @@ class RetentionWorker:
 
     async def _give_back(self) -> None:
         """Give the disk what the file has too much of."""
-        while not self._is_stopping:
+        while not self._ends:
             space = await self._store.space()
             most = space.unused - max(UNUSED_BYTES, space.file // 10)
             if most <= 0 or not await self._store.give_back(most):

@@ -11,7 +11,7 @@ import pytest
 from tests.contracts.given import NOTHING, Clock, deciding, delivery, endpoint, entry, settlement, submission
 from tests.contracts.removing import DAY, worker_on
 from tests.kit.postgres import PostgresServer
-from tests.kit.stores import PostgresPlace
+from tests.kit.stores import PostgresPlace, held, moves
 
 from tocsin.adapters.postgres.database import prepare_database
 from tocsin.adapters.postgres.store import PostgresStore
@@ -46,7 +46,7 @@ class World:
     async def begin(self) -> None:
         await self.store.directory.add_endpoint(endpoint(self.mint), entry(self.mint, at=self.clock.now))
         self.revision, _ = await self.store.directory.endpoints()
-        self.holder, _ = await self.store.queue.acquire(0)
+        self.holder, _ = await held(self.store)
         await self.store.retention.tend_eras()
 
     async def filled(self, count: int, *, data: bytes = b'"x"', look: bool = True) -> list[int]:
@@ -57,7 +57,9 @@ class World:
             await self.store.log.accept(given, deciding(self.mint, 1, data=data))
             old, new = Cursor(position=self.position), Cursor(position=self.position + 1)
             made = [delivery(self.mint, 1, new.position, at=self.clock.now)]
-            fanned = await self.store.queue.fan(self.holder, old, new, made, directory_revision=self.revision)
+            fanned = await self.store.queue.fan(
+                self.holder, moves(self.store, old, new), made, directory_revision=self.revision
+            )
             numbers += [one.number for one in fanned or ()]
             self.position += 1
             self.clock.now += HOUR

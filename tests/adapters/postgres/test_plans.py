@@ -23,12 +23,16 @@ NO_PLANS = (
 AT_START = "once, when a server starts"
 FEW = "the table has few rows"
 WHOLE = {
+    "beat": FEW,
     "data_keys": FEW,
+    "ended_endpoints": "indexes of what has ended and stays in its lines, and of pending batches only",
     "endpoints": AT_START,
     "era_dead": "an era that was taken out, which nobody else reads",
+    "era_fanned": FEW,
     "era_heads": "one row of a sequence",
     "fanned_position": FEW,
     "keys": FEW,
+    "mark_all_lines": "once, when a transfer ends",
     "notices": "what waits to be told; a page",
     "oldest_migration": FEW,
     "removed_endpoints": AT_START,
@@ -39,6 +43,7 @@ WHOLE = {
     "shared_facts": "the catalog, for doctor",
     "standings": AT_START,
     "store_facts": FEW,
+    "take": FEW,
     "waiting_batches": "an index of what is pending only, which is what it asks for",
 }
 LISTS = [

@@ -18,6 +18,8 @@ OLDEST: Final = 14
 POOLED: Final = "There is a pooler such as PgBouncer in between; connect to PostgreSQL directly."
 CONNECT_SECONDS: Final = 10.0
 CLOSE_SECONDS: Final = 5.0
+PROMPT_SECONDS: Final = 3.0
+"""The same for what others wait for: then somebody else is to do it."""
 ANSWER_SECONDS: Final = 30.0
 """How long a server may be silent within a transaction before its connection is given up."""
 _SETTINGS: Final = {
@@ -47,7 +49,13 @@ LOST: Final = (
     OSError, EOFError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresConnectionError,
 )  # fmt: skip
 """The connection is gone, or of no use any more."""
-AGAIN: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+
+
+class Overtaken(Exception):
+    """Somebody else wrote meanwhile what we had found missing."""
+
+
+AGAIN: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, Overtaken)
 """Nothing was written because somebody else was quicker: it can be done again."""
 REFUSALS: Final = (
     asyncpg.DataError,
@@ -59,19 +67,32 @@ REFUSALS: Final = (
 """The store cannot take what it was given."""
 
 
-async def connect(url: str, *, seconds: float, is_keyed: bool = False, is_paged: bool = False) -> Connection:
-    """A connection whose statements may take so long. `is_keyed`: rows are found by their keys only; `is_paged`: by some index, as the
-    values ask for it. Raises StoreUnavailable."""
+async def connect(
+    url: str,
+    *,
+    seconds: float,
+    is_prompt: bool = False,
+    is_lasting: bool = True,
+    is_keyed: bool = False,
+    is_paged: bool = False,
+) -> Connection:
+    """A connection whose statements may take so long. `is_prompt`: locks no longer either, and a silent server is given up a second
+    later. What is written on one that is not `is_lasting` may be lost with the server. `is_keyed`: rows are found by their keys only;
+    `is_paged`: by some index, as the values ask for it. Raises StoreUnavailable."""
     settings = {**_SETTINGS, "statement_timeout": f"{round(seconds * 1000)}ms"}
     if is_keyed or is_paged:
         settings |= BY_INDEX
     if is_keyed:
         settings |= _PLANNED_ONCE
+    if is_prompt:
+        settings["lock_timeout"] = settings["statement_timeout"]
+    if not is_lasting:
+        settings["synchronous_commit"] = "off"
     try:
         connection = await asyncpg.connect(
             url,
-            timeout=CONNECT_SECONDS,
-            command_timeout=seconds + 5,
+            timeout=PROMPT_SECONDS if is_prompt else CONNECT_SECONDS,
+            command_timeout=seconds + (1 if is_prompt else 5),
             statement_cache_size=1024,
             max_cached_statement_lifetime=0,
             server_settings=settings,

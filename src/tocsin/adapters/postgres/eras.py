@@ -289,7 +289,7 @@ async def _open_era(connection: Connection, table: Parted, low: int, high: int) 
 
 async def _is_read(connection: Connection, span: Span) -> bool:
     """Whether fan-out or a replay has yet to read some of these events."""
-    ((fanned,),) = cast("list[tuple[int]]", await read(connection, "fanned_position"))
+    ((fanned,),) = cast("list[tuple[int]]", await read(connection, "era_fanned"))
     return fanned < span.high - 1 or bool(await read(connection, "era_replays", (span.low, span.high)))
 
 

@@ -6,22 +6,21 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from tocsin.adapters.postgres.audit import write_entry
-from tocsin.adapters.postgres.lines import Slots, end_batch, join_lines, leave_lines, let_go, lock_slots
+from tocsin.adapters.postgres.lines import Slots, end_batch, join_lines, leave_lines, let_go, lock_slots, mark_lines
 from tocsin.adapters.postgres.notices import count_given_up
 from tocsin.adapters.postgres.readers import Readers
-from tocsin.adapters.postgres.statements import Connection, read, read_among, read_one, write, write_rows
+from tocsin.adapters.postgres.statements import Connection, read, read_among, read_one, write
 from tocsin.adapters.postgres.tallies import Tallies
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.ranks import Rank
 from tocsin.adapters.storing.rows import attempt_row, claim_of, place_of, settle_row
 from tocsin.adapters.storing.tally_changes import Changes, moves_of
 from tocsin.adapters.storing.values import Row
-from tocsin.errors import StoreUnavailable
 from tocsin.model.attempt import Settlement
 from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, DeliveryState, NewDelivery, Step
 from tocsin.model.ids import Millis
-from tocsin.ports import BEGINNING, Cursor, DuePage, Fanned, Holder, Place, Waiting
+from tocsin.ports import BEGINNING, DuePage, Fanned, Fenced, Holder, Move, Place, Waiting
 
 _FAILED_TEMPLATE = "the template failed"
 """What failures of templates are counted as: each has a reason of its own."""
@@ -37,32 +36,17 @@ class PostgresQueue:
         self._tallies = tallies
         self._now_ms = now_ms
 
-    async def acquire(self, partition: int) -> tuple[Holder, Cursor]:
-        async def transaction(connection: Connection) -> tuple[Holder, Cursor]:
-            row = await read_one(connection, "take_cursor", (partition,))
-            epoch, position, endpoint = cast("tuple[int, int, int]", row)
-            while cancelled := await read(connection, "cancelled_batches"):
-                for (batch,) in cast("list[tuple[int]]", cancelled):
-                    await end_batch(connection, batch, None)
-            while ended := await read(connection, "release_ended_lines"):
-                await leave_lines(connection, [cast("int", number) for (number,) in ended])
-            return Holder(partition=partition, epoch=epoch), Cursor(position=position, endpoint=endpoint)
-
-        return await self._writer.run(Rank.FANOUT, transaction)
-
-    async def position(self, holder: Holder) -> Cursor | None:
-        rows = await self._readers.read("cursor", (holder.partition, holder.epoch))
-        if not rows:
-            return None
-        position, endpoint = cast("tuple[int, int]", rows[0])
-        return Cursor(position=position, endpoint=endpoint)
-
     async def fan(
-        self, holder: Holder, old: Cursor, new: Cursor, deliveries: Sequence[NewDelivery], *, directory_revision: int
+        self, holder: Holder, moves: Sequence[Move], deliveries: Sequence[NewDelivery], *, directory_revision: int
     ) -> list[Fanned] | None:
+        rows = [
+            (move.partition, move.old.position, move.old.endpoint, move.new.position, move.new.endpoint)
+            for move in moves
+        ]
+        columns = [list(column) for column in zip(*rows, strict=True)]
+
         async def transaction(connection: Connection) -> list[Fanned] | None:
-            moved = (new.position, new.endpoint, holder.partition, holder.epoch, old.position, old.endpoint)
-            if not await write(connection, "move_cursor", (*moved, directory_revision)):
+            if not await write(connection, "move_cursors", (*columns, holder.epoch, directory_revision)):
                 return None
             return await self.add(connection, deliveries)
 
@@ -75,35 +59,21 @@ class PostgresQueue:
         its numbers while nobody else does."""
         if not deliveries:
             return []
+        columns = [list(column) for column in zip(*map(_delivery_row, deliveries), strict=True)]
         ordered = {new.endpoint for new in deliveries if new.keys}
-        await lock_slots(connection, Slots.LINES, ordered)
-        drawn = await read(connection, "draw_delivery_numbers", (len(deliveries),))
-        numbers = [cast("int", number) for (number,) in drawn]
-        blocked = await join_lines(connection, deliveries, numbers)
-        rows: list[Row] = [
-            (
-                number,
-                new.id,
-                new.tenant,
-                new.endpoint,
-                new.position,
-                new.lane,
-                waits,
-                new.created_at if new.due_at is None else new.due_at,
-                new.created_at,
-                resend_of,
-            )
-            for number, waits, new in zip(numbers, blocked, deliveries, strict=True)
-        ]
-        await write_rows(connection, "add_deliveries", rows)
+        if ordered:
+            await lock_slots(connection, Slots.LINES, ordered)
+            numbers = await _drawn(connection, len(deliveries))
+            blocked = await join_lines(connection, deliveries, numbers)
+            await write(connection, "add_ordered_deliveries", (resend_of, *columns, numbers, blocked))
+        else:
+            rows = await read(connection, "add_deliveries", (resend_of, *columns))
+            numbers = [cast("int", number) for (number,) in rows]
+            blocked = [0] * len(numbers)
         await self._tallies.write_created(connection, deliveries, numbers)
         return [Fanned(number=number, blocked=waits) for number, waits in zip(numbers, blocked, strict=True)]
 
-    async def due(
-        self, holder: Holder, endpoint: int, lane: int, now: Millis, limit: int, after: Place = BEGINNING
-    ) -> DuePage:
-        del holder  # reading needs no right; settling does
-
+    async def due(self, endpoint: int, lane: int, now: Millis, limit: int, after: Place = BEGINNING) -> DuePage:
         async def query(connection: Connection) -> DuePage:
             claims: list[Claim] = []
             end = after
@@ -128,27 +98,48 @@ class PostgresQueue:
     async def settle(self, holder: Holder, settlements: Sequence[Settlement]) -> list[Claim] | None:
         async def transaction(connection: Connection) -> list[Claim] | None:
             await check_holder(connection, holder)
-            rows = await _attempt_rows(connection, settlements)
-            if rows and await read_one(connection, "attempt_detail", rows[0][:1]) == rows[0][1:2]:
+            if not settlements:
+                return []
+            found = await _settled(connection, settlements)
+            if found is None:
                 return None
-            changes = await _settled(connection, settlements)
-            await write_rows(connection, "add_attempts", rows)
+            changes, in_lines = found
             given_up = [s.delivery for s in settlements if s.step_taken is Step.GIVE_UP]
             await count_given_up(connection, given_up, self._now_ms())
             ended = [s.delivery for s in settlements if s.ends]
             retried = [s.delivery for s in settlements if not s.ends]
             cancelled = await read_among(connection, "cancelled_among", (), retried)
             ended.extend(cast("int", number) for (number,) in cancelled)
-            ready = await claims_of(connection, await leave_lines(connection, ended))
+            ready = await claims_of(connection, await leave_lines(connection, ended)) if in_lines else []
             await self._tallies.write(connection, changes)
             return ready
 
         return await self._writer.run(Rank.SETTLE, transaction)
 
-    async def waiting(self, holder: Holder) -> list[Waiting]:
-        del holder  # one partition
-        rows = cast("list[tuple[int, int, int]]", await self._readers.read("waiting"))
+    async def waiting(self, partitions: Sequence[int]) -> list[Waiting]:
+        rows = cast("list[tuple[int, int, int]]", await self._readers.read("waiting", (list(partitions),)))
         return [Waiting(endpoint=endpoint, lane=lane, due_at=due_at) for endpoint, lane, due_at in rows]
+
+    async def release_ended(self, holder: Holder, endpoints: Sequence[int], in_flight: frozenset[int]) -> list[Claim]:
+        some = {cast("int", endpoint) for (endpoint,) in await self._readers.read("ended_endpoints")}
+        among = (sorted(some.intersection(endpoints)), sorted(in_flight))
+
+        async def found(connection: Connection) -> tuple[list[Row], list[Row]]:
+            ended = await read(connection, "release_ended_lines", among)
+            return await read(connection, "cancelled_batches", among), ended
+
+        async def step(connection: Connection) -> list[Claim]:
+            await check_holder(connection, holder)
+            for (batch,) in cast("list[tuple[int]]", await read(connection, "cancelled_batches", among)):
+                await mark_lines(connection, await end_batch(connection, batch, None))
+            ended = await read(connection, "release_ended_lines", among)
+            ready = await leave_lines(connection, [cast("int", number) for (number,) in ended])
+            return await claims_of(connection, ready)
+
+        ready: list[Claim] = []
+        while among[0] and any(await self._readers.run(found)):
+            ready.extend(await self._writer.run(Rank.REST, step))
+        return ready
 
     async def cancel(
         self,
@@ -192,9 +183,9 @@ class PostgresQueue:
 
 
 async def check_holder(connection: Connection, holder: Holder) -> None:
-    """The right to write: nobody takes it over before COMMIT. Raises StoreUnavailable."""
-    if await read_one(connection, "epoch", (holder.partition,)) != (holder.epoch,):
-        raise StoreUnavailable("Another process holds the deliveries now.")
+    """The right to write: nobody takes it away before COMMIT. Raises Fenced."""
+    if await read_one(connection, "epoch", (holder.epoch,)) is None:
+        raise Fenced
 
 
 async def claims_of(connection: Connection, numbers: Sequence[int]) -> list[Claim]:
@@ -202,12 +193,29 @@ async def claims_of(connection: Connection, numbers: Sequence[int]) -> list[Clai
     return [claim_of(row) for row in await read_among(connection, "claims_by_number", (), numbers)]
 
 
-async def _settled(connection: Connection, settlements: Sequence[Settlement]) -> Changes:
-    """Move the deliveries on; gives what that changes. Nearly always all of them are pending. The others are told by their
-    attempts, which count one less, or by having no row any more."""
+def _delivery_row(new: NewDelivery) -> Row:
+    """In the order of `add_deliveries.sql`."""
+    due_at = new.created_at if new.due_at is None else new.due_at
+    return new.id, new.tenant, new.endpoint, new.position, new.lane, due_at, new.created_at
+
+
+async def _drawn(connection: Connection, count: int) -> list[int]:
+    return [cast("int", number) for (number,) in await read(connection, "draw_delivery_numbers", (count,))]
+
+
+async def _settled(connection: Connection, settlements: Sequence[Settlement]) -> tuple[Changes, bool] | None:
+    """Keep the attempts and move the deliveries on; gives what that changes, and whether some are in lines. None: all is kept already.
+    Nearly always all of them are pending. The others are told by their attempts, which count one less, or by having no row any more."""
     numbers = [s.delivery for s in settlements]
+    rows = await _attempt_rows(connection, settlements)
+    columns = [list(column) for column in zip(*map(settle_row, settlements), strict=True)]
+    kept = [list(column) for column in zip(*rows, strict=True)]
+    row = await read_one(connection, "settle", (*columns, *kept, *rows[0][:2]))
+    was_settled, moved, in_lines = cast("tuple[bool, int, list[int]]", row)
+    if was_settled:
+        return None
     others: set[int] = set()
-    if await write_rows(connection, "settle", [settle_row(s) for s in settlements]) != len(numbers):
+    if moved != len(numbers):
         attempts = dict(cast("list[tuple[int, int]]", await read_among(connection, "attempts_made", (), numbers)))
         others = {s.delivery for s in settlements if attempts.get(s.delivery) != s.attempt.number}
     changes = Changes()
@@ -218,7 +226,7 @@ async def _settled(connection: Connection, settlements: Sequence[Settlement]) ->
         changes.attempted(s.endpoint, s.attempt)
         if await read_one(connection, "settle_cancelled", settle_row(s)) == (DeliveryState.DELIVERED,):
             changes.moved(s.endpoint, s.lane, s.delivery, DeliveryState.CANCELLED, DeliveryState.DELIVERED)
-    return changes
+    return changes, bool(in_lines)
 
 
 async def _attempt_rows(connection: Connection, settlements: Sequence[Settlement]) -> list[Row]:

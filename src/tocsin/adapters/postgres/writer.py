@@ -25,9 +25,10 @@ from tocsin.adapters.postgres.database import (
     hang_up,
     problem_of,
 )
-from tocsin.adapters.postgres.statements import Connection, read, read_one
+from tocsin.adapters.postgres.statements import Connection, read_one
 from tocsin.adapters.storing.migrations import migrations_of
 from tocsin.adapters.storing.ranks import ALONE, DataRefusedError, Rank
+from tocsin.adapters.storing.transfers import mark_of
 from tocsin.errors import StoreUnavailable, TocsinError
 
 T = TypeVar("T")
@@ -41,10 +42,12 @@ ASKED_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.1
 _LOCK_TRIES: Final = 20
 _DATABASE: Final = 0x746F6300
-"""The session's advisory lock of whoever has the database for itself."""
+"""The session's advisory lock of everybody who writes: shared, or alone."""
 NEWEST: Final = max(one.number for one in migrations_of("tocsin.adapters.postgres"))
 TOO_OLD: Final = "The database was migrated to what this version cannot run on. Upgrade Tocsin."
-IN_USE: Final = "Another server runs on this database; this version runs one."
+IN_USE: Final = "Servers run on this database; stop them first."
+TAKEN: Final = "A transfer has this database for itself."
+MOVED: Final = "Everything in this database went to another one, or is on its way."
 
 
 class _Work(Generic[T]):
@@ -72,16 +75,23 @@ class Writer:
         self._waiting: list[_Work[object]] = []
         self._wake = asyncio.Event()
         self._done = self._arrived = 0
-        self._closed = False
+        self._closed = self._was_open = False
         self._task: asyncio.Task[None] | None = None
         self.on_begin: list[Callable[[], None]] = []
         """Called when a transaction begins, perhaps once more."""
-        self.on_commit: list[Callable[[Connection], Awaitable[None]]] = []
-        """Called before COMMIT, within the transaction."""
+        self.on_connect: list[Callable[[Connection], Awaitable[None]]] = []
+        """Called with each new connection."""
+        self.on_commit: list[Callable[[Connection], Awaitable[str | None]]] = []
+        """Called before COMMIT, within the transaction; may give its name."""
+        self.on_committed: list[Callable[[], None]] = []
+        """Called when it is known that a COMMIT came through."""
+        self.named: str | None = None
+        """The transaction under way, where a statement of it told its name."""
 
     async def open(self) -> None:
         """Raises StoreUnavailable."""
         self._connection = await self._connect()
+        self._was_open = True
         self._task = asyncio.create_task(self._run(), name="tocsin-writer")
 
     async def run(self, rank: Rank, transaction: Transaction[T]) -> T:
@@ -159,18 +169,23 @@ class Writer:
                 raise problem_of(error) from error
             raise
         await self._commit(connection, named)
+        for know in self.on_committed:
+            know()
 
     async def _run_all(self, connection: Connection, works: list[_Work[object]]) -> str:
         """Everything up to COMMIT; gives the name of the transaction."""
         await connection.execute("BEGIN")
-        row = await read_one(connection, "transaction_id")
+        self.named = None
         for begin in self.on_begin:
             begin()
         for work in works:
             work.result = await work.transaction(connection)
         for finish in self.on_commit:
-            await finish(connection)
-        return "" if row is None else cast("str", row[0])
+            self.named = await finish(connection) or self.named
+        if self.named is None:
+            row = await read_one(connection, "transaction_id")
+            self.named = None if row is None else cast("str", row[0])
+        return self.named or ""
 
     async def _commit(self, connection: Connection, named: str) -> None:
         try:
@@ -199,24 +214,36 @@ class Writer:
         return False
 
     async def _connect(self) -> Connection:
-        """Our own last connection may have the lock until the server notices that it is gone."""
+        """Our own last connection may have the lock until the server notices that it is gone. While we had none, a transfer may have
+        begun."""
         connection = await connect(self._url, seconds=ANSWER_SECONDS, is_keyed=True)
         try:
-            ((oldest,),) = cast("list[tuple[int]]", await read(connection, "oldest_migration"))
-            for _ in range(_LOCK_TRIES if self._alone and oldest <= NEWEST else 0):
-                if await read_one(connection, "lock_database", (_DATABASE,)) == (True,):
-                    return connection
-                await asyncio.sleep(_PAUSE_SECONDS)
+            refusal = await self._lock(connection)
+            for greet in self.on_connect if refusal is None else ():
+                await greet(connection)
         except (*LOST, asyncpg.PostgresError) as error:
             connection.terminate()
             raise problem_of(error) from error
-        if oldest > NEWEST:
+        if refusal is not None:
             await hang_up(connection)
-            raise StoreUnavailable(TOO_OLD, reason="newer")
-        if self._alone:
-            await hang_up(connection)
-            raise StoreUnavailable(IN_USE, reason="in_use")
+            raise StoreUnavailable(refusal, reason="in_use")
         return connection
+
+    async def _lock(self, connection: Connection) -> str | None:
+        """Why the database is not to be had, if so."""
+        if (await read_one(connection, "oldest_migration") or (0,)) > (NEWEST,):
+            return TOO_OLD
+        name = "lock_database" if self._alone else "share_database"
+        for _ in range(_LOCK_TRIES):
+            if await read_one(connection, name, (_DATABASE,)) == (True,):
+                break
+            await asyncio.sleep(_PAUSE_SECONDS)
+        else:
+            return IN_USE if self._alone else TAKEN
+        if self._alone or not self._was_open:
+            return None
+        mark = mark_of(await read_one(connection, "transfer_mark"))
+        return None if mark is None or mark.is_servable else MOVED
 
     def _discard(self, connection: Connection) -> None:
         self._connection = None

@@ -5,6 +5,7 @@
 -- ahead and drops old ones (adapters/postgres/eras.py); what belongs to none lies in the rest. Ids are unique by the way they are made:
 -- a unique index would have to begin with the key.
 
+-- `partition` is that of the tenant.
 CREATE TABLE event (
     position bigint PRIMARY KEY,
     id text NOT NULL,
@@ -17,7 +18,8 @@ CREATE TABLE event (
     accepted_at bigint NOT NULL,
     keys text,
     cloud bytea,
-    data bytea NOT NULL
+    data bytea NOT NULL,
+    partition smallint NOT NULL
 ) PARTITION BY RANGE (position);
 CREATE TABLE event_0 PARTITION OF event FOR VALUES FROM (0) TO (1048576);
 CREATE TABLE event_rest PARTITION OF event DEFAULT;
@@ -89,13 +91,28 @@ CREATE TABLE tenant (
     created_at bigint NOT NULL
 );
 
+-- The processes that may write, each with the number of its last beat. Whoever takes that right away removes the row.
+CREATE TABLE node (
+    epoch bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL,
+    beats bigint NOT NULL DEFAULT 0,
+    is_watching boolean NOT NULL DEFAULT false
+) WITH (fillfactor = 10);
+
+-- How far the fan-out of each partition is, and which node holds it (null: it is free). `fenced_at` is when the right of one that
+-- held it was taken away last.
 CREATE TABLE cursor (
-    partition bigint PRIMARY KEY,
+    partition smallint PRIMARY KEY,
     position bigint NOT NULL,
     endpoint bigint NOT NULL,
-    epoch bigint NOT NULL
+    holder bigint REFERENCES node DEFERRABLE INITIALLY DEFERRED,
+    fenced_at timestamptz
 ) WITH (fillfactor = 10);
-INSERT INTO cursor VALUES (0, 0, 0, 0);
+INSERT INTO cursor SELECT partition, 0, 0 FROM generate_series(0, 63) AS of (partition);
+
+-- How often others should have noticed a change of something.
+CREATE TABLE revision (what text PRIMARY KEY, number bigint NOT NULL) WITH (fillfactor = 10);
+INSERT INTO revision VALUES ('standings', 0), ('api_keys', 0), ('data_keys', 0), ('replays', 0);
 
 -- Grows with each change of an endpoint, so that fan-out never works from an older list; `endpoint.moved` is the revision
 -- in which it changed last.
@@ -111,8 +128,10 @@ CREATE TABLE endpoint (
     created_at bigint NOT NULL,
     deleted_at bigint,
     moved bigint NOT NULL,
-    config bytea NOT NULL
+    config bytea NOT NULL,
+    partition smallint NOT NULL
 );
+CREATE INDEX endpoint_by_partition ON endpoint (partition) WHERE deleted_at IS NULL;
 CREATE INDEX endpoint_by_move ON endpoint (moved);
 CREATE INDEX endpoint_by_tenant ON endpoint (tenant, number) WHERE deleted_at IS NULL;
 
@@ -159,14 +178,17 @@ CREATE INDEX delivery_of_replay ON delivery (lane, position) WHERE lane > 0;
 CREATE INDEX delivery_by_lane ON delivery (lane, state) WHERE lane > 0;
 CREATE INDEX delivery_by_batch ON delivery (batch, number) WHERE batch IS NOT NULL;
 
--- The lines of an ordered endpoint: who waits for whom. `key` is a 64-bit hash; a collision only makes somebody wait.
+-- The lines of an ordered endpoint: who waits for whom. `key` is a 64-bit hash; a collision only makes somebody wait. `has_ended`:
+-- the delivery was cancelled, and stays until it is sure that it is not out.
 CREATE TABLE line (
     endpoint bigint NOT NULL,
     lane bigint NOT NULL,
     key bigint NOT NULL,
     delivery bigint NOT NULL,
+    has_ended boolean NOT NULL DEFAULT false,
     PRIMARY KEY (endpoint, lane, key, delivery)
 );
+CREATE INDEX line_ended ON line (endpoint) WHERE has_ended;
 CREATE INDEX line_by_delivery ON line (delivery);
 
 -- `place` is delivery number << 20 | attempt number. `body` is null where it is the one of an earlier attempt.
@@ -302,7 +324,8 @@ CREATE TABLE retention_left (
 CREATE TABLE retention_clock (one integer PRIMARY KEY CHECK (one = 1), at bigint NOT NULL);
 
 -- Tallies: one row for each endpoint, one for each tenant (endpoint 0), one for everything (endpoint 0, tenant ''), as they stand
--- after the last change, in `minute`. Whoever changes some locks them in the order of their key first.
+-- after the last change, in `minute`. Each process that writes has a shard of its own, so that none waits for another: what a row says
+-- is the sum over the shards, and one alone may be negative.
 CREATE TABLE tally (
     tenant text NOT NULL,
     endpoint bigint NOT NULL,
@@ -319,7 +342,8 @@ CREATE TABLE tally (
     errors bytea NOT NULL,
     attempt_ms bytea NOT NULL,
     delivered_ms bytea NOT NULL,
-    PRIMARY KEY (tenant, endpoint)
+    shard smallint NOT NULL DEFAULT 0,
+    PRIMARY KEY (tenant, endpoint, shard)
 ) WITH (fillfactor = 50);
 
 -- The same rows as they stood at the end of a period of `step` minutes that begins in `minute`. A period in which nothing
@@ -342,7 +366,8 @@ CREATE TABLE tally_history (
     attempt_ms bytea NOT NULL,
     delivered_ms bytea NOT NULL,
     oldest_at bigint,
-    PRIMARY KEY (tenant, endpoint, step, minute)
+    shard smallint NOT NULL DEFAULT 0,
+    PRIMARY KEY (tenant, endpoint, shard, step, minute)
 );
 
 -- Pending deliveries by 2048 delivery numbers: the oldest is found without passing what was settled. `since` is when the first of
@@ -353,7 +378,8 @@ CREATE TABLE pending_block (
     block bigint NOT NULL,
     pending bigint NOT NULL,
     since bigint NOT NULL,
-    PRIMARY KEY (tenant, endpoint, block)
+    shard smallint NOT NULL DEFAULT 0,
+    PRIMARY KEY (tenant, endpoint, block, shard)
 ) WITH (fillfactor = 50);
 
 -- Notices that wait to become events, what was given up on minute by minute, and how many runs of a job failed in a row.

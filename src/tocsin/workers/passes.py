@@ -1,4 +1,4 @@
-"""The passes of retention: one for each time that something is kept, with its cursor, and what it makes of eras."""
+"""A pass of retention: one cursor, which goes through everything that may be kept equally long, once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Final
 
 from tocsin.model.ids import Millis
 from tocsin.model.retention import FOR_EVER, KINDS, RetentionCursor, What
-from tocsin.ports import Era
+from tocsin.operations.retention import RetentionPass
+from tocsin.ports import Aged, Era
 from tocsin.rules.retention import Policy
 
 LATE_SHARE: Final = 4
@@ -35,9 +36,29 @@ class Pass:
     def cursor(self, position: int) -> RetentionCursor:
         return RetentionCursor(what=self.what, scope=self.scope, keep=self.keep, policy=self.policy, position=position)
 
+    def takes(self, policy: Policy, aged: Aged) -> bool:
+        """Whether something is its to remove."""
+        if self.what not in KINDS or aged.event_type is None or policy.scope_of(aged.tenant) != self.scope:
+            return False
+        return policy.keep(self.what, aged.tenant, aged.event_type) == self.keep
+
     def may_wait_for(self, era: Era) -> bool:
         """Whether its rows go together: none becomes much too old while it waits for the last."""
         return era.end > self.one_by_one and era.youngest_at - era.oldest_at <= self.keep // LATE_SHARE
+
+    def behind(self, judged: Millis | None) -> Millis:
+        """For how long what comes next could have gone already, as ages are judged."""
+        return 0 if self.next_at is None or judged is None else max(0, judged - self.keep - self.next_at)
+
+    def shown(self, judged: Millis | None) -> RetentionPass:
+        """As people see it."""
+        return RetentionPass(
+            what=self.what,
+            tenant=self.scope or None,
+            keep_seconds=self.keep // 1000,
+            position=self.position,
+            behind_seconds=self.behind(judged) / 1000,
+        )
 
 
 def passes_of(policy: Policy, cursors: Iterable[RetentionCursor]) -> list[Pass]:
