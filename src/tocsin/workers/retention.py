@@ -220,17 +220,16 @@ class RetentionWorker:
 
     async def _drop(self, one: Pass, era: Era, until: Millis) -> bool:
         """An era as a whole; False: later."""
-        match await self._store.drop_era(one.what, era, until):
-            case "dropped":
-                self._count({"eras": 1})
-                one.position, self._moved = era.end, True
-                return True
-            case "one by one" if until >= era.youngest_at + one.keep // LATE_SHARE:
-                one.one_by_one = era.end
-                return True
-            case "one by one":  # much of it may have ended late
-                one.next_at = until + one.keep // LOOKS
-        return False
+        gone = await self._store.drop_era(one.what, era, until)
+        if gone == "one by one" and until < era.youngest_at + one.keep // LATE_SHARE:  # much of it may have ended late
+            one.next_at = until + one.keep // LOOKS
+            return False
+        if gone == "dropped":
+            self._count({"eras": 1})
+            one.position, self._moved = era.end, True
+        elif gone == "one by one":
+            one.one_by_one = era.end
+        return gone != "later"
 
     def _goes_on(self, one: Pass) -> bool:
         """Neither stopped nor overtaken by other rules."""

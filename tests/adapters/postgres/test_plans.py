@@ -30,7 +30,6 @@ WHOLE = {
     "era_dead": "an era that was taken out, which nobody else reads",
     "era_fanned": FEW,
     "era_heads": "one row of a sequence",
-    "fanned_position": FEW,
     "keys": FEW,
     "mark_all_lines": "once, when a transfer ends",
     "notices": "what waits to be told; a page",
@@ -44,7 +43,6 @@ WHOLE = {
     "standings": AT_START,
     "store_facts": FEW,
     "take": FEW,
-    "waiting_batches": "an index of what is pending only, which is what it asks for",
 }
 LISTS = [
     {"tenant"}, {"tenant", "before"}, {"tenant", "id"}, {"tenant", "endpoint", "before"}, {"tenant", "state", "given_up", "before"},
