@@ -124,8 +124,10 @@ class Eras:
         far as they are not needed."""
         async with self._at_length() as connection:
             span = await self._span_of(connection, "event", end)
-            if span is None or await _is_read(connection, span):
+            if span is None:
                 return "later"
+            if await _is_read(connection, span):
+                return "one by one"
             late = await self._late(connection, span)
             after = span.low - 1
             for _ in range(_ONE_BY_ONE // _PAGE):
