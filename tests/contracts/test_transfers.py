@@ -46,6 +46,9 @@ DERIVED = {
     ("endpoint", "partition"): "follows from the tenant",
     ("event", "partition"): "likewise",
     ("line", "has_ended"): "follows from the delivery",
+    ("tally", "shard"): "the shards are summed before",
+    ("tally_history", "shard"): "likewise",
+    ("pending_block", "shard"): "likewise",
 }
 """Columns that do not go along, and why."""
 EMBEDDED = {"commit_group", "sqlite_sequence"}
