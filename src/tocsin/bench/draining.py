@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from tocsin.bench.control import Arrived, Away, Generated, Mark
-from tocsin.bench.figures import Course, difference, together
+from tocsin.bench.figures import Course, difference, together, worked_since, worked_together
 from tocsin.bench.processes import BenchError
 from tocsin.bench.server import Server
 from tocsin.bench.stage import Stage
@@ -49,6 +49,7 @@ async def drained(stage: Stage, first: int) -> Course:
         server=together([course.server for course in courses]),
         generator=together([course.generator for course in courses]),
         sink=together([course.sink for course in courses]),
+        database=worked_together([course.database for course in courses]),
     )
 
 
@@ -96,12 +97,13 @@ async def idle(stage: Stage, first: int) -> Course:
 
 async def _drained_once(stage: Stage, first: int) -> Course:
     generated = await _let_wait(stage, first)
-    before = stage.usages()
+    before, worked = stage.usages(), await stage.database.worked()
     await stage.sink.ask(Away(seconds=0), Arrived)
     arrived = await stage.await_arrivals(generated.beyond, SHORT_SECONDS)
     settled_ns = await _settled_ns(stage)
     await stage.await_quiet()
-    return _course(stage, generated, msgspec.structs.replace(arrived, last_ns=settled_ns), first, before)
+    course = _course(stage, generated, msgspec.structs.replace(arrived, last_ns=settled_ns), first, before)
+    return msgspec.structs.replace(course, database=worked_since(worked, await stage.database.worked()))
 
 
 async def _settled_ns(stage: Stage) -> int:

@@ -166,6 +166,21 @@ def worked_since(before: Worked | None, after: Worked | None) -> Worked | None:
     )
 
 
+def worked_together(parts: Sequence[Worked | None]) -> Worked | None:
+    """What a database server did in all these stretches."""
+    present = [part for part in parts if part is not None]
+    cpus = [part.cpu for part in present if part.cpu is not None]
+    return (
+        Worked(
+            cpu=sum(cpus) if cpus else None,
+            wal_bytes=sum(part.wal_bytes for part in present),
+            transactions=sum(part.transactions for part in present),
+        )
+        if present
+        else None
+    )
+
+
 def is_signed(request: str) -> bool:
     """Whether a request, as it arrived, carries the token and the signature of the Standard Webhooks."""
     head, _, body = request.partition("\r\n\r\n")

@@ -53,14 +53,19 @@ async def join_lines(connection: Connection, new: Sequence[NewDelivery], numbers
     return blocked
 
 
-async def leave_lines(connection: Connection, numbers: Sequence[int]) -> list[int]:
-    """Take deliveries out of their lines; gives those that became ready by it."""
-    endpoints = await read_among(connection, "endpoints_in_lines", (), numbers)
+async def leave_lines(
+    connection: Connection, numbers: Sequence[int], known: Collection[int] | None = None
+) -> list[int]:
+    """Take deliveries out of their lines, of these endpoints where they are known; gives those that became ready by it."""
+    endpoints = known
+    if endpoints is None:
+        rows = await read_among(connection, "endpoints_in_lines", (), numbers)
+        endpoints = [cast("int", endpoint) for (endpoint,) in rows]
     if not endpoints:
         return []
-    await lock_slots(connection, Slots.LINES, [cast("int", endpoint) for (endpoint,) in endpoints])
-    rows = cast("list[tuple[int, int]]", await read_among(connection, "leave_lines", (), numbers))
-    return sorted(number for number, blocked in rows if blocked == 0)
+    await lock_slots(connection, Slots.LINES, endpoints)
+    freed = cast("list[tuple[int, int]]", await read_among(connection, "leave_lines", (), numbers))
+    return sorted(number for number, blocked in freed if blocked == 0)
 
 
 async def let_go(connection: Connection, numbers: Sequence[int], in_flight: frozenset[int], now: Millis) -> list[int]:

@@ -146,13 +146,13 @@ class PostgresLog:
 async def _append(connection: Connection, group: Group, now: Millis) -> tuple[int, Millis, str | None]:
     """The events at the head of the log, in the last statement before COMMIT, with what was seen; gives the position before them,
     their time, and the name of the transaction. Raises Overtaken when somebody else has just seen one of them."""
-    if not group.events:
-        await write_rows(connection, "add_seen", group.seen)
-        return 0, now, None
-    columns = [list(column) for column in zip(*group.events, strict=True)]
-    columns.append([partition_of(cast("str", row[1]), PARTITIONS) for row in group.events])
-    seen = [list(column) for column in zip(*group.seen, strict=True)] or [[]] * 4
     try:
+        if not group.events:
+            await write_rows(connection, "add_seen", group.seen)
+            return 0, now, None
+        columns = [list(column) for column in zip(*group.events, strict=True)]
+        columns.append([partition_of(cast("str", row[1]), PARTITIONS) for row in group.events])
+        seen = [list(column) for column in zip(*group.seen, strict=True)] or [[]] * 4
         row = await read_one(connection, "add_events", (now, len(group.events), *seen, *columns))
     except asyncpg.UniqueViolationError as error:
         if error.table_name != "seen":

@@ -110,7 +110,7 @@ class PostgresQueue:
             retried = [s.delivery for s in settlements if not s.ends]
             cancelled = await read_among(connection, "cancelled_among", (), retried)
             ended.extend(cast("int", number) for (number,) in cancelled)
-            ready = await claims_of(connection, await leave_lines(connection, ended)) if in_lines else []
+            ready = await claims_of(connection, await leave_lines(connection, ended, in_lines))
             await self._tallies.write(connection, changes)
             return ready
 
@@ -203,8 +203,8 @@ async def _drawn(connection: Connection, count: int) -> list[int]:
     return [cast("int", number) for (number,) in await read(connection, "draw_delivery_numbers", (count,))]
 
 
-async def _settled(connection: Connection, settlements: Sequence[Settlement]) -> tuple[Changes, bool] | None:
-    """Keep the attempts and move the deliveries on; gives what that changes, and whether some are in lines. None: all is kept already.
+async def _settled(connection: Connection, settlements: Sequence[Settlement]) -> tuple[Changes, list[int]] | None:
+    """Keep the attempts and move the deliveries on; gives what that changes, and the endpoints of those in lines. None: all is kept already.
     Nearly always all of them are pending. The others are told by their attempts, which count one less, or by having no row any more."""
     numbers = [s.delivery for s in settlements]
     rows = await _attempt_rows(connection, settlements)
@@ -226,7 +226,7 @@ async def _settled(connection: Connection, settlements: Sequence[Settlement]) ->
         changes.attempted(s.endpoint, s.attempt)
         if await read_one(connection, "settle_cancelled", settle_row(s)) == (DeliveryState.DELIVERED,):
             changes.moved(s.endpoint, s.lane, s.delivery, DeliveryState.CANCELLED, DeliveryState.DELIVERED)
-    return changes, bool(in_lines)
+    return changes, in_lines
 
 
 async def _attempt_rows(connection: Connection, settlements: Sequence[Settlement]) -> list[Row]:
