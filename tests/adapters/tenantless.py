@@ -8,6 +8,7 @@ BY_DELIVERY = "the delivery was read with its tenant in the same request, or by 
 BY_REPLAY = "the replay was read with its tenant in the same request"
 BY_ERASURE = "run by the loop of erasures, for what was read of the subject with its tenant"
 DATA_KEYS = "data keys are the server's, of no tenant"
+SESSIONS = "found by the hash of what only the browser has"
 TRANSFERS = "run for all tenants, while nobody is served"
 WITHOUT_TENANT = {
     "attempt_details": BY_DELIVERY,
@@ -30,8 +31,16 @@ WITHOUT_TENANT = {
     "remember_batches": BY_ERASURE,
     "move_erasure": BY_ERASURE,
     "deliveries_of_event": BY_ERASURE,
+    "add_session": SESSIONS,
+    "end_session": SESSIONS,
+    "session": SESSIONS,
+    "sweep_links": SESSIONS,
+    "sweep_sessions": SESSIONS,
+    "take_link": SESSIONS,
+    "touch_session": SESSIONS,
     "add_attempts": OWN_LOOPS,
     "add_batch_attempt": OWN_LOOPS,
+    "add_link": SESSIONS,
     "add_lines": "the deliveries in them have their tenant in their rows",
     "batch_attempt_detail": OWN_LOOPS,
     "batch_members": OWN_LOOPS,

@@ -57,6 +57,7 @@ from tocsin.ports.retention import (
     Space,
 )
 from tocsin.ports.sealing import DataKeys, KeyRing, MasterKeys, MasterKeySource, WrappedKey
+from tocsin.ports.sessions import KeptSession, SessionStore
 from tocsin.ports.templates import Cause, NoValue, Templates
 from tocsin.ports.transferring import Transfers
 from tocsin.ports.writing import (
@@ -127,6 +128,7 @@ __all__ = [
     "JobQuery",
     "JobTree",
     "JobView",
+    "KeptSession",
     "Key",
     "KeyQuery",
     "KeyRing",
@@ -156,6 +158,7 @@ __all__ = [
     "Rows",
     "SecretBox",
     "Sender",
+    "SessionStore",
     "Space",
     "StandingStore",
     "StatsQuery",

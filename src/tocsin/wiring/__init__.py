@@ -91,7 +91,7 @@ async def _serve(
     master_key = MasterKey(store.data_keys, master_keys_of(settings), box, mint=mint, now_ms=now_ms, entropy=os.urandom)
     await master_key.open()
     keys = ApiKeys(store.directory, mint=mint, now_ms=now_ms, entropy=os.urandom)
-    await keys.load()
+    await keys.follow()
     generated = await keys.bootstrap(settings.bootstrap_key.reveal() if settings.bootstrap_key else None)
     await store.directory.finish_removals(now_ms())
     parts = await make_parts(settings, store, sender, mint, box, now_ms)
@@ -119,8 +119,8 @@ async def _serve(
     try:
         listener, url = listen(settings.host, settings.port)
         log.info("serving", url=url)
-        web = Web(services, keys, settings, now_ms)
-        link = web.link(settings.public_url or url)
+        web = Web(services, keys, store.sessions, settings, now_ms)
+        link = await web.link(settings.public_url or url)
         ready(Running(url=url, generated_key=generated, sign_in_link=link))
         await answer_requests(web, listener, default_limits(), stop, direct=Direct(services), stopping=loops.tails.end)
     finally:

@@ -28,6 +28,7 @@ from tocsin.ports import (
     Queue,
     Replays,
     RetentionStore,
+    SessionStore,
     StandingStore,
     Transfers,
     Views,
@@ -67,6 +68,9 @@ class Store(Protocol):
 
     @property
     def data_keys(self) -> DataKeys: ...
+
+    @property
+    def sessions(self) -> SessionStore: ...
 
     @property
     def views(self) -> Views: ...

@@ -179,6 +179,22 @@ CREATE TABLE api_key (
     revoked_at bigint
 );
 
+-- Who is signed in to the web interface, and links that sign in once; by the SHA-256 of what only the browser has.
+CREATE TABLE session (
+    hash bytea PRIMARY KEY,
+    key text NOT NULL,
+    started_at bigint NOT NULL,
+    seen_at bigint NOT NULL,
+    is_by_link bigint NOT NULL
+);
+CREATE INDEX session_by_key ON session (key, seen_at);
+CREATE INDEX session_by_use ON session (seen_at);
+
+CREATE TABLE sign_in_link (
+    hash bytea PRIMARY KEY,
+    ends_at bigint NOT NULL
+);
+
 CREATE TABLE data_key (
     id bigint PRIMARY KEY,
     master_key text NOT NULL,
