@@ -148,6 +148,12 @@ SETTINGS: Final = (
         default="64MiB",
         meaning="When less than this is free on the disk, accept answers 507; settling and retention go on.",
     ),
+    Setting(
+        name="lease_seconds",
+        default="10",
+        meaning="On PostgreSQL: how long a process that is not heard of keeps what it holds; then others deliver in its place. "
+        "Alike for all of them.",
+    ),
     Setting(name="log_level", default="info", meaning="`debug`, `info`, `warning` or `error`."),
 )
 NOT_YET: Final = ("TOCSIN_NATS",)
@@ -190,6 +196,7 @@ class Settings(Noun, frozen=True, kw_only=True):
     keep_dedupe: str
     keep_pending: str
     disk_reserve: str
+    lease_ms: int
     log_level: str
     values: dict[str, Value]
 
@@ -230,6 +237,7 @@ def load_settings(
         keep_dedupe=values["keep_dedupe"].text,
         keep_pending=values["keep_pending"].text,
         disk_reserve=values["disk_reserve"].text,
+        lease_ms=_checked(values, "lease_seconds", _lease_ms),
         log_level=_checked(values, "log_level", _log_level),
         values=values,
     )
@@ -329,6 +337,12 @@ def _public_url(text: str) -> str | None:
 def _pause_ms(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 31_536_000:
         raise ValueError("must be whole seconds, from 1 to a year (31536000)")
+    return int(text) * 1000
+
+
+def _lease_ms(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 300:
+        raise ValueError("must be whole seconds, from 1 to 300")
     return int(text) * 1000
 
 
