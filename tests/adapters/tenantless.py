@@ -190,6 +190,7 @@ WITHOUT_TENANT = {
     "endpoints_in_lines": OWN_LOOPS,
     "last_bodies": OWN_LOOPS,
     "leave_lines": OWN_LOOPS,
+    "lock_data_keys": DATA_KEYS,
     "lock_database": "it names no row",
     "lock_slots": "a slot is a number made of names, the tenant among them",
     "lock_tallies": "the tenant is part of the row's name",
