@@ -88,7 +88,7 @@ async def follow(place: Place, history: list[tuple[str, object]]) -> None:
                 case _:
                     holder, cursor = await store.queue.acquire(0)
             assert sorted(newly) == [n for n in model.ready() if n not in before]
-            due = await store.queue.due(holder, 1, 0, 10, 1000)
+            due = await store.queue.due(1, 0, 10, 1000)
             assert sorted(c.delivery.number for c in due.claims) == model.ready()
     finally:
         await close(store)

@@ -157,7 +157,7 @@ async def test_what_waits_for_a_batch_that_is_split_waits_for_all_of_it(place: P
         model.batches[formed.batch.number] = formed.members
         sent: list[tuple[int, ...]] = []
         for state in ("split", "split", "delivered", "delivered", "delivered"):
-            (claim,) = (await store.batches.due(holder, 1, 0, FAR, 100)).claims
+            (claim,) = (await store.batches.due(1, 0, FAR, 100)).claims
             sent.append(tuple(member.delivery.number for member in claim.members))
             await settle(place, store, holder, mint, model, 0, state)
             await compare(store, holder, model)
@@ -169,7 +169,7 @@ async def test_what_waits_for_a_batch_that_is_split_waits_for_all_of_it(place: P
 async def form(store: Store, holder: Holder, mint: IdMint, model: Model, chance: random.Random) -> None:
     """As the loop of delivery does: some that are ready, and what follows them. Now and then one is cancelled on the way."""
     first, room = model.ready()[: chance.randint(1, 4)], chance.randint(0, 7)
-    found = await store.batches.following(holder, first, FAR, room, 1_000_000)
+    found = await store.batches.following(first, FAR, room, 1_000_000)
     following = found.claims
     numbers = sorted([*first, *(claim.delivery.number for claim in following)])
     chosen = set(numbers)
@@ -202,7 +202,7 @@ async def settle(
     place: Place, store: Store, holder: Holder, mint: IdMint, model: Model, which: int, state: BatchState
 ) -> None:
     """What came of a batch that could be sent."""
-    due = (await store.batches.due(holder, 1, 0, FAR, 100)).claims
+    due = (await store.batches.due(1, 0, FAR, 100)).claims
     if not due:
         return
     claim: BatchClaim = due[which % len(due)]
@@ -226,7 +226,7 @@ async def settle(
     elif state != "pending" or model.cancelled.issuperset(model.batches[claim.batch.number]):
         model.end_of_batch(claim.batch.number)
     assert {c.delivery.number for c in ready} == set(model.ready()) - before
-    still = {c.batch.number for c in (await store.batches.due(holder, 1, 0, FAR, 100)).claims}
+    still = {c.batch.number for c in (await store.batches.due(1, 0, FAR, 100)).claims}
     assert {c.batch.number for c in freed} <= still
 
 
@@ -236,7 +236,7 @@ async def dissolve(store: Store, holder: Holder, model: Model, which: int) -> No
     number = sorted(model.batches)[which % len(model.batches)]
     before = set(model.ready())
     ready = await store.batches.dissolve(holder, [number], 1)
-    left = await store.batches.pending(holder, 1, 0, 0, 1000)
+    left = await store.batches.pending(1, 0, 0, 1000)
     gone = [batch for batch in model.batches if batch not in left]
     assert number in gone
     freed = {member for batch in gone for member in model.batches.pop(batch)}
@@ -246,7 +246,7 @@ async def dissolve(store: Store, holder: Holder, model: Model, which: int) -> No
 
 async def stored_batches(place: Place, store: Store, holder: Holder, ids: list[str]) -> dict[int, tuple[int, ...]]:
     """The members of new batches, also of those that wait."""
-    numbers = await store.batches.pending(holder, 1, 0, 0, 1000)
+    numbers = await store.batches.pending(1, 0, 0, 1000)
 
     wanted = ", ".join(f"'{name}'" for name in ids)
     made: dict[int, tuple[int, ...]] = {}
@@ -276,11 +276,11 @@ async def cancel(store: Store, model: Model, which: int, out: frozenset[int]) ->
 
 
 async def compare(store: Store, holder: Holder, model: Model) -> None:
-    due = await store.queue.due(holder, 1, 0, FAR, 1000)
+    due = await store.queue.due(1, 0, FAR, 1000)
     assert sorted(claim.delivery.number for claim in due.claims) == model.ready()
-    pending = set(await store.batches.pending(holder, 1, 0, 0, 1000))
+    pending = set(await store.batches.pending(1, 0, 0, 1000))
     assert pending == set(model.batches)
-    page = (await store.batches.due(holder, 1, 0, FAR, 1000)).claims
+    page = (await store.batches.due(1, 0, FAR, 1000)).claims
     sendable = [tuple(m.delivery.number for m in claim.members) for claim in page]
     for claim, members in zip(page, sendable, strict=True):
         assert model.batches[claim.batch.number] == members == tuple(sorted(members))

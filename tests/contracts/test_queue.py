@@ -37,7 +37,7 @@ async def test_fan_inserts_and_moves_the_cursor_together(store: Store, mint: IdM
     new = Cursor(position=1, endpoint=0)
     assert await fan(store, holder, old, new, revision, delivery(mint, 1, 1), delivery(mint, 2, 1)) == [(1, 0), (2, 0)]
     assert await store.queue.position(holder) == new
-    due = await store.queue.due(holder, 1, 0, 10, 10)
+    due = await store.queue.due(1, 0, 10, 10)
     assert [(c.delivery.number, c.event.position) for c in due.claims] == [(1, 1)]
     assert due.is_all
 
@@ -70,10 +70,10 @@ async def test_due_leaves_out_what_is_later_and_says_when_it_is(store: Store, mi
     holder, cursor, revision = await prepared(store, mint)
     made = [delivery(mint, 1, 1, at=at) for at in (30, 10, 20, 10)]
     await fan(store, holder, cursor, Cursor(position=1), revision, *made)
-    page = await store.queue.due(holder, 1, 0, 20, 2)
+    page = await store.queue.due(1, 0, 20, 2)
     assert [c.delivery.number for c in page.claims] == [2, 4]
     assert not page.is_all
-    page = await store.queue.due(holder, 1, 0, 20, 10)
+    page = await store.queue.due(1, 0, 20, 10)
     assert [c.delivery.number for c in page.claims] == [2, 4, 3]
     assert (page.is_all, page.next_due_at) == (True, 30)
     assert await store.queue.waiting(holder) == [Waiting(endpoint=1, lane=0, due_at=10)]
@@ -96,9 +96,9 @@ async def test_settling_keeps_the_attempt_and_moves_the_delivery(store: Store, m
         (2, "pending", None, 1, None),
         (3, "dead", "schedule exhausted", 1, 5),
     ]
-    page = await store.queue.due(holder, 1, 0, 98, 10)
+    page = await store.queue.due(1, 0, 98, 10)
     assert (page.claims, page.next_due_at) == ((), 99)
-    again = (await store.queue.due(holder, 1, 0, 99, 10)).claims[0].delivery
+    again = (await store.queue.due(1, 0, 99, 10)).claims[0].delivery
     assert (again.number, again.attempts, again.step) == (2, 1, 1)
 
 
@@ -121,7 +121,7 @@ async def test_cancel_ends_only_what_is_pending(store: Store, mint: IdMint) -> N
     await store.queue.cancel([1, 2], frozenset(), "by hand", 50)
     views = {v.number: v for v in await store.views.deliveries(PAGE)}
     assert [(views[n].state, views[n].reason) for n in (1, 2)] == [("delivered", None), ("cancelled", "by hand")]
-    assert (await store.queue.due(holder, 1, 0, 100, 10)).claims == ()
+    assert (await store.queue.due(1, 0, 100, 10)).claims == ()
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ async def test_only_success_overwrites_a_cancel_of_what_was_out(
     await store.queue.settle(holder, [settlement(mint, 1, step=step, due_at=60)])
     view = (await store.views.deliveries(PAGE))[0]
     assert (view.state, view.reason, view.attempts) == (state, reason, 1)
-    assert (await store.queue.due(holder, 1, 0, 100, 10)).claims == ()
+    assert (await store.queue.due(1, 0, 100, 10)).claims == ()
 
 
 async def test_a_cancelled_delivery_that_is_out_holds_its_keys_until_it_is_settled(store: Store, mint: IdMint) -> None:
@@ -156,7 +156,7 @@ async def test_keys_of_a_cancelled_delivery_are_released_by_a_new_holder(store: 
     await fan(store, holder, cursor, Cursor(position=2), revision, *made)
     await store.queue.cancel([1], frozenset({1}), "by hand", 50)
     holder, _ = await store.queue.acquire(0)
-    assert [c.delivery.number for c in (await store.queue.due(holder, 1, 0, 100, 10)).claims] == [2]
+    assert [c.delivery.number for c in (await store.queue.due(1, 0, 100, 10)).claims] == [2]
 
 
 async def test_a_delivery_that_is_given_up_is_dead_without_an_attempt(store: Store, mint: IdMint) -> None:
