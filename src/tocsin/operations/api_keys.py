@@ -80,10 +80,11 @@ class ApiKeys:
     async def follow(self) -> None:
         """Fill the table from the store: others may have made keys, or revoked some. Raises StoreUnavailable."""
         async with self._reading:
-            changes = -1
-            while changes != self._changes:
+            while True:
                 changes = self._changes
                 stored = await self._directory.keys()
+                if changes == self._changes:
+                    break
             self._by_hash = {key.hash: _known(key) for key in stored if key.id not in self._revoked}
             self._hashes = {known.key.id: known.key.hash for known in self._by_hash.values()}
 

@@ -60,6 +60,7 @@ from tocsin.ports.sealing import DataKeys, KeyRing, MasterKeys, MasterKeySource,
 from tocsin.ports.sessions import KeptSession, SessionStore
 from tocsin.ports.templates import Cause, NoValue, Templates
 from tocsin.ports.transferring import Transfers
+from tocsin.ports.wishing import SharedStandings, StandingsMoved, Wish
 from tocsin.ports.writing import (
     BEGINNING,
     Answers,
@@ -159,8 +160,10 @@ __all__ = [
     "SecretBox",
     "Sender",
     "SessionStore",
+    "SharedStandings",
     "Space",
     "StandingStore",
+    "StandingsMoved",
     "StatsQuery",
     "StatsView",
     "StoreCopy",
@@ -176,5 +179,6 @@ __all__ = [
     "TreeJob",
     "Views",
     "Waiting",
+    "Wish",
     "WrappedKey",
 ]

@@ -30,6 +30,7 @@ from tocsin.ports import (
     Replays,
     RetentionStore,
     SessionStore,
+    SharedStandings,
     StandingStore,
     Transfers,
     Views,
@@ -44,7 +45,8 @@ class DirectoryStore(Directory, StandingStore, Protocol):
 
 
 class Store(Protocol):
-    """Every port of a store. `free_bytes` tells how much of its disk is free, and may block; None where nobody can tell."""
+    """Every port of a store. `standings` is there where several
+    processes may have it open. `free_bytes` tells how much of its disk is free, and may block; None where nobody can tell."""
 
     @property
     def log(self) -> Log: ...
@@ -75,6 +77,9 @@ class Store(Protocol):
 
     @property
     def sessions(self) -> SessionStore: ...
+
+    @property
+    def standings(self) -> SharedStandings | None: ...
 
     @property
     def views(self) -> Views: ...

@@ -89,6 +89,7 @@ class PostgresDirectory:
             if not await write(connection, "remove_endpoint", (entry.at, endpoint.number, endpoint.revision)):
                 return False
             await write(connection, "remove_standing", (endpoint.number,))
+            await write(connection, "remove_wishes_of_endpoint", (endpoint.number,))
             await write_entry(connection, entry)
             return True
 
@@ -164,8 +165,8 @@ class PostgresDirectory:
         row = (standing.endpoint, encode(standing))
 
         async def transaction(connection: Connection) -> None:
-            await write(connection, "save_standing", row)
             await write(connection, "move_revision", ("standings",))
+            await write(connection, "save_standing", row)
             if notice is not None:
                 await write_notice(connection, notice)
 

@@ -21,6 +21,7 @@ from tocsin.adapters.postgres.readers import Readers
 from tocsin.adapters.postgres.replays import PostgresReplays
 from tocsin.adapters.postgres.retention import PostgresRetention
 from tocsin.adapters.postgres.sessions import PostgresSessions
+from tocsin.adapters.postgres.standings import PostgresStandings
 from tocsin.adapters.postgres.tallies import Tallies
 from tocsin.adapters.postgres.transfers import PostgresTransfers
 from tocsin.adapters.postgres.views import PostgresAnswers, PostgresViews
@@ -58,6 +59,7 @@ class PostgresStore:
         self.erasures = PostgresErasures(self._writer, self._readers, tallies, self._vacuum)
         self.data_keys = PostgresDataKeys(self._writer, self._readers)
         self.sessions = PostgresSessions(self._writer, self._readers)
+        self.standings = PostgresStandings(self._writer, self._readers)
         self.views = PostgresViews(self._readers)
         self.retention = PostgresRetention(self._writer, self._readers, tallies, monotonic, now_ms)
         self.answers = PostgresAnswers(self._writer, self._readers)
