@@ -1,7 +1,8 @@
 """The live tail: what was just committed, handed to whoever watches. Nobody waits for a watcher.
 
-The loops of the server hand over whole commit groups, and only while somebody watches (`is_watched`). What is handed over is
-looked through in slices of the event loop; what a watcher has no room for is lost to it, and counted.
+The loops of the server hand over whole commit groups, and only while somebody watches (`is_watched`, and of attempts
+`wants_attempts`). What is handed over is looked through in slices of the event loop; what a watcher has no room for is lost to it,
+and counted. Where several processes share a store, `shared` reads events from the log and hears of attempts elsewhere.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from tocsin.errors import TooManyWatchers
 from tocsin.model.attempt import Settlement
@@ -52,12 +53,14 @@ class Seen:
 class Watcher:
     """One who watches. The newest sights that there is room for wait to be taken; `dropped` counts the others."""
 
-    __slots__ = ("_bytes", "_news", "_seen", "dropped", "ended", "forgotten", "group", "watch")
+    __slots__ = ("_bytes", "_news", "_seen", "dropped", "ended", "forgotten", "group", "has_missed", "watch")
 
     def __init__(self, watch: Watch, group: str | None) -> None:
         self.watch = watch
         self.group = group
         self.dropped = 0
+        self.has_missed = False
+        """Whether some were lost of which nobody knows how many concern it."""
         self.forgotten = 0
         """How often what waits was let go: what was read of the log before that is not to be shown either."""
         self.ended: End | None = None
@@ -77,6 +80,11 @@ class Watcher:
     def lose(self, count: int) -> None:
         """So many sights are lost."""
         self.dropped += count
+        self._news.set()
+
+    def lose_some(self) -> None:
+        """Some may be lost."""
+        self.has_missed = True
         self._news.set()
 
     def let_go(self) -> None:
@@ -105,6 +113,11 @@ class Watcher:
         count, self.dropped = self.dropped, 0
         return count
 
+    def take_missed(self) -> bool:
+        """Whether some may have been lost since this was last asked."""
+        missed, self.has_missed = self.has_missed, False
+        return missed
+
     def take(self) -> Seen | None:
         """The oldest that waits; None: that was all."""
         if not self._seen:
@@ -113,6 +126,19 @@ class Watcher:
         seen = self._seen.popleft()
         self._bytes -= seen.size
         return seen
+
+
+class Shared(Protocol):
+    """What feeds the tails where several processes share a store."""
+
+    async def begin(self) -> None:
+        """Until what is committed from now on will be shown."""
+
+    def committed(self) -> None:
+        """Events were accepted here."""
+
+    def settled(self, names: Sequence[tuple[int, int]]) -> None:
+        """Attempts were written down here: delivery and number; a batch is named by its number below zero."""
 
 
 class Tails:
@@ -126,6 +152,14 @@ class Tails:
         self._task: asyncio.Task[None] | None = None
         self._is_over = False
         self.is_watched = False
+        self.shared: Shared | None = None
+        self.is_watched_elsewhere: Callable[[], bool] | None = None
+        """Whether other processes want to hear of attempts."""
+
+    @property
+    def wants_attempts(self) -> bool:
+        """Whether somebody watches, here or elsewhere."""
+        return self.is_watched or (self.is_watched_elsewhere is not None and self.is_watched_elsewhere())
 
     def watch(self, watch: Watch, group: str | None) -> Watcher:
         """A new watcher, from now on. `group` is the tenant of its key, None for an operator's. Raises TooManyWatchers."""
@@ -176,12 +210,36 @@ class Tails:
         def told(events: Sequence[Event]) -> None:
             committed(events)
             if self.is_watched:
-                self._add(Seen(event, len(event.data)) for event in events if self._is_seen(event.tenant))
+                if self.shared is None:
+                    self.accepted(events)
+                else:
+                    self.shared.committed()
 
         return told
 
+    async def begin(self) -> None:
+        """Until whatever is committed from now on is shown to those who watch."""
+        if self.shared is not None:
+            await self.shared.begin()
+
+    def accepted(self, events: Sequence[Event]) -> None:
+        """Events are in the log."""
+        self._add(Seen(event, len(event.data)) for event in events if self._is_seen(event.tenant))
+
+    def made(self, attempts: Sequence[AttemptMade]) -> None:
+        """Attempts were written down by another process."""
+        self._add(_seen(made) for made in attempts if made.claims and self._is_seen(made.tenant))
+
+    def lose_some(self) -> None:
+        """Attempts of another process are lost, and whose is not known."""
+        for watcher in self.watchers():
+            if watcher.watch.has_attempts:
+                watcher.lose_some()
+
     def settled(self, settlements: Sequence[Settlement]) -> None:
         """Attempts were written down."""
+        if self._is_told:
+            self._tell([(settlement.delivery, settlement.attempt.number) for settlement in settlements])
         self._add(
             _seen(self._made(settlement, settlement.claim))
             for settlement in settlements
@@ -191,6 +249,8 @@ class Tails:
     def batch_settled(self, settlement: BatchSettlement, members: tuple[Claim, ...]) -> None:
         """The attempt of a batch was written down."""
         batch = settlement.batch
+        if self._is_told:
+            self._tell([(-batch.number, settlement.attempt.number)])
         if not self._is_seen(batch.tenant):
             return
         made = AttemptMade(
@@ -202,6 +262,14 @@ class Tails:
             claims=members,
         )
         self._add((_seen(made),))
+
+    @property
+    def _is_told(self) -> bool:
+        return self.is_watched_elsewhere is not None and self.is_watched_elsewhere()
+
+    def _tell(self, names: Sequence[tuple[int, int]]) -> None:
+        if self.shared is not None:
+            self.shared.settled(names)
 
     def _made(self, settlement: Settlement, claim: Claim) -> AttemptMade:
         return AttemptMade(

@@ -60,6 +60,7 @@ from tocsin.ports.sealing import DataKeys, KeyRing, MasterKeys, MasterKeySource,
 from tocsin.ports.sessions import KeptSession, SessionStore
 from tocsin.ports.templates import Cause, NoValue, Templates
 from tocsin.ports.transferring import Transfers
+from tocsin.ports.watching import WatchedStore
 from tocsin.ports.wishing import SharedStandings, StandingsMoved, Wish
 from tocsin.ports.writing import (
     BEGINNING,
@@ -179,6 +180,7 @@ __all__ = [
     "TreeJob",
     "Views",
     "Waiting",
+    "WatchedStore",
     "Wish",
     "WrappedKey",
 ]

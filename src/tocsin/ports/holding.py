@@ -50,12 +50,14 @@ class Taken(Noun, frozen=True, kw_only=True):
 
 class Hint(Noun, frozen=True, kw_only=True):
     """Something that others should notice soon. `partitions` got events; in `lanes` (endpoint, lane) something became due, or ended elsewhere;
-    `changed`: the revisions have moved; `settled` are attempts, as (delivery, attempt) numbers, told only while somebody watches."""
+    `changed`: the revisions have moved; `settled` are attempts, as (delivery, attempt) numbers (a batch is named by its number
+    below zero), told only while somebody watches, and `untold` how many more there were."""
 
     partitions: tuple[int, ...] = ()
     lanes: tuple[tuple[int, int], ...] = ()
     changed: bool = False
     settled: tuple[tuple[int, int], ...] = ()
+    untold: int = 0
 
 
 class Holding(Protocol):

@@ -34,6 +34,7 @@ from tocsin.ports import (
     StandingStore,
     Transfers,
     Views,
+    WatchedStore,
 )
 
 
@@ -45,7 +46,7 @@ class DirectoryStore(Directory, StandingStore, Protocol):
 
 
 class Store(Protocol):
-    """Every port of a store. `standings` is there where several
+    """Every port of a store. `standings` and `watched` are there where several
     processes may have it open. `free_bytes` tells how much of its disk is free, and may block; None where nobody can tell."""
 
     @property
@@ -80,6 +81,9 @@ class Store(Protocol):
 
     @property
     def standings(self) -> SharedStandings | None: ...
+
+    @property
+    def watched(self) -> WatchedStore | None: ...
 
     @property
     def views(self) -> Views: ...

@@ -48,6 +48,7 @@ class Hints:
         self._partitions: set[int] = set()
         self._lanes: set[Pair] = set()
         self._settled: set[Pair] = set()
+        self._untold = 0
 
     async def listen(self, heard: Callable[[Hint], None]) -> None:
         """Returns when the server listens for us, or could not be reached at once."""
@@ -60,9 +61,12 @@ class Hints:
     def tell(self, hint: Hint) -> None:
         self._changed |= hint.changed
         self._partitions.update(hint.partitions)
+        self._untold += hint.untold
         if len(self._lanes) + len(self._settled) < MOST:
             self._lanes.update(hint.lanes)
             self._settled.update(hint.settled)
+        else:
+            self._untold += len(hint.settled)
         self._start()
         self._wake.set()
 
@@ -131,7 +135,9 @@ class Hints:
         lanes, settled = list(self._lanes), list(self._settled)
         if self._changed or self._partitions:
             yield _text(Hint(partitions=tuple(sorted(self._partitions)), changed=self._changed))
-        self._changed = False
+        if self._untold:
+            yield _text(Hint(untold=self._untold))
+        self._changed, self._untold = False, 0
         for some in (self._partitions, self._lanes, self._settled):
             some.clear()
         for at in range(0, len(lanes), PAIRS):

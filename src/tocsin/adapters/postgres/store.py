@@ -25,6 +25,7 @@ from tocsin.adapters.postgres.standings import PostgresStandings
 from tocsin.adapters.postgres.tallies import Tallies
 from tocsin.adapters.postgres.transfers import PostgresTransfers
 from tocsin.adapters.postgres.views import PostgresAnswers, PostgresViews
+from tocsin.adapters.postgres.watching import PostgresWatched
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.errors import Misconfigured, StoreUnavailable
 from tocsin.model.ids import Millis
@@ -60,6 +61,7 @@ class PostgresStore:
         self.data_keys = PostgresDataKeys(self._writer, self._readers)
         self.sessions = PostgresSessions(self._writer, self._readers)
         self.standings = PostgresStandings(self._writer, self._readers)
+        self.watched = PostgresWatched(self._readers)
         self.views = PostgresViews(self._readers)
         self.retention = PostgresRetention(self._writer, self._readers, tallies, monotonic, now_ms)
         self.answers = PostgresAnswers(self._writer, self._readers)
