@@ -11,7 +11,7 @@ import random
 
 import pytest
 from tests.contracts.given import NOTHING, deciding, delivery, endpoint, entry, settlement, submission
-from tests.kit.stores import Place, Store, close
+from tests.kit.stores import Place, Store, close, held, moves
 
 from tocsin.model.batch import Batch, BatchClaim, BatchSettlement, BatchState
 from tocsin.model.ids import IdMint
@@ -20,7 +20,10 @@ from tocsin.rules.splitting import halves
 
 KEYS = "abcd"
 FAR = 10
-MOVES = {"fan": 3, "form": 5, "settle": 5, "single": 2, "cancel": 2, "cancel out": 1, "dissolve": 1, "restart": 1}
+MOVES = {
+    "fan": 3, "form": 5, "settle": 5, "single": 2, "cancel": 2, "cancel out": 1, "cancel elsewhere": 2, "release": 1,
+    "dissolve": 1, "restart": 1,
+}  # fmt: skip
 STATES: list[BatchState] = ["delivered", "dead", "pending", "split", "split", "split"]
 
 
@@ -78,14 +81,13 @@ async def test_no_batch_ever_overtakes(seed: int, place: Place) -> None:
         await store.log.accept([(submission(), NOTHING)], deciding(mint))
         await store.directory.add_endpoint(endpoint(mint), entry(mint))
         revision, _ = await store.directory.endpoints()
-        holder, cursor = await store.queue.acquire(0)
+        holder, cursor = await held(store)
         keys = KEYS[: chance.randint(1, len(KEYS))]
         for move in chance.choices(list(MOVES), list(MOVES.values()), k=50):
             which = chance.randrange(1000)
             if move == "restart":
-                holder, cursor = await store.queue.acquire(0)
-                model.end_empty()
-                model.end(model.cancelled - model.batched)
+                holder, cursor = await held(store)
+                await release(store, holder, model)
             elif move == "fan":
                 cursor = await fan(store, holder, mint, model, cursor, revision, keys, chance)
             else:
@@ -110,7 +112,7 @@ async def fan(
         for _ in range(chance.randint(1, 6))
     ]
     after = Cursor(position=cursor.position + 1)
-    fanned = await store.queue.fan(holder, cursor, after, made, directory_revision=revision)
+    fanned = await store.queue.fan(holder, moves(store, cursor, after), made, directory_revision=revision)
     assert fanned is not None
     model.keys |= {f.number: frozenset(new.keys) for new, f in zip(made, fanned, strict=True)}
     return after
@@ -133,6 +135,10 @@ async def apply(
             await cancel(store, model, which, frozenset())
         case "cancel out":
             await cancel(store, model, which, frozenset(chance.choice([(), *model.batches.values()])))
+        case "cancel elsewhere":
+            await cancel(store, model, which, frozenset(model.keys))
+        case "release":
+            await release(store, holder, model)
         case _:
             await dissolve(store, holder, model, which)
 
@@ -147,10 +153,10 @@ async def test_what_waits_for_a_batch_that_is_split_waits_for_all_of_it(place: P
         await store.log.accept([(submission(), NOTHING)], deciding(mint))
         await store.directory.add_endpoint(endpoint(mint), entry(mint))
         revision, _ = await store.directory.endpoints()
-        holder, cursor = await store.queue.acquire(0)
+        holder, cursor = await held(store)
         keys = [["a"], ["b"], ["a", "b"], ["a"]]
         made = [delivery(mint, 1, 1, keys=one) for one in keys]
-        await store.queue.fan(holder, cursor, Cursor(position=1), made, directory_revision=revision)
+        await store.queue.fan(holder, moves(store, cursor, Cursor(position=1)), made, directory_revision=revision)
         model.keys = {n: frozenset(one) for n, one in enumerate(keys, 1)}
         batch = Batch(number=0, id=mint.batch(), tenant="acme", endpoint=1, lane=0, created_at=1)
         formed = await store.batches.form(holder, batch, (1, 2, 3, 4), ())
@@ -273,6 +279,15 @@ async def cancel(store: Store, model: Model, which: int, out: frozenset[int]) ->
     if number in model.keys and number not in model.batched and number not in out:
         model.end({number})
     assert {claim.delivery.number for claim in ready} == set(model.ready()) - before - {number}
+
+
+async def release(store: Store, holder: Holder, model: Model) -> None:
+    """Nothing is out, and the holder lets go of what ended without it."""
+    before = set(model.ready())
+    ready = await store.queue.release_ended(holder, [1], frozenset())
+    model.end_empty()
+    model.end(model.cancelled - model.batched)
+    assert {claim.delivery.number for claim in ready} == set(model.ready()) - before
 
 
 async def compare(store: Store, holder: Holder, model: Model) -> None:
