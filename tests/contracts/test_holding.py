@@ -72,7 +72,7 @@ async def test_a_stretch_has_the_events_of_its_partitions_and_an_end(store: Stor
     events = [event for answer in answers if isinstance(answer, Accepted) for event in answer.events]
     assert len(events) == 24
     wanted = [event for event in events if partition_of(event.tenant, count) in mine]
-    assert 0 < len(wanted)
+    assert len(wanted) > 0
     first = await store.log.stretch(mine, 0, 3)
     assert (list(first.events), first.end) == (wanted[:3], wanted[2].position)
     rest = await store.log.stretch(mine, first.end, 100)

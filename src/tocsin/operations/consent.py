@@ -20,10 +20,9 @@ from tocsin.model.ids import Millis
 from tocsin.model.notice import Notice
 from tocsin.model.noun import Noun
 from tocsin.model.times import to_text
-from tocsin.operations.resuming import Elsewhere
 from tocsin.pipeline.prepare import Preparation
 from tocsin.pipeline.send import send
-from tocsin.ports import SecretBox, Sender, Wish
+from tocsin.ports import Elsewhere, SecretBox, Sender, Wish
 from tocsin.rules.consent import (
     Asking,
     asked_anew,

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from tocsin.errors import Conflict
-from tocsin.model.audit import Actor, AuditEntry
+from tocsin.model.audit import Actor
 from tocsin.model.endpoint import Endpoint, Standing
 from tocsin.model.ids import EndpointId, IdMint, Millis
 from tocsin.operations.auditing import audit_entry
 from tocsin.operations.documents import endpoint_shown
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.endpoints import Endpoints
-from tocsin.ports import Directory, Wish
+from tocsin.ports import Directory, Elsewhere, Wish
 from tocsin.rules.health import began_anew
-
-
-class Elsewhere(Protocol):
-    """Other processes, which hold endpoints. Raises StoreUnavailable, StorageFull."""
-
-    def holds(self, endpoint: Endpoint) -> bool:
-        """Whether this process does."""
-
-    async def refresh(self) -> None:
-        """See how endpoints stand now."""
-
-    async def wish(self, wish: Wish, standing: Standing, entry: AuditEntry | None = None) -> None:
-        """Have the holder do it, so that the endpoint comes to stand so."""
 
 
 class Resuming:

@@ -61,7 +61,7 @@ from tocsin.ports.sessions import KeptSession, SessionStore
 from tocsin.ports.templates import Cause, NoValue, Templates
 from tocsin.ports.transferring import Transfers
 from tocsin.ports.watching import WatchedStore
-from tocsin.ports.wishing import SharedStandings, StandingsMoved, Wish
+from tocsin.ports.wishing import Elsewhere, SharedStandings, StandingsMoved, Wish
 from tocsin.ports.writing import (
     BEGINNING,
     Answers,
@@ -111,6 +111,7 @@ __all__ = [
     "DeliveryView",
     "Directory",
     "DuePage",
+    "Elsewhere",
     "EndpointQuery",
     "ErasureQuery",
     "Erasures",

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from tocsin.model.audit import AuditEntry
 from tocsin.model.consent import Consent
-from tocsin.model.endpoint import Standing
+from tocsin.model.endpoint import Endpoint, Standing
 from tocsin.model.noun import Noun
 
 
@@ -38,3 +38,16 @@ class SharedStandings(Protocol):
 
     async def fulfil(self, numbers: Sequence[int]) -> None:
         """These are done; one that was replaced meanwhile stays."""
+
+
+class Elsewhere(Protocol):
+    """Other processes, which hold endpoints. Raises StoreUnavailable, StorageFull."""
+
+    def holds(self, endpoint: Endpoint) -> bool:
+        """Whether this process does."""
+
+    async def refresh(self) -> None:
+        """See how endpoints stand now."""
+
+    async def wish(self, wish: Wish, standing: Standing, entry: AuditEntry | None = None) -> None:
+        """Have the holder do it, so that the endpoint comes to stand so."""

@@ -190,9 +190,7 @@ class BatchSending:
 
         def make(now: Millis, token: Token | None) -> Outbound | Unrendered:
             if self._may_send():
-                return preparation.batch_request(
-                    batch, preparation.batched(claim.members, bodies), now, token, replay
-                )
+                return preparation.batch_request(batch, preparation.batched(claim.members, bodies), now, token, replay)
             return NOT_NOW
 
         sent = await self._exchanges.exchange(preparation, make, started_at, self._ready.turn(lane.outlet))

@@ -260,4 +260,6 @@ class FanoutWorker:
             return
         stored = self._fronts.stored
         known = stored.keys() & cursors.keys()
-        self._fronts.put({partition: cursors[partition] for partition in known if cursors[partition] != stored[partition]})
+        self._fronts.put(
+            {partition: cursors[partition] for partition in known if cursors[partition] != stored[partition]}
+        )

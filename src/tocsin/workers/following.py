@@ -145,7 +145,7 @@ class Following:
 
 
 class OtherHolders:
-    """`operations.resuming.Elsewhere`: endpoints that another process may hold."""
+    """`ports.Elsewhere`: endpoints that another process may hold."""
 
     def __init__(
         self,
