@@ -95,14 +95,17 @@ async def _serve(
     generated = await keys.bootstrap(settings.bootstrap_key.reveal() if settings.bootstrap_key else None)
     await store.directory.finish_removals(now_ms())
     parts = await make_parts(settings, store, sender, mint, box, now_ms)
-    loops = await make_loops(parts)
+    loops = make_loops(parts)
     background = await make_background(parts, loops)
     consents = make_consents(parts, loops)
+    consent = ConsentWorker(consents, loops.held, parts.endpoints, now_ms)
+    loops.holding.followers.insert(0, consent)
     supervisor = Supervisor(
+        holding=loops.holding,
         accept=loops.accept,
         fanout=loops.fanout,
         delivery=loops.delivery,
-        consent=ConsentWorker(consents, parts.endpoints, now_ms),
+        consent=consent,
         replay=loops.replay,
         notices=loops.notices,
         background=background.all,

@@ -194,13 +194,8 @@ class BatchSending:
             return NOT_NOW
 
         sent = await self._exchanges.exchange(preparation, make, started_at, self._ready.turn(lane.outlet))
-        if sent is NOT_NOW:
-            lane.release_batch(batch.number)
-            hold.let_go()
-            self._ready.wake_at(lane, self._now_ms() + RETRY_MS)
-            return
         if isinstance(sent, Unrendered):
-            await self._dissolve(hold, lane, claim, [(member, sent) for member in claim.members])
+            await self._unsent(hold, lane, claim, sent)
             return
         settled = self._judge.judged(batch.as_delivery(), preparation.endpoint.config, sent, started_at)
         is_ordered = lane.outlet.is_ordered
@@ -225,6 +220,15 @@ class BatchSending:
             lane.behind += lane.later
             lane.later = 0
         self._ready.take(ready)
+
+    async def _unsent(self, hold: Hold, lane: Lane, claim: BatchClaim, why: Unrendered) -> None:
+        """Nothing went out: later, or never."""
+        if why is NOT_NOW:
+            lane.release_batch(claim.batch.number)
+            hold.let_go()
+            self._ready.wake_at(lane, self._now_ms() + RETRY_MS)
+        else:
+            await self._dissolve(hold, lane, claim, [(member, why) for member in claim.members])
 
     async def _settled(self, settlement: BatchSettlement) -> tuple[list[BatchClaim], list[Claim]] | None:
         try:

@@ -30,7 +30,7 @@ class FanoutWorker:
     """Reads always from the cursors; `pushed` hears of each chunk after its commit, `fenced` when others hold what is held here, and `tell`
     what other processes have to know."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what it reads, where it writes, and whom it tells)
         self,
         *,
         reader: Log,
@@ -96,7 +96,7 @@ class FanoutWorker:
         self._fronts.remove(partitions)
         self.let_go()
         chunk = self._chunks
-        while self._is_at_work and self._chunks == chunk:
+        while self._is_at_work and self._chunks == chunk:  # noqa: ASYNC110  # a chunk ends within milliseconds
             await asyncio.sleep(_LATE_SECONDS)
         if moves:
             await self._queue.fan(self._held.holder, moves, (), directory_revision=self._endpoints.revision)
@@ -136,7 +136,8 @@ class FanoutWorker:
             finally:
                 self._is_at_work = False
             self._metrics.fanout_lag.set(max(0, self._head - self._fronts.position()))
-            await self._rest()
+            if not self._is_stopping:
+                await self._rest()
 
     async def _rest(self) -> None:
         """Until there is news."""
@@ -214,7 +215,7 @@ class FanoutWorker:
             self._news()
             return [], position
         events, end = stretch.events, stretch.end
-        front.is_behind |= len(events) >= EVENTS
+        front.is_behind |= end - position >= EVENTS
         if limit is not None and end > limit:
             events, end = tuple(event for event in events if event.position <= limit), limit
             front.is_behind = True

@@ -162,6 +162,7 @@ class HoldingWorker:
     async def run(self) -> None:
         """Beat until `leave`. A loss of the store or of the right to write ends nothing: it begins anew when it can."""
         if not self._held.is_shared:
+            await self._news.wait()
             return
         while not self._is_stopping:
             self._news.clear()

@@ -4,13 +4,15 @@ opened only when no request of that one can be out any more."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from itertools import islice
 from typing import Final
 
 from tocsin.errors import StorageFull, StoreUnavailable
+from tocsin.model.endpoint import Batched
+from tocsin.model.ids import Millis
 from tocsin.pipeline.prepare import Preparation
-from tocsin.ports import Batches, Fenced, Holder, Queue, Taken
+from tocsin.ports import Batches, Fenced, Holder, Queue, Taken, Waiting
 from tocsin.telemetry import log
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.holding import Held, boottime_ms
@@ -19,6 +21,10 @@ from tocsin.workers.ready import Ready
 _AT_ONCE: Final = 256
 """Endpoints whose lines are looked through in one transaction."""
 _RETRY_SECONDS: Final = 0.5
+_GATHERED_SECONDS: Final = 0.02
+_LOOKED_AT: Final = 64
+OVERDUE_MS: Final = 10_000
+"""What is due for longer than that, and that nobody has, is a defect."""
 
 
 class Openings:
@@ -42,6 +48,9 @@ class Openings:
         self._fenced = fenced
         self._partitions: set[int] = set()
         self._waiting: set[int] = set()
+        self._told: set[int] = set()
+        self._is_all_told = False
+        self._look: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def is_open(self, number: int, tenant: str) -> bool:
@@ -71,9 +80,7 @@ class Openings:
         self._partitions |= partitions
         await self._open(partitions, set(self.numbers_in(partitions)) - self._waiting)
         if later:
-            task = asyncio.create_task(self._open_later(partitions, later), name="opening")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            _ = self._in_background(self._open_later(partitions, later))
 
     def close(self, partitions: Collection[int]) -> None:
         """Nothing of these begins here any more."""
@@ -83,17 +90,90 @@ class Openings:
     def close_all(self) -> None:
         self._partitions.clear()
         self._waiting.clear()
+        self._told.clear()
+        self._is_all_told = False
         for task in self._tasks:
             task.cancel()
 
-    async def release_ended(self, numbers: Iterable[int]) -> None:
-        """What ended elsewhere lets go of its order keys; what became ready by it is taken."""
+    def look_at(self, number: int) -> None:
+        """Something of this endpoint ended elsewhere."""
+        self._told.add(number)
+        if self._look is None:
+            self._look = self._in_background(self._look_soon())
+
+    def look_again(self) -> None:
+        """Something may have ended, or become due, without a word."""
+        self._is_all_told = True
+        if self._look is None:
+            self._look = self._in_background(self._look_soon())
+
+    async def sweep(self, found: Callable[[], None], now: Millis) -> None:
+        """Wake the lanes in which something has been due for long that nobody has; `found` is called for each of them."""
+        ready, partitions = self._ready(), sorted(self._partitions)
+        long_due = now - OVERDUE_MS
+        for one in await self._queue.waiting(partitions):
+            if one.due_at <= long_due and await self._is_forgotten(ready, one, now):
+                log.error("delivery.swept", endpoint=one.endpoint, lane=one.lane)
+                found()
+                ready.wake(one.endpoint, one.lane)
+        await self._release_ended(
+            number for number in self.numbers_in(partitions) if _keeps_keys(self._endpoints.prepared[number])
+        )
+
+    async def _is_forgotten(self, ready: Ready, one: Waiting, now: Millis) -> bool:
+        preparation = self._endpoints.prepared.get(one.endpoint)
+        if preparation is None or not self.is_open(one.endpoint, preparation.endpoint.tenant):
+            return False
+        lane = ready.lane(one.endpoint, one.lane)
+        if lane is None or lane.is_spilled or lane.is_refilling or ready.is_paused(lane, now):
+            return False
+        held = frozenset(lane.held)
+        if not held:
+            return True
+        page = await self._queue.due(one.endpoint, one.lane, now - OVERDUE_MS, min(len(held) + 1, _LOOKED_AT))
+        return not lane.is_spilled and any(claim.delivery.number not in held | lane.held for claim in page.claims)
+
+    async def _look_soon(self) -> None:
+        """What was told within a moment is looked at together. While a lane is being read, what is read may be old: it is looked at
+        afterwards."""
+        holder = self._held.holder
+        try:
+            while self._told or self._is_all_told:
+                await asyncio.sleep(_GATHERED_SECONDS)
+                is_all, self._is_all_told = self._is_all_told, False
+                told = set(self.numbers_in(self._partitions)) - self._waiting if is_all else self._told
+                ready = self._ready()
+                now = {n for n in told if not any(lane.is_refilling for lane in ready.lanes(n))}
+                self._told = told - now
+                try:
+                    if is_all:
+                        await self._open(self._partitions, now)
+                    else:
+                        await self._release_ended(number for number in now if number in self._endpoints.prepared)
+                except (StoreUnavailable, StorageFull):
+                    self._told |= now
+                    self._is_all_told |= is_all
+                    await asyncio.sleep(_RETRY_SECONDS)
+        except Fenced:
+            self._fenced(holder)
+        finally:
+            self._look = None
+
+    async def _release_ended(self, numbers: Iterable[int]) -> None:
+        """What ended elsewhere lets go of its order keys, unless it is in memory here; what became ready by it is taken."""
         ready, rest = self._ready(), iter(sorted(numbers))
         while some := list(islice(rest, _AT_ONCE)):
-            ready.take(await self._queue.release_ended(self._held.holder, some, frozenset(ready.flight.out)))
+            held = {number for endpoint in some for lane in ready.lanes(endpoint) for number in lane.held}
+            ready.take(await self._queue.release_ended(self._held.holder, some, frozenset(held | ready.flight.out)))
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name="opening")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _open(self, partitions: Collection[int], numbers: Collection[int]) -> None:
-        await self.release_ended(numbers)
+        await self._release_ended(numbers)
         ready = self._ready()
         waiting = await self._queue.waiting(sorted(partitions))
         in_batches = await self._batches.waiting(sorted(partitions))
@@ -108,7 +188,7 @@ class Openings:
     async def _open_later(self, partitions: Collection[int], later: dict[int, set[int]]) -> None:
         holder = self._held.holder
         for at in sorted(later):
-            while (rest := at - boottime_ms()) > 0:
+            while (rest := at - boottime_ms()) > 0:  # noqa: ASYNC110  # that clock and the loop's are two
                 await asyncio.sleep(rest / 1000)
             while numbers := later[at] & self._waiting:
                 try:
@@ -122,7 +202,7 @@ class Openings:
 
     async def _open_now(self, partitions: Collection[int], numbers: set[int]) -> None:
         """What became ready meanwhile is found in the store: until an endpoint is open, nothing is taken for it."""
-        await self.release_ended(numbers)
+        await self._release_ended(numbers)
         opened = numbers & self._waiting
         self._waiting -= opened
         try:
@@ -130,6 +210,11 @@ class Openings:
         except BaseException:
             self._waiting |= opened
             raise
+
+
+def _keeps_keys(preparation: Preparation) -> bool:
+    config = preparation.endpoint.config
+    return config.ordering == "subject" or isinstance(config.delivery, Batched)
 
 
 def longest_ms(preparation: Preparation) -> int:

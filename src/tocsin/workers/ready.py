@@ -33,7 +33,7 @@ class Ready:
     """Endpoints by number, with their lanes. `rotation` holds those that can send now; `can_send` is called when one was
     added. `flight` is what was taken and is out."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 (what it reads from, and whom it asks and tells)
         self,
         queue: Queue,
         batches: Batches,

@@ -54,7 +54,7 @@ class Sending:
     """Sends for every endpoint that is open here, as `ready` says what is ready and `settle` can write, by the right of one holder: for another
     one there is another object, so that nothing of the old one is taken for its own."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (everything that a delivery meets on its way)
         self,
         *,
         queue: Queue,
