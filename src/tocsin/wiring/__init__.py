@@ -25,6 +25,7 @@ from tocsin.operations.api_keys import ApiKeys
 from tocsin.operations.master_key import MasterKey
 from tocsin.telemetry import log, set_up_logs
 from tocsin.wiring.loops import make_background, make_loops
+from tocsin.wiring.others import make_others
 from tocsin.wiring.parts import make_parts
 from tocsin.wiring.sending import make_sender
 from tocsin.wiring.services import make_consents, make_services
@@ -88,7 +89,15 @@ async def _serve(
 ) -> None:
     mint = IdMint(now_ms, os.urandom)
     box = AesSecretBox()
-    master_key = MasterKey(store.data_keys, master_keys_of(settings), box, mint=mint, now_ms=now_ms, entropy=os.urandom)
+    master_key = MasterKey(
+        store.data_keys,
+        master_keys_of(settings),
+        box,
+        mint=mint,
+        now_ms=now_ms,
+        entropy=os.urandom,
+        spread_seconds=settings.lease_ms / 1000 if store.holding.is_shared else 0.0,
+    )
     await master_key.open()
     keys = ApiKeys(store.directory, mint=mint, now_ms=now_ms, entropy=os.urandom)
     await keys.follow()
@@ -97,9 +106,13 @@ async def _serve(
     parts = await make_parts(settings, store, sender, mint, box, now_ms)
     loops = make_loops(parts)
     background = await make_background(parts, loops)
-    consents = make_consents(parts, loops)
+    others = make_others(parts, loops, keys, master_key)
+    consents = make_consents(parts, loops, others.elsewhere)
     consent = ConsentWorker(consents, loops.held, parts.endpoints, now_ms)
     loops.holding.followers.insert(0, consent)
+    if others.following is not None:
+        others.following.consented = consents.heard
+        loops.holding.followers.insert(0, others.following)
     supervisor = Supervisor(
         holding=loops.holding,
         accept=loops.accept,
@@ -108,12 +121,23 @@ async def _serve(
         consent=consent,
         replay=loops.replay,
         notices=loops.notices,
-        background=background.all,
+        background={**background.all, **others.background},
         keys=keys,
         stop=stop,
     )
+
+    def problems() -> list[str]:
+        return supervisor.problems() + ([] if master_key.problem is None else [master_key.problem])
+
     services = make_services(
-        parts, loops, background, consents, keys=keys, master_key=master_key, ready=supervisor.problems
+        parts,
+        loops,
+        background,
+        consents,
+        keys=keys,
+        master_key=master_key,
+        ready=problems,
+        elsewhere=others.elsewhere,
     )
     await supervisor.start()
     gc.collect()

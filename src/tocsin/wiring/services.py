@@ -24,11 +24,12 @@ from tocsin.operations.resuming import Resuming
 from tocsin.operations.retention import Retention, reserve_of
 from tocsin.operations.statistics import Statistics
 from tocsin.operations.test_event import TestEvents
+from tocsin.ports import Elsewhere
 from tocsin.wiring.loops import BackgroundLoops, Loops
 from tocsin.wiring.parts import Parts
 
 
-def make_consents(parts: Parts, loops: Loops) -> Consents:
+def make_consents(parts: Parts, loops: Loops, elsewhere: Elsewhere | None) -> Consents:
     """Asking receivers whether they want to be sent to; the delivery loop hears of the answers."""
     return Consents(
         endpoints=parts.endpoints,
@@ -38,6 +39,7 @@ def make_consents(parts: Parts, loops: Loops) -> Consents:
         public_url=parts.settings.public_url,
         now_ms=parts.now_ms,
         on_change=loops.delivery.consent_changed,
+        elsewhere=elsewhere,
     )
 
 
@@ -50,6 +52,7 @@ def make_services(
     keys: ApiKeys,
     master_key: MasterKey,
     ready: Callable[[], Sequence[str]],
+    elsewhere: Elsewhere | None,
 ) -> Services:
     """All that people and programs can ask of this process; `ready` says what keeps it from being ready."""
     settings, store, mint, now_ms = parts.settings, parts.store, parts.mint, parts.now_ms
@@ -100,6 +103,7 @@ def make_services(
             parts.codec,
             standing=parts.endpoints.standing,
             resume=loops.delivery.resume,
+            elsewhere=elsewhere,
             mint=mint,
             now_ms=now_ms,
         ),

@@ -97,7 +97,6 @@ class DeliveryWorker:
         partitions = {one.partition for one in taken}
         if self._held.is_shared:
             await self._endpoints.reload()
-            await self._endpoints.stand_anew(lambda tenant: self._held.partition_of(tenant) in partitions)
         await self._openings.taken(taken)
         self._standings.start(self._openings.numbers_in(partitions))
         self._ready.news.set()

@@ -78,6 +78,7 @@ class Following:
 
     async def taken(self, taken: Sequence[Taken]) -> None:
         """How these endpoints stand is what the one that held them has written."""
+        await self._endpoints.reload()
         await self.follow_standings(frozenset(one.partition for one in taken))
 
     async def giving_back(self, partitions: frozenset[int]) -> None:
