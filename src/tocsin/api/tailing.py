@@ -109,7 +109,7 @@ class Tail:
         """Until the client is gone, the server stops, or the key does not open any more."""
         watcher = self._watcher
         begun = _message(b"watching", WatchingShown(tenant=watcher.watch.tenant))
-        await self._tails.begin()
+        self._shown_upto = await self._tails.begin()
         place = b"id: %d\n" % await self._newest() if self._after is None else b""
         yield b"retry: %d\n%b%b" % (RETRY_MS, place, begun)
         if self._after is not None and watcher.watch.has_events:

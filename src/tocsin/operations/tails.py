@@ -131,11 +131,11 @@ class Watcher:
 class Shared(Protocol):
     """What feeds the tails where several processes share a store."""
 
-    async def begin(self) -> None:
-        """Until what is committed from now on will be shown."""
+    async def begin(self) -> int:
+        """From now on; events up to this position were there before."""
 
     def committed(self) -> None:
-        """Events were accepted here."""
+        """Events were accepted here, or attempts written down."""
 
     def settled(self, names: Sequence[tuple[int, int]]) -> None:
         """Attempts were written down here: delivery and number; a batch is named by its number below zero."""
@@ -148,6 +148,7 @@ class Tails:
         self._id_of = id_of
         self._watchers: dict[str | None, list[Watcher]] = {}
         self._waiting: deque[Seen] = deque()
+        self._later: list[Seen] = []
         self._bytes = 0
         self._task: asyncio.Task[None] | None = None
         self._is_over = False
@@ -198,6 +199,7 @@ class Tails:
         """Keep nothing of a tenant that nobody has taken yet: something of it is being erased."""
         lost = [seen for seen in self._waiting if seen.what.tenant == tenant]
         self._waiting = deque(seen for seen in self._waiting if seen.what.tenant != tenant)
+        self._later = [seen for seen in self._later if seen.what.tenant != tenant]
         for seen in lost:
             self._bytes -= seen.size
             self._lose(seen)
@@ -217,10 +219,9 @@ class Tails:
 
         return told
 
-    async def begin(self) -> None:
-        """Until whatever is committed from now on is shown to those who watch."""
-        if self.shared is not None:
-            await self.shared.begin()
+    async def begin(self) -> int:
+        """Whatever is committed from now on is shown to those who watch; events up to this position were there before."""
+        return 0 if self.shared is None else await self.shared.begin()
 
     def accepted(self, events: Sequence[Event]) -> None:
         """Events are in the log."""
@@ -240,7 +241,7 @@ class Tails:
         """Attempts were written down."""
         if self._is_told:
             self._tell([(settlement.delivery, settlement.attempt.number) for settlement in settlements])
-        self._add(
+        self._add_attempts(
             _seen(self._made(settlement, settlement.claim))
             for settlement in settlements
             if settlement.claim is not None and self._is_seen(settlement.claim.delivery.tenant)
@@ -261,7 +262,27 @@ class Tails:
             attempt=settlement.attempt,
             claims=members,
         )
-        self._add((_seen(made),))
+        self._add_attempts((_seen(made),))
+
+    def _add_attempts(self, seen: Iterable[Seen]) -> None:
+        """Their events come first: where those are read from the log, attempts wait for them."""
+        if self.shared is None:
+            self._add(seen)
+        elif self.is_watched:
+            self._later.extend(seen)
+            for lost in self._later[:-WAITING]:
+                self._lose(lost)
+            del self._later[:-WAITING]
+            self.shared.committed()
+
+    def take_later(self) -> list[Seen]:
+        """Attempts whose events are in the log."""
+        later, self._later = self._later, []
+        return later
+
+    def show(self, seen: Sequence[Seen]) -> None:
+        """Everything before these was shown."""
+        self._add(seen)
 
     @property
     def _is_told(self) -> bool:

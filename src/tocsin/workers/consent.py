@@ -93,6 +93,7 @@ class ConsentWorker:
         """When its receiver is to be asked."""
         preparation = self._endpoints.prepared.get(number)
         if preparation is not None and not self._held.holds(preparation.endpoint.tenant):
+            _ = self._consents.follow(number)  # so that it is shown that it is waited for
             self._due.pop(number, None)
             return
         consent = self._consents.follow(number, anew=anew)

@@ -124,14 +124,16 @@ class Endpoints:
 
     def stood(self, standings: Sequence[Standing], is_ours: Callable[[str], bool], *, is_whole: bool) -> None:
         """How other processes left endpoints standing; `is_ours` tells by its tenant of what endpoint memory knows better. `is_whole`:
-        those that are not among them have no standing."""
+        those that are not among them have nothing but the consent that they wait for."""
         theirs = {
             standing.endpoint: standing for standing in standings if not self._is_known(standing.endpoint, is_ours)
         }
         if is_whole:
             for number in self.standings.keys() - theirs.keys():
-                if not self._is_known(number, is_ours):
-                    del self.standings[number]
+                if self._is_known(number, is_ours):
+                    continue
+                if (consent := self.standings.pop(number).consent) is not None:
+                    self.standings[number] = Standing(endpoint=number, consent=consent)
         self.standings.update(theirs)
 
     def _is_known(self, number: int, is_ours: Callable[[str], bool]) -> bool:

@@ -56,18 +56,20 @@ class SharedTails:
         self._told = 0
         self._is_stopping = False
 
-    async def begin(self) -> None:
-        """Until what is committed from now on will be shown; not for long when the store is away."""
+    async def begin(self) -> int:
+        """From now on; events up to this position were there before. When the store is away it takes its time."""
         if self._position is None:
-            self._begun.clear()
             self._news.set()
             self._look()
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError, StoreUnavailable):
             async with asyncio.timeout(BEGIN_SECONDS):
+                head = await self._log.head()
                 await self._begun.wait()
+                return head
+        return 0
 
     def committed(self) -> None:
-        """Events were accepted here."""
+        """Events were accepted here, or attempts written down."""
         self._news.set()
 
     def heard(self, hint: Hint) -> None:
@@ -105,10 +107,13 @@ class SharedTails:
                 self._forget()
                 continue
             try:
+                later, names = self._tails.take_later(), len(self._settled)
                 await self._read_events()
-                await self._read_attempts()
+                self._tails.show(later)
+                await self._read_attempts(names)
             except (StoreUnavailable, StorageFull) as error:
                 log.warning("tails.wait", problem=error.slug)
+                self._tails.lose_some()
                 await asyncio.sleep(RETRY_SECONDS)
                 self._news.set()
 
@@ -142,7 +147,9 @@ class SharedTails:
             if len(events) < EVENTS:
                 return
 
-    async def _read_attempts(self) -> None:
-        while self._settled and self._tails.is_watched:
-            names = [self._settled.popleft() for _ in range(min(ATTEMPTS, len(self._settled)))]
+    async def _read_attempts(self, count: int) -> None:
+        """Those that were told of before the events were read."""
+        while count and self._tails.is_watched:
+            names = [self._settled.popleft() for _ in range(min(ATTEMPTS, count))]
+            count -= len(names)
             self._tails.made(await self._store.made(names))
