@@ -131,7 +131,8 @@ class Openings:
         if not held:
             return True
         page = await self._queue.due(one.endpoint, one.lane, now - OVERDUE_MS, min(len(held) + 1, _LOOKED_AT))
-        return not lane.is_spilled and any(claim.delivery.number not in held | lane.held for claim in page.claims)
+        known = held | lane.held
+        return any(claim.delivery.number not in known for claim in page.claims)
 
     async def _look_soon(self) -> None:
         """What was told within a moment is looked at together. While a lane is being read, what is read may be old: it is looked at
