@@ -42,6 +42,10 @@ class Program(Client):
         assert line, f"the server did not start (exit code {self._process.wait(10)})"
         self.url = json.loads(line)["url"]
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def kill(self) -> None:
         """SIGKILL: no line of code runs after it."""
         self._end(signal.SIGKILL)

@@ -1,0 +1,213 @@
+"""What is changed at one node is so at the other: keys, endpoints, pauses, consent, sessions, tails, deliveries."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import threading
+from typing import Any
+
+import pytest
+from tests.kit.pages import Pages
+from tests.kit.pair import At, Pair
+from tests.kit.server import Server
+from tests.kit.tails import Message, Watching
+from tests.kit.waiting import until
+from tests.kit.web import Asked, Say, WebServer
+
+ORDERED = {"ordering": "subject", "retry": {"schedule_seconds": [3600]}}
+
+
+def pages(at: Any, key: str | None) -> Pages:
+    """Somebody at one of the nodes."""
+    node: Server = at
+    return Pages(node, key)
+
+
+def numbers(web: WebServer) -> list[int]:
+    """Of the events that came."""
+    return [json.loads(asked.body)["data"]["number"] for asked in tuple(web.asked)]
+
+
+def one_delivery(at: At, event_id: str) -> Any:
+    found = at.get(f"/v1/deliveries?event={event_id}")["items"]
+    return found[0] if found else None
+
+
+async def test_a_key_that_was_revoked_at_one_node_is_refused_at_the_other(pair: Pair) -> None:
+    made = pair.one.post("/v1/api-keys", {"name": "k", "role": "viewer", "tenant": "acme"}).json
+    await until(lambda: pair.two.get("/v1/endpoints", key=made["value"]).status == 200)
+    assert pair.two.call("DELETE", f"/v1/api-keys/{made['id']}").status == 204
+    assert pair.two.get("/v1/endpoints", key=made["value"]).status == 401
+    await until(lambda: pair.one.get("/v1/endpoints", key=made["value"]).status == 401)
+
+
+async def test_an_endpoint_made_at_one_node_gets_what_the_other_accepts(pair: Pair) -> None:
+    for holder in (pair.one, pair.two):
+        here, there = pair.asked(holder)
+        with WebServer(lambda _: Say()) as web:
+            made = there.endpoint(web.url)
+            for number, at in enumerate((here, there, here, there)):
+                at.emit(number)
+            await until(lambda web=web: sorted(numbers(web)) == [0, 1, 2, 3])
+            there.call("PATCH", f"/v1/endpoints/{made['id']}", {"enabled": False})
+            await until(lambda here=here, made=made: not here.get(f"/v1/endpoints/{made['id']}")["enabled"])
+
+
+async def test_a_changed_url_is_followed_and_the_old_connection_closed(pair: Pair) -> None:
+    here, there = pair.asked(pair.one)
+    with WebServer(lambda _: Say()) as old, WebServer(lambda _: Say()) as new:
+        made = there.endpoint(old.url)
+        here.emit(1)
+        await until(lambda: numbers(old) == [1])
+        assert there.call("PATCH", f"/v1/endpoints/{made['id']}", {"url": new.url}).status == 200
+        there.emit(2)
+        await until(lambda: numbers(new) + numbers(old) in ([2, 1], [1, 2]))
+
+
+async def test_a_pause_at_the_holder_is_seen_and_ended_at_the_other_node(pair: Pair) -> None:
+    here, there = pair.asked(pair.one)
+    is_well = threading.Event()
+
+    def say(_: Asked) -> Say:
+        return Say() if is_well.is_set() else Say(429, b"", (("Retry-After", "3000"),))
+
+    with WebServer(say) as web:
+        made = here.endpoint(web.url)
+        address = f"/v1/endpoints/{made['id']}"
+        here.emit(1)
+        paused = await until(lambda: one if (one := there.get(address))["state"] == "paused" else None)
+        assert paused["paused_until"] == here.get(address)["paused_until"] is not None
+        is_well.set()
+        resumed = there.post(f"{address}/resume")
+        assert resumed["state"] == "healthy"
+        here.emit(2)
+        await until(lambda: numbers(web)[-1] == 2)
+        assert here.get(address)["state"] == "healthy"
+        entries = there.get(f"/v1/audit?target={made['id']}&action=endpoint.resumed")["items"]
+        assert [(one["before"]["state"], one["after"]["state"]) for one in entries] == [("paused", "healthy")]
+
+
+async def test_enabling_at_the_other_node_ends_what_the_holder_stopped_for(pair: Pair) -> None:
+    here, there = pair.asked(pair.two)
+    is_well = threading.Event()
+    with WebServer(lambda _: Say() if is_well.is_set() else Say(410)) as web:
+        made = here.endpoint(web.url)
+        address = f"/v1/endpoints/{made['id']}"
+        here.emit(1)
+        await until(lambda: there.get(address)["state_reason"] == "gone")
+        assert there.get(address)["state"] == "disabled"
+        is_well.set()
+        await until(lambda: there.call("PATCH", address, {"enabled": True}).status == 200)
+        await until(lambda: here.get(address)["state"] == "healthy")
+        here.emit(2)
+        await until(lambda: 2 in numbers(web))
+
+
+async def test_a_session_is_good_at_both_nodes_and_ends_at_both(pair: Pair) -> None:
+    made = pair.one.post("/v1/api-keys", {"name": "k", "role": "viewer", "tenant": "acme"}).json
+    somebody = pages(pair.one, made["value"])
+    there = pages(pair.two, None)
+    there.cookies, there.csrf = dict(somebody.cookies), somebody.csrf
+    assert there.get("/ui/").status == 200
+    assert there.post("/ui/theme", {"theme": "dark"}).status == 303
+    assert there.post("/ui/sign-out").status == 303
+    kept = dict(somebody.cookies)
+    await until(lambda: somebody.get("/ui/").status == 303)
+    somebody.cookies = kept
+    assert somebody.get("/ui/").location == "/ui/sign-in"
+
+
+async def test_what_a_form_did_at_one_node_is_said_by_the_page_of_the_other(pair: Pair) -> None:
+    here, there = pages(pair.one, "operator-key-for-tests"), pages(pair.two, None)
+    made = pair.one.post("/v1/api-keys", {"name": "short", "role": "viewer", "tenant": "acme"}).json
+    done = here.post(f"/ui/api-keys/{made['id']}/revoke", {"confirmed": "yes"})
+    there.cookies = dict(here.cookies)
+    first, second = there.follow(done), there.follow(done)
+    assert "revoked" in first.words.lower()
+    assert first.text.count('class="toast"') == 1
+    assert second.text.count('class="toast"') == 0
+
+
+async def test_a_key_revoked_at_one_node_ends_its_sessions_at_the_other(pair: Pair) -> None:
+    made = pair.one.post("/v1/api-keys", {"name": "k", "role": "viewer", "tenant": "acme"}).json
+    somebody = pages(pair.one, made["value"])
+    there = pages(pair.two, None)
+    there.cookies = dict(somebody.cookies)
+    assert there.get("/ui/").status == 200
+    assert pair.one.call("DELETE", f"/v1/api-keys/{made['id']}").status == 204
+    assert somebody.get("/ui/").status == 303
+    await until(lambda: there.get("/ui/").status == 303)
+
+
+async def seen(tail: Watching, events: set[str], attempted: set[str]) -> list[Message]:
+    """Until all of these were shown, each once."""
+    found: list[Message] = []
+    while events or attempted:
+        message = await tail.next()
+        found.append(message)
+        if message.name == "event":
+            events.remove(message.data["id"])
+        elif message.name == "attempt":
+            attempted.remove(message.data["deliveries"][0]["event_id"])
+    return found
+
+
+async def test_a_tail_at_either_node_shows_what_both_accept_and_settle(pair: Pair) -> None:
+    with WebServer(lambda _: Say()) as web:
+        one, two = pair.asked(pair.one), pair.asked(pair.two)
+        for here, _ in (one, two):
+            here.endpoint(web.url)
+        count = itertools.count()
+        async with Watching(pair.one) as first, Watching(pair.two) as second:
+            await until(lambda: [row[0] for row in pair.rows("SELECT is_watching FROM node")] == [True, True])
+            for tail in (first, second):  # until each is told of what the other settles
+                while True:
+                    told = set[str]()
+                    for here, _ in (one, two):
+                        told.add(await asyncio.to_thread(here.emit, next(count)))
+                    try:
+                        async with asyncio.timeout(3):
+                            await seen(tail, set(told), set(told))
+                    except TimeoutError:
+                        continue
+                    break
+                del tail
+        async with Watching(pair.one, key=one[0].key) as first, Watching(pair.two, key=one[0].key) as second:
+            ids = [await asyncio.to_thread(at.emit, next(count)) for at in (*one, *two, *one)]
+            own = {*ids[:2], *ids[4:]}
+            for tail in (first, second):
+                shown = await seen(tail, set(own), set(own))
+                places = [message.data["position"] for message in shown if message.name == "event"]
+                assert places == sorted(places)
+
+
+async def test_cancel_and_resend_elsewhere_keep_the_order(pair: Pair) -> None:
+    here, there = pair.asked(pair.one)
+    is_well = threading.Event()
+    with WebServer(lambda _: Say(200 if is_well.is_set() else 500)) as web:
+        made = here.endpoint(web.url, **ORDERED)
+        first, second, third = (here.emit(number, "o-1") for number in (1, 2, 3))
+        await until(lambda: numbers(web) == [1])
+        blocked = await until(lambda: one_delivery(there, second))
+        assert blocked["waits_for_order"]
+        await until(lambda: one_delivery(there, third))
+        is_well.set()
+        assert there.call("POST", f"/v1/deliveries/{one_delivery(there, first)['id']}/cancel").status == 200
+        await until(lambda: numbers(web) == [1, 2, 3])
+        again = there.post(f"/v1/deliveries/{one_delivery(there, second)['id']}/resend")
+        await until(lambda: numbers(web) == [1, 2, 3, 2])
+        await until(lambda: there.get(f"/v1/deliveries/{again['id']}")["state"] == "delivered")
+        del made
+
+
+@pytest.mark.parametrize("number", range(2))
+async def test_a_restart_keeps_sessions(pair: Pair, number: int) -> None:
+    node = (pair.one, pair.two)[number]
+    somebody = pages(node, "operator-key-for-tests")
+    await asyncio.to_thread(node.stop)
+    await asyncio.to_thread(node.start)
+    assert somebody.get("/ui/").status == 200
+    assert somebody.post("/ui/theme", {"theme": "dark"}).status == 303
+    await asyncio.to_thread(pair.balanced)
