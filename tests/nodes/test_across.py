@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -154,33 +156,35 @@ async def seen(tail: Watching, events: set[str], attempted: set[str]) -> list[Me
     return found
 
 
-async def test_a_tail_at_either_node_shows_what_both_accept_and_settle(pair: Pair) -> None:
-    with WebServer(lambda _: Say()) as web:
-        one, two = pair.asked(pair.one), pair.asked(pair.two)
-        for here, _ in (one, two):
-            here.endpoint(web.url)
-        count = itertools.count()
-        async with Watching(pair.one) as first, Watching(pair.two) as second:
-            await until(lambda: [row[0] for row in pair.rows("SELECT is_watching FROM node")] == [True, True])
-            for tail in (first, second):  # until each is told of what the other settles
+async def told_of(tail: Watching, at: At, numbers: Iterator[int]) -> None:
+    """Until an attempt of this node is shown: so long it may take until it knows that somebody watches."""
+    waiting: set[str] = set()
+    while True:
+        waiting.add(await asyncio.to_thread(at.emit, next(numbers)))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
                 while True:
-                    told = set[str]()
-                    for here, _ in (one, two):
-                        told.add(await asyncio.to_thread(here.emit, next(count)))
-                    try:
-                        async with asyncio.timeout(3):
-                            await seen(tail, set(told), set(told))
-                    except TimeoutError:
-                        continue
-                    break
-                del tail
-        async with Watching(pair.one, key=one[0].key) as first, Watching(pair.two, key=one[0].key) as second:
-            ids = [await asyncio.to_thread(at.emit, next(count)) for at in (*one, *two, *one)]
-            own = {*ids[:2], *ids[4:]}
-            for tail in (first, second):
-                shown = await seen(tail, set(own), set(own))
-                places = [message.data["position"] for message in shown if message.name == "event"]
-                assert places == sorted(places)
+                    message = await tail.next()
+                    if message.name == "attempt" and message.data["deliveries"][0]["event_id"] in waiting:
+                        return
+
+
+async def test_a_tail_at_either_node_shows_what_both_accept_and_settle(pair: Pair) -> None:
+    numbers = itertools.count()
+    one, two = pair.asked(pair.one), pair.asked(pair.two)
+    with WebServer(lambda _: Say()) as web:
+        async with Watching(pair.one) as first, Watching(pair.two) as second:
+            for here, _ in (one, two):
+                here.endpoint(web.url)
+            await told_of(first, two[0], numbers)
+            await told_of(second, one[0], numbers)
+            async with Watching(pair.one, key=one[0].key) as here, Watching(pair.two, key=one[0].key) as there:
+                ids = [await asyncio.to_thread(at.emit, next(numbers)) for at in (*one, *two, *one)]
+                own = {*ids[:2], *ids[4:]}
+                for tail in (here, there):
+                    shown = await seen(tail, set(own), set(own))
+                    places = [message.data["position"] for message in shown if message.name == "event"]
+                    assert places == sorted(places)
 
 
 async def test_cancel_and_resend_elsewhere_keep_the_order(pair: Pair) -> None:
