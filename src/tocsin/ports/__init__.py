@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tocsin.ports.batching import Batches, BatchPage, Following, Formed
 from tocsin.ports.erasing import ErasureQuery, Erasures
-from tocsin.ports.holding import Beat, Hint, Holding, Neighbour, Revisions, Taken
+from tocsin.ports.holding import Answered, Beat, Hint, Holding, Neighbour, Question, Revisions, Taken
 from tocsin.ports.inspecting import Copies, Inspection, StoreCopy, StoreFacts
 from tocsin.ports.reading import (
     PENDING_BEGIN,
@@ -92,6 +92,7 @@ __all__ = [
     "Aged",
     "AgedPage",
     "Ages",
+    "Answered",
     "Answers",
     "AttemptsQuery",
     "AuditQuery",
@@ -151,6 +152,7 @@ __all__ = [
     "PendingQuery",
     "Place",
     "PromptSender",
+    "Question",
     "Queue",
     "Removed",
     "ReplayQuery",

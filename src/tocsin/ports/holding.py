@@ -48,6 +48,25 @@ class Taken(Noun, frozen=True, kw_only=True):
     fenced_ago_ms: int | None
 
 
+class Question(Noun, frozen=True, kw_only=True):
+    """What is out, asked of whoever holds a tenant (None: of everybody): of all of it, of an endpoint, or of a delivery."""
+
+    id: int
+    tenant: str | None
+    endpoint: int | None = None
+    delivery: int | None = None
+
+
+class Answered(Noun, frozen=True, kw_only=True):
+    """What the process `epoch` says: how many requests are out, how many may be to the endpoint, whether one for the delivery is."""
+
+    question: int
+    epoch: int
+    requests: int
+    limit: int | None
+    is_out: bool
+
+
 class Hint(Noun, frozen=True, kw_only=True):
     """Something that others should notice soon. `partitions` got events; in `lanes` (endpoint, lane) something became due, or ended elsewhere;
     `changed`: the revisions have moved; `settled` are attempts, as (delivery, attempt) numbers (a batch is named by its number
@@ -58,6 +77,8 @@ class Hint(Noun, frozen=True, kw_only=True):
     changed: bool = False
     settled: tuple[tuple[int, int], ...] = ()
     untold: int = 0
+    asked: tuple[Question, ...] = ()
+    answered: tuple[Answered, ...] = ()
 
 
 class Holding(Protocol):

@@ -49,6 +49,7 @@ class Hints:
         self._lanes: set[Pair] = set()
         self._settled: set[Pair] = set()
         self._untold = 0
+        self._talk_of: list[Hint] = []
 
     async def listen(self, heard: Callable[[Hint], None]) -> None:
         """Returns when the server listens for us, or could not be reached at once."""
@@ -62,6 +63,8 @@ class Hints:
         self._changed |= hint.changed
         self._partitions.update(hint.partitions)
         self._untold += hint.untold
+        if (hint.asked or hint.answered) and len(self._talk_of) < MOST:
+            self._talk_of.append(Hint(asked=hint.asked, answered=hint.answered))
         if len(self._lanes) + len(self._settled) < MOST:
             self._lanes.update(hint.lanes)
             self._settled.update(hint.settled)
@@ -135,6 +138,8 @@ class Hints:
         lanes, settled = list(self._lanes), list(self._settled)
         if self._changed or self._partitions:
             yield _text(Hint(partitions=tuple(sorted(self._partitions)), changed=self._changed))
+        while self._talk_of:
+            yield _text(self._talk_of.pop(0))
         if self._untold:
             yield _text(Hint(untold=self._untold))
         self._changed, self._untold = False, 0
