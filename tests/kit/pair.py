@@ -21,9 +21,9 @@ PATIENCE_SECONDS = 30
 class Pair:
     """`one` and `two` are all alike; `close` ends both."""
 
-    def __init__(self, database: str, master_key: str, folder: Path, **settings: str) -> None:
+    def __init__(self, database: str, folder: Path, **settings: str) -> None:
         self.database = database
-        common = {"TOCSIN_DATABASE": database, "TOCSIN_MASTER_KEY": master_key} | settings
+        common = {"TOCSIN_DATABASE": database} | settings
         self.one = Program(folder / "unused.db", log=folder / "one.log", **common)
         self.two = Program(folder / "unused.db", log=folder / "two.log", **common)
         self._names: Iterator[int] = itertools.count()

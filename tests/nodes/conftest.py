@@ -17,6 +17,8 @@ MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
 @pytest.fixture(scope="module")
 def pair(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """Two nodes for the tests of a module, which keep apart by tenant."""
-    made = Pair(postgres_server.fresh("store", prepare_database), MASTER_KEY, tmp_path_factory.mktemp("pair"))
+    made = Pair(
+        postgres_server.fresh("store", prepare_database), tmp_path_factory.mktemp("pair"), TOCSIN_MASTER_KEY=MASTER_KEY
+    )
     yield made
     made.close()

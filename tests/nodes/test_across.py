@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import itertools
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.kit.pages import Pages
 from tests.kit.pair import At, Pair
+from tests.kit.postgres import PostgresServer
 from tests.kit.server import Server
 from tests.kit.tails import Message, Watching
 from tests.kit.waiting import until
 from tests.kit.web import Asked, Say, WebServer
+from tests.nodes.conftest import MASTER_KEY
+
+from tocsin.adapters.postgres.database import prepare_database
 
 ORDERED = {"ordering": "subject", "retry": {"schedule_seconds": [3600]}}
 
@@ -215,3 +221,85 @@ async def test_a_restart_keeps_sessions(pair: Pair, number: int) -> None:
     assert somebody.get("/ui/").status == 200
     assert somebody.post("/ui/theme", {"theme": "dark"}).status == 303
     await asyncio.to_thread(pair.balanced)
+
+
+async def test_what_is_out_is_told_by_the_holder(pair: Pair) -> None:
+    here, there = pair.asked(pair.one)
+    may_answer = threading.Event()
+
+    def say(_: Asked) -> Say:
+        may_answer.wait(30)
+        return Say()
+
+    with WebServer(say) as web:
+        made = here.endpoint(web.url)
+        event = there.emit(1)
+        await until(lambda: numbers(web) == [1])
+        (listed,) = here.get(f"/v1/deliveries?event={event}")["items"]
+        assert listed["in_flight"] is True
+        await until(lambda: there.get(f"/v1/deliveries/{listed['id']}")["in_flight"])
+        (elsewhere,) = there.get(f"/v1/deliveries?event={event}")["items"]
+        assert elsewhere["in_flight"] is None
+        for at in (here, there):
+            stats = await until(lambda at=at: at.get(f"/v1/endpoints/{made['id']}/stats"))
+            assert (stats["in_flight"], stats["limit_in_force"]) == (1, 2)
+            assert at.get("/v1/stats")["in_flight"] == 1
+            assert at.node.get("/v1/stats").json["in_flight"] == 1
+        may_answer.set()
+        await until(lambda: there.get(f"/v1/deliveries/{listed['id']}")["state"] == "delivered")
+        assert there.get(f"/v1/deliveries/{listed['id']}")["in_flight"] is False
+
+
+async def test_a_receiver_may_consent_at_the_other_node(postgres_server: PostgresServer, tmp_path: Path) -> None:
+    database = postgres_server.fresh("store", prepare_database)
+    pair = Pair(database, tmp_path, TOCSIN_MASTER_KEY=MASTER_KEY, TOCSIN_PUBLIC_URL="https://hooks.example.com")
+    try:
+        here, there = pair.asked(pair.one)
+        with WebServer(lambda asked: Say(200 if asked.method == "POST" else 405)) as web:
+            made = here.endpoint(web.url, validation="required")
+            there.emit(1)
+            await until(lambda: [asked for asked in web.asked if asked.method == "OPTIONS"])
+            address = web.asked[0].headers["webhook-request-callback"].removeprefix("https://hooks.example.com")
+            shown = f"/v1/endpoints/{made['id']}"
+            await until(lambda: (there.get(shown)["consent"] or {}).get("state") == "asked")
+            answered = there.node.call("GET", address, key=None)
+            assert answered.status == 200, answered
+            for at in (there, here):
+                await until(lambda at=at: at.get(shown)["consent"]["state"] == "granted")
+            await until(lambda: [json.loads(a.body)["data"]["number"] for a in web.asked if a.method == "POST"] == [1])
+    finally:
+        pair.close()
+
+
+async def test_a_new_master_key_at_one_node_is_followed_by_the_other(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """A new data key opens at the other node, also before the node that made it seals with it."""
+    old, new = MASTER_KEY, base64.b64encode(bytes(range(32, 64))).decode()
+    file = tmp_path / "master.key"
+    file.write_text(old)
+    file.chmod(0o600)
+    database = postgres_server.fresh("store", prepare_database)
+    pair = Pair(database, tmp_path, TOCSIN_MASTER_KEY_FILE=str(file), TOCSIN_LEASE_SECONDS="3")
+    try:
+        here, there = pair.asked(pair.one)
+        file.write_text(f"{new}\n{old}")
+        done = pair.two.post("/v1/master-key/rewrap")
+        assert done.status == 200, done
+        assert done.json["newest_data_key"] == 2
+        with WebServer(lambda _: Say()) as web:
+
+            def sealed_by() -> int:
+                header = {"name": "X-Secret", "value": "hush", "sensitive": True}
+                made = there.endpoint(web.url, headers=[header])
+                (config,) = pair.rows(f"SELECT config FROM endpoint WHERE id = '{made['id']}'")[0]
+                value = json.loads(config)["headers"][0]["value"]
+                return base64.b64decode(value["sealed"])[4]
+
+            assert await asyncio.to_thread(sealed_by) == 1
+            await until(lambda: sealed_by() == 2)
+            here.emit(1)
+            await until(lambda: web.asked)
+            assert web.asked[-1].headers["x-secret"] == "hush"
+    finally:
+        pair.close()
