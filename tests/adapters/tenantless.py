@@ -83,6 +83,7 @@ WITHOUT_TENANT = {
     "commit_group": OWN_LOOPS,
     "beat": OWN_LOOPS,
     "cursors": OWN_LOOPS,
+    "ended_endpoints": OWN_LOOPS,
     "free_partitions": OWN_LOOPS,
     "give_back": OWN_LOOPS,
     "give_back_all": OWN_LOOPS,

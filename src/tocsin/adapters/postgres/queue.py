@@ -130,7 +130,8 @@ class PostgresQueue:
         return [Waiting(endpoint=endpoint, lane=lane, due_at=due_at) for endpoint, lane, due_at in rows]
 
     async def release_ended(self, holder: Holder, endpoints: Sequence[int], in_flight: frozenset[int]) -> list[Claim]:
-        among = (list(endpoints), list(in_flight))
+        some = {cast("int", endpoint) for (endpoint,) in await self._readers.read("ended_endpoints")}
+        among = (sorted(some.intersection(endpoints)), sorted(in_flight))
 
         async def found(connection: Connection) -> tuple[list[Row], list[Row]]:
             ended = await read(connection, "release_ended_lines", among)
@@ -145,7 +146,7 @@ class PostgresQueue:
             return await claims_of(connection, ready)
 
         ready: list[Claim] = []
-        while any(await self._readers.run(found)):
+        while among[0] and any(await self._readers.run(found)):
             ready.extend(await self._writer.run(Rank.REST, step))
         return ready
 
