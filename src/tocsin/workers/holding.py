@@ -230,7 +230,7 @@ class HoldingWorker:
             began = boottime_ms()
             held.holder = await self._store.join(self._name)
             held.beaten(began, self._lease_ms)
-            self._observed, self._is_lost = None, False
+            self._observed, self.last, self._is_lost = None, None, False
         holder, began = held.holder, boottime_ms()
         is_watching = self._is_watching()
         beat = await self._store.beat(holder, is_watching=is_watching)
@@ -251,6 +251,8 @@ class HoldingWorker:
             for listener in self.moved:
                 listener(None if before is None else before.revisions, beat.revisions)
         self._show()
+        if before is None:
+            self.tell(Hint(changed=True))  # there is one more: the others beat at once, and give back what is too much
         if not self._is_closing and self._moving is None:
             self._balance(beat, len(others) + 1, has_fenced=len(others) < len(beat.neighbours))
 

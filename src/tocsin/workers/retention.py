@@ -143,7 +143,7 @@ class RetentionWorker:
                     position=one.position,
                     behind_seconds=self._behind(one) / 1000,
                 )
-                for one in self._passes
+                for one in (() if self._is_elsewhere else self._passes)
             ],
             judged_at=None if self._judged is None else to_text(self._judged),
             file_bytes=space.file,
