@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 
 import pytest
+from tests.conftest import MASTER_KEY
 from tests.kit.pair import Pair
 from tests.kit.postgres import PostgresServer
 
 from tocsin.adapters.postgres.database import prepare_database
-
-MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
 
 
 @pytest.fixture(scope="module")

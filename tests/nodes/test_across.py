@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import MASTER_KEY
 from tests.kit.pages import Pages
 from tests.kit.pair import At, Pair
 from tests.kit.postgres import PostgresServer
@@ -20,7 +21,6 @@ from tests.kit.server import Server
 from tests.kit.tails import Message, Watching
 from tests.kit.waiting import until
 from tests.kit.web import Asked, Say, WebServer
-from tests.nodes.conftest import MASTER_KEY
 
 from tocsin.adapters.postgres.database import prepare_database
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -138,6 +139,9 @@ class FanoutWorker:
             self._metrics.fanout_lag.set(max(0, self._head - self._fronts.position()))
             if not self._is_stopping:
                 await self._rest()
+        if self._held.is_shared:
+            with contextlib.suppress(StoreUnavailable, StorageFull):
+                await self._write_lagging()
 
     async def _rest(self) -> None:
         """Until there is news."""
