@@ -45,8 +45,10 @@ def begin_several(settings: Settings, count: int) -> Alike | int:
     told, tell = os.pipe()
     alive, keep_alive = os.pipe()
     children: set[int] = set()
+    ending: set[int] = set()
 
     def forward(number: int, _: FrameType | None) -> None:
+        ending.update(children)
         for child in children:
             os.kill(child, number)
 
@@ -68,18 +70,20 @@ def begin_several(settings: Settings, count: int) -> Alike | int:
             if not os.read(told, 1):
                 break
     listener.close()
-    return _wait(children)
+    return _wait(children, ending)
 
 
-def _wait(children: set[int]) -> int:
-    """Until all have ended, none of which is begun again; gives the first exit code that is not 0."""
+def _wait(children: set[int], ending: set[int]) -> int:
+    """Until all have ended, none of which is begun again; gives the first exit code that is not 0. One that is `ending` is not told
+    twice: when it is nearly through, a signal would kill it."""
     code = 0
     while children:
         child, status = os.wait()
         children.discard(child)
         code = code or _code(status)
-        for other in children:
+        for other in children - ending:
             os.kill(other, signal.SIGTERM)
+        ending |= children
     return code
 
 

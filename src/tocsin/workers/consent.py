@@ -12,7 +12,7 @@ from tocsin.pipeline.prepare import Preparation
 from tocsin.ports import Taken
 from tocsin.telemetry import log
 from tocsin.workers.endpoints import Endpoints
-from tocsin.workers.holding import Held
+from tocsin.workers.held import Held
 
 QUESTIONS: Final = 16
 """Receivers that are asked at once."""

@@ -19,7 +19,7 @@ from tocsin.pipeline.prepare import Preparation
 from tocsin.ports import Batches, Fanned, Hint, Holder, Queue, Taken
 from tocsin.telemetry import Metrics
 from tocsin.workers.endpoints import Endpoints
-from tocsin.workers.holding import Held
+from tocsin.workers.held import Held
 from tocsin.workers.lanes import LIVE
 from tocsin.workers.openings import Openings
 from tocsin.workers.sending import Sending

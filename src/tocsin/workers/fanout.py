@@ -16,7 +16,7 @@ from tocsin.ports import Cursor, Fanned, Hint, Holder, Holding, Log, Move, Queue
 from tocsin.telemetry import Metrics, log
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.fronts import Front, Fronts
-from tocsin.workers.holding import Held
+from tocsin.workers.held import Held
 from tocsin.workers.recent import Recent
 
 EVENTS: Final = 128
