@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from tocsin.model.delivery import DeliveryState
 from tocsin.operations.outgoing import Out
 from tocsin.ports import Answered, DeliveryView, Hint, Question
-from tocsin.workers.holding import Held
+from tocsin.workers.held import Held
 
 LIMIT_SECONDS: Final = 0.1
 _ENDED: Final = frozenset({DeliveryState.DELIVERED, DeliveryState.DEAD})

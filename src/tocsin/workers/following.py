@@ -15,7 +15,7 @@ from tocsin.model.endpoint import Endpoint, Standing
 from tocsin.ports import Hint, Revisions, SharedStandings, Taken, Wish
 from tocsin.telemetry import log
 from tocsin.workers.endpoints import Endpoints
-from tocsin.workers.holding import Held
+from tocsin.workers.held import Held
 
 _RETRY_SECONDS: Final = 0.5
 
