@@ -11,6 +11,7 @@ from tests.contracts.given import Clock
 from tests.kit.stores import Store
 
 from tocsin.adapters.storing.sessions import LINKS, SESSIONS_OF_KEY
+from tocsin.errors import StoreUnavailable
 from tocsin.model.access import Role
 from tocsin.model.audit import SERVER
 from tocsin.model.ids import IdMint
@@ -182,3 +183,22 @@ async def test_links_are_few(store: Store, clock: Clock) -> None:
         clock.now += 1
     assert not await links.take(kept[0])
     assert await links.take(kept[1])
+
+
+async def test_while_the_store_is_away_a_session_in_use_goes_on(
+    process: Process, other: Process, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await process.key()
+    token = await process.signed_in(key)
+    assert await process.is_in(token)
+
+    async def away(*_: object) -> None:
+        raise StoreUnavailable
+
+    monkeypatch.setattr(type(store.sessions), "find", away)
+    monkeypatch.setattr(module, "FRESH_SECONDS", 0.0)
+    assert await process.is_in(token)
+    with pytest.raises(StoreUnavailable):
+        await other.is_in(token)
+    clock.now += IDLE_MS
+    assert not await process.is_in(token)

@@ -303,3 +303,20 @@ async def test_a_new_master_key_at_one_node_is_followed_by_the_other(
             assert web.asked[-1].headers["x-secret"] == "hush"
     finally:
         pair.close()
+
+
+async def test_nobody_is_waited_for_who_does_not_answer(pair: Pair) -> None:
+    here, there = pair.asked(pair.one)
+    with WebServer(lambda _: Say(500)) as web:
+        made = here.endpoint(web.url, retry={"schedule_seconds": [3600]})
+        event = here.emit(1)
+        delivery = await until(lambda: one if (one := one_delivery(there, event)) and one["attempt_count"] else None)
+        here.node.freeze()
+        try:
+            assert there.get(f"/v1/deliveries/{delivery['id']}")["in_flight"] is None
+            stats = there.get(f"/v1/endpoints/{made['id']}/stats")
+            assert (stats["in_flight"], stats["limit_in_force"]) == (None, None)
+            assert there.get("/v1/stats")["in_flight"] is None
+        finally:
+            here.node.thaw()
+        assert there.get(f"/v1/deliveries/{delivery['id']}")["in_flight"] is False
