@@ -17,6 +17,7 @@ from tests.conftest import MASTER_KEY
 from tests.kit.pages import Pages
 from tests.kit.pair import At, Pair
 from tests.kit.postgres import PostgresServer
+from tests.kit.receivers import Receiver, answer
 from tests.kit.server import Server
 from tests.kit.tails import Message, Watching
 from tests.kit.waiting import until
@@ -65,13 +66,17 @@ async def test_an_endpoint_made_at_one_node_gets_what_the_other_accepts(pair: Pa
 
 async def test_a_changed_url_is_followed_and_the_old_connection_closed(pair: Pair) -> None:
     here, there = pair.asked(pair.one)
-    with WebServer(lambda _: Say()) as old, WebServer(lambda _: Say()) as new:
-        made = there.endpoint(old.url)
-        here.emit(1)
-        await until(lambda: numbers(old) == [1])
-        assert there.call("PATCH", f"/v1/endpoints/{made['id']}", {"url": new.url}).status == 200
-        there.emit(2)
-        await until(lambda: numbers(new) + numbers(old) in ([2, 1], [1, 2]))
+    async with Receiver(answer(200)) as old:
+        with WebServer(lambda _: Say()) as new:
+            made = await asyncio.to_thread(there.endpoint, old.url)
+            await asyncio.to_thread(here.emit, 1)
+            await old.until(lambda: len(old.requests) == 1)
+            assert old.open_connections == 1
+            changed = await asyncio.to_thread(there.call, "PATCH", f"/v1/endpoints/{made['id']}", {"url": new.url})
+            assert changed.status == 200
+            await old.until(lambda: old.open_connections == 0)
+            await asyncio.to_thread(there.emit, 2)
+            await until(lambda: numbers(new) == [2])
 
 
 async def test_a_pause_at_the_holder_is_seen_and_ended_at_the_other_node(pair: Pair) -> None:
