@@ -14,7 +14,8 @@ from tocsin.model.delivery import DeliveryState
 from tocsin.model.event import Event
 from tocsin.model.noun import Noun
 from tocsin.model.watch import AttemptMade, Watch
-from tocsin.operations.tails import End, Seen, Tails, Watcher
+from tocsin.operations.tails import Tails
+from tocsin.operations.watchers import End, Seen, Watcher
 from tocsin.ports import EventQuery, Rows, Views
 from tocsin.rules.watching import shows_event
 

@@ -21,6 +21,8 @@ from tocsin.ports import Directory
 
 KEY_PREFIX: Final = "tok_"
 MIN_GIVEN_LENGTH: Final = 16
+KEYS_AT_ONCE: Final = 256
+"""Keys put into the table before others get a turn."""
 
 
 class NewKey(Noun, frozen=True, kw_only=True):
@@ -82,11 +84,17 @@ class ApiKeys:
         async with self._reading:
             while True:
                 changes = self._changes
-                stored = await self._directory.keys()
+                by_hash: dict[bytes, _Known] = {}
+                hashes: dict[KeyId, bytes] = {}
+                for number, key in enumerate(await self._directory.keys(), 1):
+                    if key.id not in self._revoked:
+                        by_hash[key.hash] = _known(key)
+                        hashes[key.id] = key.hash
+                    if not number % KEYS_AT_ONCE:
+                        await asyncio.sleep(0)
                 if changes == self._changes:
-                    break
-            self._by_hash = {key.hash: _known(key) for key in stored if key.id not in self._revoked}
-            self._hashes = {known.key.id: known.key.hash for known in self._by_hash.values()}
+                    self._by_hash, self._hashes = by_hash, hashes
+                    return
 
     def caller_by_hash(self, hashed: bytes) -> Caller | None:
         """Whoever holds the key with this SHA-256; None when it is unknown, expired or revoked."""

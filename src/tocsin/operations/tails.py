@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 from tocsin.errors import TooManyWatchers
 from tocsin.model.attempt import Settlement
@@ -19,113 +19,19 @@ from tocsin.model.batch import BatchSettlement
 from tocsin.model.delivery import TRANSITIONS, Claim, DeliveryState
 from tocsin.model.event import Event
 from tocsin.model.ids import EndpointId
-from tocsin.model.watch import AttemptMade, Sight, Watch
+from tocsin.model.watch import AttemptMade, Watch
+from tocsin.operations.watchers import Seen, Watcher
 from tocsin.rules.watching import shows
 
 WATCHERS: Final = 128
 WATCHERS_OF_ONE: Final = 32
 """Watchers with keys of one tenant, or of the operators, at the same time."""
-BUFFERED: Final = 1000
-BUFFERED_BYTES: Final = 1024 * 1024
-"""What waits for one watcher, at most; a single sight may be larger."""
 WAITING: Final = 8192
 WAITING_BYTES: Final = 16 * 1024 * 1024
 """What waits to be looked through, at most."""
 SLICE_SECONDS: Final = 0.0005
 RETRY_AFTER_SECONDS: Final = 10
 _OVERHEAD_BYTES: Final = 512
-
-End = Literal["stopping", "key"]
-"""Why a tail ends by itself: the server stops, or its key was revoked or has expired."""
-
-
-class Seen:
-    """Something to see, and how it is written for watchers, once for all of them, by whether bodies are shown."""
-
-    __slots__ = ("size", "texts", "what")
-
-    def __init__(self, what: Sight, size: int) -> None:
-        self.what = what
-        self.size = size
-        self.texts: dict[bool, bytes] = {}
-
-
-class Watcher:
-    """One who watches. The newest sights that there is room for wait to be taken; `dropped` counts the others."""
-
-    __slots__ = ("_bytes", "_news", "_seen", "dropped", "ended", "forgotten", "group", "has_missed", "watch")
-
-    def __init__(self, watch: Watch, group: str | None) -> None:
-        self.watch = watch
-        self.group = group
-        self.dropped = 0
-        self.has_missed = False
-        """Whether some were lost of which nobody knows how many concern it."""
-        self.forgotten = 0
-        """How often what waits was let go: what was read of the log before that is not to be shown either."""
-        self.ended: End | None = None
-        self._seen: deque[Seen] = deque()
-        self._bytes = 0
-        self._news = asyncio.Event()
-
-    def offer(self, seen: Seen) -> None:
-        """There is this to see. It may push out what has waited for longest."""
-        self._seen.append(seen)
-        self._bytes += seen.size
-        while len(self._seen) > BUFFERED or (self._bytes > BUFFERED_BYTES and len(self._seen) > 1):
-            self._bytes -= self._seen.popleft().size
-            self.dropped += 1
-        self._news.set()
-
-    def lose(self, count: int) -> None:
-        """So many sights are lost."""
-        self.dropped += count
-        self._news.set()
-
-    def lose_some(self) -> None:
-        """Some may be lost."""
-        self.has_missed = True
-        self._news.set()
-
-    def let_go(self) -> None:
-        """Lose all that waits."""
-        self.forgotten += 1
-        self.lose(len(self._seen))
-        self._seen.clear()
-        self._bytes = 0
-
-    def end(self, reason: End) -> None:
-        """It is over; what still waits is lost."""
-        self.let_go()
-        self.ended = reason
-
-    async def wait(self, seconds: float) -> bool:
-        """Until there is news; False when there was none for so long."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._news.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    def take_dropped(self) -> int:
-        """How many were lost since this was last asked. They are older than what waits."""
-        count, self.dropped = self.dropped, 0
-        return count
-
-    def take_missed(self) -> bool:
-        """Whether some may have been lost since this was last asked."""
-        missed, self.has_missed = self.has_missed, False
-        return missed
-
-    def take(self) -> Seen | None:
-        """The oldest that waits; None: that was all."""
-        if not self._seen:
-            self._news.clear()
-            return None
-        seen = self._seen.popleft()
-        self._bytes -= seen.size
-        return seen
 
 
 class Shared(Protocol):
@@ -139,6 +45,9 @@ class Shared(Protocol):
 
     def settled(self, names: Sequence[tuple[int, int]]) -> None:
         """Attempts were written down here: delivery and number; a batch is named by its number below zero."""
+
+    def let_go(self, tenant: str) -> None:
+        """Others are to keep nothing of a tenant either."""
 
 
 class Tails:
@@ -196,7 +105,13 @@ class Tails:
             watcher.end("stopping")
 
     def let_go(self, tenant: str) -> None:
-        """Keep nothing of a tenant that nobody has taken yet: something of it is being erased."""
+        """Keep nothing of a tenant that nobody has taken yet, here or elsewhere: something of it is being erased."""
+        self.let_go_here(tenant)
+        if self.shared is not None:
+            self.shared.let_go(tenant)
+
+    def let_go_here(self, tenant: str) -> None:
+        """Keep nothing of it in this process."""
         lost = [seen for seen in self._waiting if seen.what.tenant == tenant]
         self._waiting = deque(seen for seen in self._waiting if seen.what.tenant != tenant)
         self._later = [seen for seen in self._later if seen.what.tenant != tenant]

@@ -70,13 +70,15 @@ class Answered(Noun, frozen=True, kw_only=True):
 class Hint(Noun, frozen=True, kw_only=True):
     """Something that others should notice soon. `partitions` got events; in `lanes` (endpoint, lane) something became due, or ended elsewhere;
     `changed`: the revisions have moved; `settled` are attempts, as (delivery, attempt) numbers (a batch is named by its number
-    below zero), told only while somebody watches, and `untold` how many more there were."""
+    below zero), told only while somebody watches, and `untold` how many more there were; of the tenants in `erased`
+    something is being erased: what waits to be shown of them is let go."""
 
     partitions: tuple[int, ...] = ()
     lanes: tuple[tuple[int, int], ...] = ()
     changed: bool = False
     settled: tuple[tuple[int, int], ...] = ()
     untold: int = 0
+    erased: tuple[str, ...] = ()
     asked: tuple[Question, ...] = ()
     answered: tuple[Answered, ...] = ()
 

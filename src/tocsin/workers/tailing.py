@@ -73,9 +73,11 @@ class SharedTails:
         self._news.set()
 
     def heard(self, hint: Hint) -> None:
-        """Another process has settled attempts, or accepted events for these partitions."""
+        """Another process has settled attempts, accepted events for these partitions, or erases something."""
         if not self._tails.is_watched:
             return
+        for tenant in hint.erased:
+            self._tails.let_go_here(tenant)
         if hint.untold:
             self._tails.lose_some()
         room = WAITING - len(self._settled)
@@ -93,6 +95,10 @@ class SharedTails:
         told = names[: max(0, TOLD - self._told)]
         self._told += len(told)
         self._tell(Hint(settled=tuple(told), untold=len(names) - len(told)))
+
+    def let_go(self, tenant: str) -> None:
+        """Something of a tenant is being erased."""
+        self._tell(Hint(erased=(tenant,)))
 
     def stop(self) -> None:
         self._is_stopping = True

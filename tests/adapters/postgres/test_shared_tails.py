@@ -15,7 +15,8 @@ from tocsin.adapters.postgres.store import PostgresStore
 from tocsin.model.event import Event
 from tocsin.model.ids import IdMint
 from tocsin.model.watch import Watch
-from tocsin.operations.tails import Tails, Watcher
+from tocsin.operations.tails import Tails
+from tocsin.operations.watchers import Watcher
 from tocsin.ports import Hint
 from tocsin.workers.tailing import TOLD, WAITING, SharedTails
 
@@ -105,6 +106,23 @@ async def test_what_cannot_be_told_in_time_is_counted_and_said_to_be_lost(world:
     assert (attempts.take_missed(), attempts.take_missed(), events.take_missed()) == (True, False, False)
     world.shared.heard(Hint(settled=tuple((number, 1) for number in range(WAITING + 1))))
     assert attempts.take_missed()
+
+
+async def test_what_waits_of_a_tenant_is_let_go_when_something_of_it_is_erased_elsewhere(
+    store: PostgresStore, world: World, clock: Clock
+) -> None:
+    mint = IdMint(clock, os.urandom)
+    watcher = world.tails.watch(Watch(tenant="acme"), "acme")
+    await world.tails.begin()
+    await accept(store, mint, 2)
+    world.shared.committed()
+    assert await watcher.wait(20)
+    world.shared.heard(Hint(erased=("other",)))
+    assert watcher.forgotten == 0
+    world.shared.heard(Hint(erased=("acme",)))
+    assert (watcher.forgotten, watcher.take()) == (1, None)
+    world.tails.let_go("acme")
+    assert world.told == [Hint(erased=("acme",))]
 
 
 async def test_without_watchers_nothing_is_kept_of_what_others_tell(world: World) -> None:

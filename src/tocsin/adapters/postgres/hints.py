@@ -63,8 +63,8 @@ class Hints:
         self._changed |= hint.changed
         self._partitions.update(hint.partitions)
         self._untold += hint.untold
-        if (hint.asked or hint.answered) and len(self._talk_of) < MOST:
-            self._talk_of.append(Hint(asked=hint.asked, answered=hint.answered))
+        if (hint.asked or hint.answered or hint.erased) and len(self._talk_of) < MOST:
+            self._talk_of.append(Hint(asked=hint.asked, answered=hint.answered, erased=hint.erased))
         if len(self._lanes) + len(self._settled) < MOST:
             self._lanes.update(hint.lanes)
             self._settled.update(hint.settled)

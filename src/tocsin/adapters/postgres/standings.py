@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import cast
 
@@ -21,6 +22,11 @@ _standing = msgspec.json.Decoder(Standing).decode
 _wish = msgspec.json.Decoder(Wish).decode
 
 
+def _standings_of(rows: Sequence[tuple[bytes]]) -> tuple[Standing, ...]:
+    """At the start they are those of all endpoints."""
+    return tuple(_standing(state) for (state,) in rows)
+
+
 class PostgresStandings:
     """`ports.SharedStandings`."""
 
@@ -36,7 +42,7 @@ class PostgresStandings:
             wishes = cast("list[tuple[int, bytes]]", await read(connection, "wishes"))
             return StandingsMoved(
                 revision=cast("tuple[int]", row)[0],
-                standings=tuple(_standing(state) for (state,) in standings),
+                standings=await asyncio.to_thread(_standings_of, standings),
                 wishes=tuple((number, _wish(wish)) for number, wish in wishes),
             )
 
