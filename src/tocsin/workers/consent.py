@@ -36,7 +36,8 @@ class ConsentWorker:
 
     async def taken(self, taken: Sequence[Taken]) -> None:
         """What the store remembers may be of another URL or origin; that is known before anything is sent."""
-        for number in self._those_of({one.partition for one in taken}):
+        partitions = {one.partition for one in taken}
+        for number in self._those_of(partitions):
             self._follow(number)
 
     async def giving_back(self, partitions: frozenset[int]) -> None:

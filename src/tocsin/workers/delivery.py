@@ -95,8 +95,6 @@ class DeliveryWorker:
         """Find what is pending there: it comes back from the store."""
         self._renew()
         partitions = {one.partition for one in taken}
-        if self._held.is_shared:
-            await self._endpoints.reload()
         await self._openings.taken(taken)
         self._standings.start(self._openings.numbers_in(partitions))
         self._ready.news.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Final
 
 from tocsin.errors import StorageFull, StoreUnavailable
@@ -61,6 +62,7 @@ class FanoutWorker:
         self._fronts = Fronts()
         self._head = 0
         self._chunks = 0
+        self._lags_until = 0.0
         self._is_at_work = False
         self._wake = asyncio.Event()
         self._is_stopping = False
@@ -126,9 +128,10 @@ class FanoutWorker:
             self._wake.clear()
             try:
                 while await self._round():
-                    continue
+                    if self._held.is_shared:
+                        await self._write_lagging(monotonic())
                 if self._held.is_shared:
-                    await self._write_lagging()
+                    await self._write_lagging(monotonic())
             except (StoreUnavailable, StorageFull) as error:
                 log.error("fanout.waits", problem=error.slug)
                 self._fronts.news()
@@ -141,7 +144,7 @@ class FanoutWorker:
                 await self._rest()
         if self._held.is_shared:
             with contextlib.suppress(StoreUnavailable, StorageFull):
-                await self._write_lagging()
+                await self._write_lagging(self._lags_until)
 
     async def _rest(self) -> None:
         """Until there is news."""
@@ -188,6 +191,7 @@ class FanoutWorker:
         moves = self._moves(front, views, done, midst)
         fanned = await self._queue.fan(holder, moves, fan.deliveries, directory_revision=seen.revision)
         if fanned is None:
+            front.is_behind = True
             await self._look_again(holder)
             return True
         if self._held.holder is not holder or front not in self._fronts:
@@ -246,8 +250,11 @@ class FanoutWorker:
             for partition in sorted(partitions & front.partitions)
         ]
 
-    async def _write_lagging(self) -> None:
-        """So that retention is not held up, and whoever takes over reads little again."""
+    async def _write_lagging(self, now: float) -> None:
+        """Now and then, so that retention is not held up, and whoever takes over reads little again."""
+        if now < self._lags_until:
+            return
+        self._lags_until = now + _LOOK_SECONDS
         moves, holder = self._fronts.lagging(), self._held.holder
         if not moves:
             return

@@ -21,6 +21,8 @@ _RETRIES: Final = 12
 _RETRY_SECONDS: Final = 0.2
 _LEAST_SECONDS: Final = 0.05
 """Between two beats, however much is told."""
+_START_SECONDS: Final = 5.0
+"""How long the start waits for it: whoever is told that a process is ready may expect that it delivers."""
 _LEAVE_SECONDS: Final = 3.0
 
 
@@ -88,12 +90,20 @@ class HoldingWorker:
         return [] if self._held.may_send() else ["the store has not been reached for a lease"]
 
     async def start(self) -> None:
-        """Join; on the embedded store, take everything."""
+        """Join, and take what is free; on the embedded store that is everything."""
         began = boottime_ms()
         self._held.holder = await self._store.join(self._name)
         self._held.beaten(began, self._lease_ms)
         if not self._held.is_shared:
             await self._take(self._held.count)
+            return
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await self._look()
+                if self._moving is not None:
+                    await asyncio.wait([self._moving])
+        except (StoreUnavailable, StorageFull, TimeoutError) as error:
+            log.error("holding.waits", problem=getattr(error, "slug", "timeout"))
 
     async def run(self) -> None:
         """Beat until `leave`. A loss of the store or of the right to write ends nothing: it begins anew when it can."""

@@ -15,10 +15,12 @@ from tests.contracts.given import NOTHING, Clock, deciding, delivery, endpoint, 
 from tests.kit.postgres import PostgresServer
 
 from tocsin.adapters.postgres.database import connect, prepare_database
+from tocsin.adapters.postgres.holding import PostgresHolding
 from tocsin.adapters.postgres.statements import read_one
 from tocsin.adapters.postgres.store import PostgresStore
 from tocsin.errors import Misconfigured, StoreUnavailable
 from tocsin.model.access import ApiKey, Role
+from tocsin.model.batch import Batch
 from tocsin.model.endpoint import Standing
 from tocsin.model.ids import IdMint
 from tocsin.ports import Beat, Cursor, Fenced, Hint, Holder, Move, Neighbour, Revisions, WrappedKey
@@ -28,6 +30,8 @@ CLOCK = Clock()
 MINT = IdMint(CLOCK, os.urandom)
 HOME = partition_of("acme", PARTITIONS)
 EVERYTHING = Hint(partitions=tuple(range(PARTITIONS)), changed=True)
+TOLD = 3000
+"""So many hints take longer than it takes to send the first of them."""
 Opener = Callable[[], Awaitable[PostgresStore]]
 
 
@@ -321,6 +325,19 @@ async def test_hints_reach_the_others_and_not_oneself(node: Opener) -> None:
     assert heard.empty()
 
 
+async def test_what_is_told_while_something_is_sent_goes_too(node: Opener) -> None:
+    one, two = await node(), await node()
+    heard: asyncio.Queue[Hint] = asyncio.Queue()
+    await two.holding.listen(heard.put_nowait)
+    lanes: set[tuple[int, int]] = set()
+    async with asyncio.timeout(20):
+        for number in range(TOLD):
+            one.holding.tell(Hint(partitions=(number % PARTITIONS,), lanes=((number, 0),)))
+            await asyncio.sleep(0)
+        while len(lanes) < TOLD:
+            lanes.update((await heard.get()).lanes)
+
+
 async def test_who_lost_the_connection_is_told_that_everything_may_have_changed(url: str, node: Opener) -> None:
     one, two = await node(), await node()
     heard: asyncio.Queue[Hint] = asyncio.Queue()
@@ -377,3 +394,53 @@ async def test_several_nodes_that_start_at_once_on_an_empty_database(postgres_se
     assert len({holder.epoch for holder in holders}) == 4
     for store in stores:
         await store.close()
+
+
+async def test_a_server_that_is_silent_is_noticed(url: str, node: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.adapters.postgres.holding.LIMIT_SECONDS", 0.2)
+    monkeypatch.setattr("tocsin.adapters.postgres.database.PROMPT_SECONDS", 0.2)
+    store = await node()
+    holder = await store.holding.join("one")
+    obstacle = await connect(url, seconds=30)
+    await obstacle.execute("BEGIN")
+    await obstacle.execute("LOCK TABLE node IN ACCESS EXCLUSIVE MODE")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            await store.holding.beat(holder, is_watching=False)
+    await obstacle.execute("COMMIT")
+    await obstacle.close()
+    await seen_by(store, holder)
+    async with await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0) as silent:
+        port = silent.sockets[0].getsockname()[1]
+        nowhere = PostgresHolding(f"postgresql://postgres@127.0.0.1:{port}/test")
+        with pytest.raises(StoreUnavailable):
+            await nowhere.join("one")
+        await nowhere.close()
+
+
+async def test_a_delivery_is_not_resent_to_an_endpoint_that_is_being_removed(url: str, node: Opener) -> None:
+    """The removal has not been committed when the resend asks."""
+    store, other = await node(), await node()
+    await given_deliveries(store, await joined(store), 1)
+    obstacle = await connect(url, seconds=30)
+    await obstacle.execute("BEGIN")
+    await obstacle.execute("UPDATE endpoint SET deleted_at = 1")
+    resending = asyncio.create_task(
+        other.queue.resend(1, delivery(MINT, 1, 1), lambda fanned: entry(MINT, str(fanned.number)))
+    )
+    await some_wait_for_locks(url, 1)
+    await obstacle.execute("COMMIT")
+    await obstacle.close()
+    assert await resending is None
+
+
+async def test_members_of_a_batch_do_not_wait_by_themselves(node: Opener) -> None:
+    """A lane where nothing else is due has nothing that a sweep could miss."""
+    store = await node()
+    holder = await joined(store)
+    await given_deliveries(store, holder, 2)
+    assert [one.endpoint for one in await store.queue.waiting([HOME])] == [1]
+    batch = Batch(number=0, id=MINT.batch(), tenant="acme", endpoint=1, lane=0, created_at=1)
+    await store.batches.form(holder, batch, [1, 2], [])
+    assert await store.queue.waiting([HOME]) == []
+    assert [one.endpoint for one in await store.batches.waiting([HOME])] == [1]
