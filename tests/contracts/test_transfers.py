@@ -50,6 +50,9 @@ DERIVED = {
     ("event", "partition"): "likewise",
     ("standing", "moved"): "what nodes have noticed, while they run",
     ("line", "has_ended"): "follows from the delivery",
+    ("tally", "shard"): "the shards are summed before",
+    ("tally_history", "shard"): "likewise",
+    ("pending_block", "shard"): "likewise",
 }
 """Columns that do not go along, and why."""
 EMBEDDED = {"commit_group", "sqlite_sequence"}

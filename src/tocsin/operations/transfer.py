@@ -65,8 +65,8 @@ class Transfer:
 
     async def run(self) -> Transferred:
         """Begin or go on, to the end. Raises Conflict when either side is not fit for it, and StoreUnavailable."""
+        mark = await self._agree()  # after which a source may have fewer rows, that say the same
         totals = {table.name: await self._source.count(table) for table in TABLES}
-        mark = await self._agree()
         if mark.is_over:
             await self._end(mark)
             return Transferred(tables=totals, was_over=True)

@@ -22,9 +22,9 @@ def names_of(package: str) -> list[str]:
 
 SQL = names_of("tocsin.adapters.postgres")
 ONE_BY_ONE = {
+    "add_ordered_deliveries": "their numbers are drawn before, while their lines are locked",
     "add_events": "positions are given where the head of the log is locked",
     "answers_among": "the embedded store asks one by one",
-    "begin_tallies": "rows that are locked must be there",
     "behind_in_lines": "the embedded store asks line by line",
     "draw_delivery_numbers": "a sequence gives them, for all nodes",
     "endpoints_in_lines": "their slots are locked first",
@@ -32,9 +32,15 @@ ONE_BY_ONE = {
     "leave_lines": "the embedded store goes line by line",
     "lock_database": "the embedded store has a lock file",
     "lock_slots": "the embedded store has one writer",
-    "lock_tallies": "the embedded store remembers them",
     "occupied_lines": "the embedded store asks line by line",
     "oldest_blocks": "the embedded store asks one by one",
+    "fold_pending_blocks": "the embedded store has no shards",
+    "remove_tally": "likewise",
+    "remove_tally_history": "likewise",
+    "tallies_in_shards": "likewise",
+    "tally_history_of": "likewise",
+    "take_shard": "the embedded store has one writer",
+    "tallies_of_shard": "the embedded store asks one by one",
     "store_facts": "a file tells its facts otherwise",
     "transaction_id": "the embedded store numbers its commit groups",
     "transaction_status": "likewise",
@@ -106,6 +112,7 @@ def is_bound(name: str) -> bool:
         "tenant = scope.tenant",
         "tenant = old.tenant",
         "tenant = any($",
+        "tenant = asked.tenant",
         "tenant = over.tenant",
         "using (tenant, route, key)",
     )
