@@ -17,6 +17,7 @@ from tests.conftest import MASTER_KEY
 from tests.kit.pages import Pages
 from tests.kit.pair import At, Pair
 from tests.kit.postgres import PostgresServer
+from tests.kit.program import Program
 from tests.kit.receivers import Receiver, answer
 from tests.kit.server import Server
 from tests.kit.tails import Message, Watching
@@ -325,3 +326,30 @@ async def test_nobody_is_waited_for_who_does_not_answer(pair: Pair) -> None:
         finally:
             here.node.thaw()
         assert there.get(f"/v1/deliveries/{delivery['id']}")["in_flight"] is False
+
+
+async def test_a_node_that_lacks_the_new_master_key_says_so_until_it_is_given(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    new = base64.b64encode(bytes(range(32, 64))).decode()
+    files = [tmp_path / "one.key", tmp_path / "two.key"]
+    for file in files:
+        file.write_text(MASTER_KEY)
+        file.chmod(0o600)
+    database = postgres_server.fresh("store", prepare_database)
+    common = {"TOCSIN_DATABASE": database, "TOCSIN_LEASE_SECONDS": "3"}
+    one, two = (
+        Program(tmp_path / "none.db", log=file.with_suffix(".log"), TOCSIN_MASTER_KEY_FILE=str(file), **common)
+        for file in files
+    )
+    try:
+        files[0].write_text(f"{new}\n{MASTER_KEY}")
+        assert one.post("/v1/master-key/rewrap").status == 200
+        refused = await until(lambda: told if (told := two.get("/readyz", key=None)).status == 503 else None)
+        assert "which was not given" in str(refused.json)
+        assert one.get("/readyz", key=None).status == 200
+        files[1].write_text(new)
+        await until(lambda: two.get("/readyz", key=None).status == 200)
+    finally:
+        one.stop()
+        two.stop()

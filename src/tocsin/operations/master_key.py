@@ -48,6 +48,7 @@ class MasterKey:
         "_mint",
         "_now_ms",
         "_ring",
+        "_sealing",
         "_source",
         "_spread_seconds",
         "_store",
@@ -71,6 +72,7 @@ class MasterKey:
         """Why a data key that another server made cannot be opened here."""
         self._spread_seconds = spread_seconds
         self._data_keys: dict[int, bytes] = {}
+        self._sealing = 0
         self._store = store
         self._source = source
         self._ring = ring
@@ -96,7 +98,7 @@ class MasterKey:
                 is_saved = True
             if is_saved:
                 self._given, self._data_keys = (given,), data_keys
-                self._ring.hold(data_keys)
+                self._seal_with(max(data_keys))
                 return
         raise Misconfigured("Other servers keep changing the data keys in the database. Start this one again.")
 
@@ -181,13 +183,15 @@ class MasterKey:
         """Open with all of them at once; seal with a new one when the others can open it too."""
         known, self._data_keys = self._data_keys, data_keys
         newest = max(data_keys)
-        if newest in known or not self._spread_seconds:
+        if not self._spread_seconds:
             self._seal_with(newest)
-        else:
-            self._seal_with(max(known))
+            return
+        self._seal_with(self._sealing)
+        if newest not in known:
             asyncio.get_running_loop().call_later(self._spread_seconds, self._seal_with, newest)
 
     def _seal_with(self, number: int) -> None:
+        self._sealing = number
         self._ring.hold(self._data_keys, sealing=number)
 
     def _opened(self, stored: Sequence[WrappedKey], given: Sequence[MasterKeys]) -> dict[int, bytes]:

@@ -18,6 +18,8 @@ from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.held import Held
 
 _RETRY_SECONDS: Final = 0.5
+_LOOK_SECONDS: Final = 5.0
+"""How often it is looked whether the master key that was missing is given now."""
 
 
 class Follows(Protocol):
@@ -25,6 +27,13 @@ class Follows(Protocol):
 
     async def follow(self) -> None:
         """Raises StoreUnavailable."""
+
+
+class FollowsDataKeys(Follows, Protocol):
+    """The data keys. `problem`: why one that another process made cannot be opened here."""
+
+    @property
+    def problem(self) -> str | None: ...
 
 
 class Announcing:
@@ -52,7 +61,7 @@ class Following:
         endpoints: Endpoints,
         standings: SharedStandings | None,
         api_keys: Follows,
-        data_keys: Follows,
+        data_keys: FollowsDataKeys,
         resume: Callable[[int], None],
     ) -> None:
         self._held = held
@@ -60,6 +69,7 @@ class Following:
         self._standings = standings
         self._resume = resume
         self.consented: Callable[[int, Consent], Awaitable[None]] | None = None
+        self._data_keys = data_keys
         self._steps: dict[str, Callable[[], Awaitable[None]]] = {
             "data_keys": data_keys.follow,
             "api_keys": api_keys.follow,
@@ -96,7 +106,11 @@ class Following:
     async def run(self) -> None:
         """Until stopped. What cannot be read now is read later; data keys first, since they open the rest."""
         while not self._is_stopping:
-            await self._news.wait()
+            try:
+                async with asyncio.timeout(None if self._data_keys.problem is None else _LOOK_SECONDS):
+                    await self._news.wait()
+            except TimeoutError:
+                self._wanted.add("data_keys")
             self._news.clear()
             for what in [what for what in self._steps if what in self._wanted]:
                 self._wanted.discard(what)
