@@ -130,6 +130,9 @@ class Transfer:
         if right is not None and right.side == "target" and not right.is_over:
             raise Conflict(f"{self._target_name} is the unfinished target of another transfer: make it anew.")
         await self._expect_empty()
+        for table in TABLES:
+            if table.is_single:
+                await self._source.page(table, None)  # raises Conflict where there is no one row: before there is a mark
         left = left or TransferMark(
             id=self._new_id(), side="source", other=self._target_name, began_at=self._now_ms(), is_over=False
         )
