@@ -182,7 +182,7 @@ class HoldingWorker:
         holder, began = held.holder, boottime_ms()
         is_watching = self._is_watching()
         beat = await self._store.beat(holder, is_watching=is_watching)
-        if self._is_lost or holder is not held.holder:
+        if self._is_lost or self._is_stopping or holder is not held.holder:
             return
         if beat is None:
             self.fenced(holder)
