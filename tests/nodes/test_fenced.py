@@ -15,12 +15,13 @@ from tocsin.receiver import Receiver
 
 __all__ = ["server"]
 FENCE = "UPDATE cursor SET holder = NULL, fenced_at = clock_timestamp(); DELETE FROM node"
+ANSWERED_SECONDS = 0.6
 BATCHED = {"mode": "batch", "max_events": 2, "max_wait_seconds": 0.1}
 
 
 @pytest.mark.parametrize("fields", [{}, {"delivery": BATCHED}], ids=["single", "batch"])
 async def test_what_was_out_is_settled_by_the_next_term_only(server: Server, fields: dict[str, object]) -> None:
-    async with Receiver(delay=0.6) as receiver:
+    async with Receiver(delay=ANSWERED_SECONDS) as receiver:
         server.endpoint(receiver.url, tenant="t1", ordering="subject", timeout_seconds=2, **fields)
         server.endpoint(receiver.url + "/loose", tenant="t1", timeout_seconds=2, **fields)
         for event in "abcd":
@@ -36,5 +37,6 @@ async def test_what_was_out_is_settled_by_the_next_term_only(server: Server, fie
         came = [one["id"] for body in bodies for one in (body if isinstance(body, list) else [body])]
         assert list(dict.fromkeys(came)) == list("abcd")
         assert fields or came == sorted(came), "one came after its successor"
+        assert ordered[1].at - ordered[0].at > ANSWERED_SECONDS, "sent while a request of the term before was out"
         await asyncio.to_thread(emit, server, "t1", "e")
         await until(lambda: states(server, "t1") == {"delivered": 10})

@@ -132,7 +132,9 @@ class Transfer:
         await self._expect_empty()
         for table in TABLES:
             if table.is_single:
-                await self._source.page(table, None)  # raises Conflict where there is no one row: before there is a mark
+                await self._source.page(
+                    table, None
+                )  # raises Conflict where there is no one row: before there is a mark
         left = left or TransferMark(
             id=self._new_id(), side="source", other=self._target_name, began_at=self._now_ms(), is_over=False
         )

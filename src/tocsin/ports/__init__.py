@@ -9,7 +9,7 @@ from __future__ import annotations
 from tocsin.ports.batching import Batches, BatchPage, Following, Formed
 from tocsin.ports.erasing import ErasureQuery, Erasures
 from tocsin.ports.holding import Answered, Beat, Hint, Holding, Neighbour, Question, Revisions, Taken
-from tocsin.ports.inspecting import Copies, Inspection, StoreCopy, StoreFacts
+from tocsin.ports.inspecting import Copies, Inspection, SharedFacts, StoreCopy, StoreFacts
 from tocsin.ports.reading import (
     PENDING_BEGIN,
     AttemptsQuery,
@@ -48,6 +48,8 @@ from tocsin.ports.retention import (
     Aged,
     AgedPage,
     Ages,
+    Dropped,
+    Era,
     Expired,
     Key,
     Oldest,
@@ -111,9 +113,11 @@ __all__ = [
     "DeliveryQuery",
     "DeliveryView",
     "Directory",
+    "Dropped",
     "DuePage",
     "Elsewhere",
     "EndpointQuery",
+    "Era",
     "ErasureQuery",
     "Erasures",
     "EventQuery",
@@ -164,6 +168,7 @@ __all__ = [
     "SecretBox",
     "Sender",
     "SessionStore",
+    "SharedFacts",
     "SharedStandings",
     "Space",
     "StandingStore",
