@@ -8,6 +8,7 @@ BY_DELIVERY = "the delivery was read with its tenant in the same request, or by 
 BY_REPLAY = "the replay was read with its tenant in the same request"
 BY_ERASURE = "run by the loop of erasures, for what was read of the subject with its tenant"
 DATA_KEYS = "data keys are the server's, of no tenant"
+SESSIONS = "found by the hash of what only the browser has"
 TRANSFERS = "run for all tenants, while nobody is served"
 ERAS = (
     "any", "dead", "drop", "fanned", "heads", "keep_attempt", "keep_delivery", "keep_event", "last_delivery", "leave_batches", "names",
@@ -36,8 +37,25 @@ WITHOUT_TENANT = {
     "remember_batches": BY_ERASURE,
     "move_erasure": BY_ERASURE,
     "deliveries_of_event": BY_ERASURE,
+    "add_session": SESSIONS,
+    "end_session": SESSIONS,
+    "session": SESSIONS,
+    "sweep_links": SESSIONS,
+    "sweep_sessions": SESSIONS,
+    "take_link": SESSIONS,
+    "touch_session": SESSIONS,
+    "add_wish": OWN_LOOPS,
+    "remove_wishes": OWN_LOOPS,
+    "remove_wishes_of_endpoint": BY_ENDPOINT,
+    "standings_revision": OWN_LOOPS,
+    "standings_since": OWN_LOOPS,
+    "wishes": OWN_LOOPS,
+    "watched_attempts": OWN_LOOPS,
+    "watched_batch_attempts": OWN_LOOPS,
+    "watched_members": OWN_LOOPS,
     "add_attempts": OWN_LOOPS,
     "add_batch_attempt": OWN_LOOPS,
+    "add_link": SESSIONS,
     "add_lines": "the deliveries in them have their tenant in their rows",
     "batch_attempt_detail": OWN_LOOPS,
     "batch_members": OWN_LOOPS,
@@ -199,6 +217,7 @@ WITHOUT_TENANT = {
     "endpoints_in_lines": OWN_LOOPS,
     "last_bodies": OWN_LOOPS,
     "leave_lines": OWN_LOOPS,
+    "lock_data_keys": DATA_KEYS,
     "lock_database": "it names no row",
     "share_database": "it names no row",
     "lock_slots": "a slot is a number made of names, the tenant among them",

@@ -38,6 +38,9 @@ NOT_MOVED = {
     "sqlite_sequence": "the numbers that are set, which are checked",
     "node": "who is there is there by itself",
     "revision": "what nodes have noticed, while they run",
+    "session": "people sign in again",
+    "sign_in_link": "likewise",
+    "standing_wish": "what nodes ask of each other, while they run",
 }
 DERIVED = {
     ("cursor", "epoch"): "a right to write is taken anew",
@@ -45,6 +48,7 @@ DERIVED = {
     ("cursor", "fenced_at"): "nothing is out while nobody serves",
     ("endpoint", "partition"): "follows from the tenant",
     ("event", "partition"): "likewise",
+    ("standing", "moved"): "what nodes have noticed, while they run",
     ("line", "has_ended"): "follows from the delivery",
     ("tally", "shard"): "the shards are summed before",
     ("tally_history", "shard"): "likewise",
@@ -52,7 +56,7 @@ DERIVED = {
 }
 """Columns that do not go along, and why."""
 EMBEDDED = {"commit_group", "sqlite_sequence"}
-SHARED = {"log_head", "node", "revision"}
+SHARED = {"log_head", "node", "revision", "standing_wish"}
 KILLED_FIRST = ((0, False), (0, True), (1, False), (1, True), (4, False))
 """Before the source has its mark; with that only, twice; with both marks; after four pages. How many writes are let through, run by
 run, and whether that one is at which it is killed."""

@@ -53,6 +53,10 @@ class Program(Client):
         self.url = json.loads(line)["url"]
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def is_up(self) -> bool:
         return self._process.poll() is None
 

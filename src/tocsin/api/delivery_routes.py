@@ -24,8 +24,13 @@ from tocsin.ports import DeliveryView
 
 
 def shown(services: Services, view: DeliveryView) -> DeliveryShown:
-    """A delivery as the API shows it."""
-    return delivery_shown(view, in_flight=services.in_flight(view.number))
+    """A delivery as a list shows it: other nodes are not asked."""
+    return delivery_shown(view, in_flight=services.out.known(view))
+
+
+async def shown_whole(services: Services, view: DeliveryView) -> DeliveryShown:
+    """A delivery as it is shown by itself."""
+    return delivery_shown(view, in_flight=await services.out.asked(view))
 
 
 def _delivery_id(request: Request) -> DeliveryId:
@@ -46,7 +51,8 @@ async def _get(request: Request) -> Reply:
         raise NotFound
     attempts = await services.views.attempts(view.number, tenant)
     document = DeliveryWithAttempts(
-        **msgspec.structs.asdict(shown(services, view)), attempts=[attempt_shown(attempt) for attempt in attempts]
+        **msgspec.structs.asdict(await shown_whole(services, view)),
+        attempts=[attempt_shown(attempt) for attempt in attempts],
     )
     return Reply(body=msgspec.json.encode(document))
 
@@ -55,14 +61,14 @@ async def _resend(request: Request) -> Reply:
     nothing_in(request)
     services = request.services
     view = await services.deliveries.resend(_delivery_id(request), request.tenant_read(), by=request.actor())
-    return Reply(status=202, body=msgspec.json.encode(shown(services, view)))
+    return Reply(status=202, body=msgspec.json.encode(await shown_whole(services, view)))
 
 
 async def _cancel(request: Request) -> Reply:
     nothing_in(request)
     services = request.services
     view = await services.deliveries.cancel(_delivery_id(request), request.tenant_read(), by=request.actor())
-    return Reply(body=msgspec.json.encode(shown(services, view)))
+    return Reply(body=msgspec.json.encode(await shown_whole(services, view)))
 
 
 class CancelPending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

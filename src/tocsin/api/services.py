@@ -21,6 +21,7 @@ from tocsin.operations.endpoints import Endpoints
 from tocsin.operations.erasures import Erasures
 from tocsin.operations.many_deliveries import ManyDeliveries
 from tocsin.operations.master_key import MasterKey
+from tocsin.operations.outgoing import Outgoing
 from tocsin.operations.preview import Previews
 from tocsin.operations.replays import Replays
 from tocsin.operations.resuming import Resuming
@@ -33,7 +34,7 @@ from tocsin.ports import Views
 
 class Services(Noun, frozen=True, kw_only=True):
     """One of each. `accept` gives refusals back or raises them, `submit` tells of them later or raises them; `ready` names what is
-    not; `standing` is asked by endpoint number, `in_flight` by delivery number."""
+    not; `standing` is asked by endpoint number."""
 
     accept: Callable[[Submission], Awaitable[Accepted | TocsinError]]
     submit: Callable[[Submission, Callable[[Accepted | Exception], None]], None]
@@ -56,7 +57,7 @@ class Services(Noun, frozen=True, kw_only=True):
     backups: Backups
     doctor: Doctor
     views: Views
-    in_flight: Callable[[int], bool]
+    out: Outgoing
     standing: Callable[[int], Standing | None]
     ready: Callable[[], Sequence[str]]
     tails: Tails

@@ -14,7 +14,8 @@ from tocsin.model.delivery import DeliveryState
 from tocsin.model.event import Event
 from tocsin.model.noun import Noun
 from tocsin.model.watch import AttemptMade, Watch
-from tocsin.operations.tails import End, Seen, Tails, Watcher
+from tocsin.operations.tails import Tails
+from tocsin.operations.watchers import End, Seen, Watcher
 from tocsin.ports import EventQuery, Rows, Views
 from tocsin.rules.watching import shows_event
 
@@ -40,7 +41,8 @@ class WatchingShown(Noun, frozen=True, kw_only=True):
 
 
 class DroppedShown(Noun, frozen=True, kw_only=True):
-    """So many entries were lost, because they were taken too slowly; null: more were missed than are shown afterwards. `total` is what
+    """So many entries were lost, because they were taken too slowly; null: nobody knows how many, because more were missed than are
+    shown afterwards, or more were settled by another node than it tells. `total` is what
     was lost since the tail began."""
 
     count: int | None
@@ -108,6 +110,7 @@ class Tail:
         """Until the client is gone, the server stops, or the key does not open any more."""
         watcher = self._watcher
         begun = _message(b"watching", WatchingShown(tenant=watcher.watch.tenant))
+        self._shown_upto = await self._tails.begin()
         place = b"id: %d\n" % await self._newest() if self._after is None else b""
         yield b"retry: %d\n%b%b" % (RETRY_MS, place, begun)
         if self._after is not None and watcher.watch.has_events:
@@ -135,10 +138,13 @@ class Tail:
         return None if self._still() else "key"
 
     def _told_dropped(self) -> bytes:
+        missed = b""
+        if self._watcher.take_missed():
+            missed = _message(b"dropped", DroppedShown(count=None, total=self._dropped))
         if not (count := self._watcher.take_dropped()):
-            return b""
+            return missed
         self._dropped += count
-        return _message(b"dropped", DroppedShown(count=count, total=self._dropped))
+        return missed + _message(b"dropped", DroppedShown(count=count, total=self._dropped))
 
     def _next(self) -> bytes:
         """What waits, as much of it as goes into one piece."""

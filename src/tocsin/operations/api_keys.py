@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from tocsin.ports import Directory
 
 KEY_PREFIX: Final = "tok_"
 MIN_GIVEN_LENGTH: Final = 16
+KEYS_AT_ONCE: Final = 256
+"""Keys put into the table before others get a turn."""
 
 
 class NewKey(Noun, frozen=True, kw_only=True):
@@ -40,17 +43,31 @@ class _Known(Noun, frozen=True, kw_only=True):
 
 
 class ApiKeys:
-    """The keys of this server. `entropy` gives n random bytes, `now_ms` the time.
+    """The keys of all servers on this database. `entropy` gives n random bytes, `now_ms` the time; `told` is called when a key was
+    made or revoked.
 
     A key is looked up by the SHA-256 of its value. How long that takes tells nothing of a key that is stored: whoever
     guesses does not choose the hash of the guess.
     """
 
-    __slots__ = ("_by_hash", "_directory", "_entropy", "_hashes", "_mint", "_now_ms", "_used")
+    __slots__ = (
+        "_by_hash",
+        "_changes",
+        "_directory",
+        "_entropy",
+        "_hashes",
+        "_mint",
+        "_now_ms",
+        "_reading",
+        "_revoked",
+        "_used",
+        "told",
+    )
 
     def __init__(
         self, directory: Directory, *, mint: IdMint, now_ms: Callable[[], int], entropy: Callable[[int], bytes]
     ) -> None:
+        self.told: Callable[[], None] = _nothing
         self._directory = directory
         self._mint = mint
         self._now_ms = now_ms
@@ -58,11 +75,26 @@ class ApiKeys:
         self._by_hash: dict[bytes, _Known] = {}
         self._hashes: dict[KeyId, bytes] = {}
         self._used: dict[KeyId, Millis] = {}
+        self._revoked: set[KeyId] = set()
+        self._changes = 0
+        self._reading = asyncio.Lock()
 
-    async def load(self) -> None:
-        """Fill the table from the store."""
-        self._by_hash = {key.hash: _known(key) for key in await self._directory.keys()}
-        self._hashes = {known.key.id: known.key.hash for known in self._by_hash.values()}
+    async def follow(self) -> None:
+        """Fill the table from the store: others may have made keys, or revoked some. Raises StoreUnavailable."""
+        async with self._reading:
+            while True:
+                changes = self._changes
+                by_hash: dict[bytes, _Known] = {}
+                hashes: dict[KeyId, bytes] = {}
+                for number, key in enumerate(await self._directory.keys(), 1):
+                    if key.id not in self._revoked:
+                        by_hash[key.hash] = _known(key)
+                        hashes[key.id] = key.hash
+                    if not number % KEYS_AT_ONCE:
+                        await asyncio.sleep(0)
+                if changes == self._changes:
+                    self._by_hash, self._hashes = by_hash, hashes
+                    return
 
     def caller_by_hash(self, hashed: bytes) -> Caller | None:
         """Whoever holds the key with this SHA-256; None when it is unknown, expired or revoked."""
@@ -74,6 +106,10 @@ class ApiKeys:
             return None
         self._used[known.key.id] = now
         return known.caller
+
+    def caller_by_id(self, key_id: KeyId) -> Caller | None:
+        """Whoever holds the key; None when it is unknown, expired or revoked."""
+        return self.caller_by_hash(self._hashes.get(key_id, b""))
 
     def opens(self, key_id: KeyId) -> bool:
         """Whether a key that let somebody in still would: it was not revoked and has not expired."""
@@ -110,14 +146,18 @@ class ApiKeys:
         entry = audit_entry(self._mint, now, by, "api_key.created", key.id, tenant=tenant, after=key_shown(key))
         if not await self._directory.add_key(key, entry):
             raise Conflict("A key with this value exists already, or did.")
+        self._changes += 1
         self._by_hash[key.hash] = _known(key)
         self._hashes[key.id] = key.hash
+        self.told()
         return NewKey(key=key, value=value)
 
     async def revoke(self, key_id: KeyId, tenant: str | None, *, by: Actor) -> None:
         """End a key at once: it lets nobody in any more while that is being stored. Raises NotFound when a tenant (None: the
         operator) has no such key, Conflict for the last operator key that is valid: nobody could make another one."""
-        known = next((known for known in self._by_hash.values() if known.key.id == key_id), None)
+        if key_id not in self._hashes:
+            await self.follow()
+        known = self._by_hash.get(self._hashes.get(key_id, b""))
         if known is None or tenant not in {None, known.key.tenant}:
             raise NotFound
         now = self._now_ms()
@@ -128,11 +168,18 @@ class ApiKeys:
             self._mint, now, by, "api_key.revoked", key_id, tenant=known.key.tenant, before=key_shown(before)
         )
         del self._by_hash[known.key.hash]
+        self._revoked.add(key_id)
         try:
-            await self._directory.remove_key(key_id, tenant, entry)
+            is_gone = not await self._directory.remove_key(key_id, tenant, entry)
         except Exception:
             self._by_hash[known.key.hash] = known
             raise
+        finally:
+            self._changes += 1
+            self._revoked.discard(key_id)
+        if is_gone:
+            raise NotFound
+        self.told()
 
     def _is_last_operator(self, known: _Known, now: Millis) -> bool:
         others = (other for other in self._by_hash.values() if other is not known)
@@ -149,6 +196,9 @@ class ApiKeys:
         try:
             made = await self.create(name="bootstrap", role=Role.OPERATOR, tenant=None, value=given, by=SERVER)
         except Conflict as error:
+            await self.follow()
+            if any(_opens(known, now) for known in self._by_hash.values()):
+                return None  # another server that starts too was quicker
             raise Misconfigured(
                 "No operator key is valid, and TOCSIN_BOOTSTRAP_KEY is one that was revoked or has expired: set another."
             ) from error
@@ -167,6 +217,10 @@ class ApiKeys:
         for known in [known for known in self._by_hash.values() if known.key.id in used]:
             key = msgspec.structs.replace(known.key, last_used_at=used[known.key.id])
             self._by_hash[key.hash] = msgspec.structs.replace(known, key=key)
+
+
+def _nothing() -> None:
+    """Nobody else is to be told."""
 
 
 def _known(key: ApiKey) -> _Known:

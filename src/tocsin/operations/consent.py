@@ -22,7 +22,7 @@ from tocsin.model.noun import Noun
 from tocsin.model.times import to_text
 from tocsin.pipeline.prepare import Preparation
 from tocsin.pipeline.send import send
-from tocsin.ports import SecretBox, Sender
+from tocsin.ports import Elsewhere, SecretBox, Sender, Wish
 from tocsin.rules.consent import (
     Asking,
     asked_anew,
@@ -73,7 +73,7 @@ class KnownEndpoints(Protocol):
 
 class Consents:
     """One question at a time to each receiver. `public_url` None: no callback is offered. `on_change` hears the number of an
-    endpoint whose consent changed, once that is stored."""
+    endpoint whose consent changed, once that is stored. Where another process may hold the endpoint, `elsewhere` tells it."""
 
     def __init__(
         self,
@@ -85,6 +85,7 @@ class Consents:
         public_url: str | None,
         now_ms: Callable[[], Millis],
         on_change: Callable[[int], None],
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._endpoints = endpoints
         self._sender = sender
@@ -93,6 +94,7 @@ class Consents:
         self._public_url = public_url
         self._now_ms = now_ms
         self._on_change = on_change
+        self._elsewhere = elsewhere
         self._background: set[asyncio.Task[None]] = set()
         self._asking: dict[int, asyncio.Task[Consent | None]] = {}
 
@@ -105,7 +107,9 @@ class Consents:
         consent = consent_for(preparation.endpoint.config, self._origin, present)
         if consent is not None and anew:
             consent = asked_anew(consent)
-        if consent != present:
+        if consent != present and not self._holds(preparation.endpoint):
+            self._endpoints.consent(number, consent)
+        elif consent != present:
             standing, notice = self._told(preparation.endpoint, consent)
             self._on_change(number)
             if notice is not None:
@@ -124,7 +128,7 @@ class Consents:
         """The receiver consents at the address that it was given, `rate` being its WebHook-Allowed-Rate. Raises NotFound when
         the address was not given to it for its present URL, InvalidRequest."""
         number, digest = self._opened(token)
-        preparation, present = self._endpoints.prepared.get(number), self._present(number)
+        preparation, present = self._endpoints.prepared.get(number), self.follow(number)
         if (
             preparation is None
             or present is None
@@ -138,6 +142,14 @@ class Consents:
             )
         await self._stand(preparation.endpoint, consent)
         return consent
+
+    async def heard(self, number: int, consent: Consent) -> None:
+        """Another process was told by the receiver."""
+        preparation, present = self._endpoints.prepared.get(number), self.follow(number)
+        is_same = present is not None and (present.url, present.origin) == (consent.url, consent.origin)
+        if preparation is not None and present is not None and is_same:
+            told = msgspec.structs.replace(consent, is_told=present.is_told, is_required=present.is_required)
+            await self._stand(preparation.endpoint, told)
 
     async def close(self) -> None:
         """End what is under way."""
@@ -166,6 +178,10 @@ class Consents:
 
     async def _stand(self, endpoint: Endpoint, consent: Consent) -> None:
         log.info("consent", endpoint=endpoint.id, state=consent.state, reason=consent.reason)
+        if self._elsewhere is not None and not self._elsewhere.holds(endpoint):
+            standing = self._endpoints.consent(endpoint.number, consent)
+            await self._elsewhere.wish(Wish(endpoint=endpoint.number, consent=consent), standing)
+            return
         await self._keep(*self._told(endpoint, consent))
         self._on_change(endpoint.number)
 
@@ -190,6 +206,9 @@ class Consents:
             reason = waits_for_consent(consent)
             return standing, endpoint_notice("endpoint.paused", endpoint, self._now_ms(), reason)
         return standing, endpoint_notice("endpoint.recovered", endpoint, self._now_ms())
+
+    def _holds(self, endpoint: Endpoint) -> bool:
+        return self._elsewhere is None or self._elsewhere.holds(endpoint)
 
     def _in_background(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

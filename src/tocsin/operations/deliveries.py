@@ -16,6 +16,7 @@ from tocsin.model.noun import Noun
 from tocsin.operations.auditing import audit_entry
 from tocsin.operations.documents import PendingCancelled, delivery_shown, time_or_none
 from tocsin.operations.endpoint_codec import EndpointCodec
+from tocsin.operations.outgoing import Outgoing
 from tocsin.ports import PENDING_BEGIN, DeliveryView, Directory, Fanned, PendingPlace, PendingQuery, Queue, Views
 from tocsin.rules.matching import glob
 
@@ -42,9 +43,6 @@ class Dispatch(Protocol):
     def wake(self, endpoint: int) -> None:
         """Something became due for this endpoint (its number)."""
 
-    def in_flight(self, delivery: int) -> bool:
-        """Whether a request for this delivery (its number) is out."""
-
     async def cancel(self, endpoint: int, numbers: Sequence[int], reason: str, entry: AuditEntry | None = None) -> int:
         """Give up those deliveries that are still pending (these and the endpoint by number), at the time of the entry. Gives
         how many that were."""
@@ -53,7 +51,7 @@ class Dispatch(Protocol):
 class Deliveries:
     """Resending and cancelling, each in the audit log as done `by` somebody."""
 
-    __slots__ = ("_codec", "_directory", "_dispatch", "_mint", "_now_ms", "_queue", "_views")
+    __slots__ = ("_codec", "_directory", "_dispatch", "_mint", "_now_ms", "_out", "_queue", "_views")
 
     def __init__(
         self,
@@ -63,6 +61,7 @@ class Deliveries:
         directory: Directory,
         codec: EndpointCodec,
         dispatch: Dispatch,
+        out: Outgoing,
         mint: IdMint,
         now_ms: Callable[[], int],
     ) -> None:
@@ -71,6 +70,7 @@ class Deliveries:
         self._directory = directory
         self._codec = codec
         self._dispatch = dispatch
+        self._out = out
         self._mint = mint
         self._now_ms = now_ms
 
@@ -190,8 +190,8 @@ class Deliveries:
             action,
             target.id,
             tenant=target.tenant,
-            before=before and delivery_shown(before, in_flight=self._dispatch.in_flight(before.number)),
-            after=delivery_shown(after, in_flight=self._dispatch.in_flight(after.number)),
+            before=before and delivery_shown(before, in_flight=self._out.known(before)),
+            after=delivery_shown(after, in_flight=self._out.known(after)),
         )
 
     async def _known(self, delivery_id: DeliveryId, tenant: str | None) -> DeliveryView:

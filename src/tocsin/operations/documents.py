@@ -36,7 +36,8 @@ class LastAttemptShown(Noun, frozen=True, kw_only=True):
 
 
 class DeliveryShown(Noun, frozen=True, kw_only=True):
-    """A delivery. `in_flight` is true while a request is out; `waits_for_order` while an earlier one of its subject is
+    """A delivery. `in_flight` is true while a request is out, null when another node knows and was not asked (in lists) or
+    did not answer in time; `waits_for_order` while an earlier one of its subject is
     unsettled. `accepted_at` is when its event was accepted (`event_erased`: only its place in the log is left; `endpoint_name` null: the endpoint was deleted), `created_at` when it was found to be for the endpoint."""
 
     id: str
@@ -48,7 +49,7 @@ class DeliveryShown(Noun, frozen=True, kw_only=True):
     subject_type: str
     subject_id: str
     state: DeliveryState
-    in_flight: bool
+    in_flight: bool | None
     waits_for_order: bool
     reason: str | None
     attempt_count: int
@@ -172,7 +173,7 @@ def endpoint_shown(
     }
 
 
-def delivery_shown(view: DeliveryView, *, in_flight: bool) -> DeliveryShown:
+def delivery_shown(view: DeliveryView, *, in_flight: bool | None) -> DeliveryShown:
     """A delivery as it stands."""
     is_pending = view.state is DeliveryState.PENDING
     return DeliveryShown(

@@ -12,14 +12,15 @@ from tocsin.operations.auditing import audit_entry
 from tocsin.operations.documents import endpoint_shown
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.endpoints import Endpoints
-from tocsin.ports import Directory
+from tocsin.ports import Directory, Elsewhere, Wish
 from tocsin.rules.health import began_anew
 
 
 class Resuming:
-    """`standing` is asked by endpoint number, and `resume` told it: nothing that failed before counts any more."""
+    """`standing` is asked by endpoint number, and `resume` told it: nothing that failed before counts any more. Where another process
+    may hold the endpoint, `elsewhere` has it done there."""
 
-    __slots__ = ("_codec", "_directory", "_endpoints", "_mint", "_now_ms", "_resume", "_standing")
+    __slots__ = ("_codec", "_directory", "_elsewhere", "_endpoints", "_mint", "_now_ms", "_resume", "_standing")
 
     def __init__(
         self,
@@ -29,6 +30,7 @@ class Resuming:
         *,
         standing: Callable[[int], Standing | None],
         resume: Callable[[int], None],
+        elsewhere: Elsewhere | None = None,
         mint: IdMint,
         now_ms: Callable[[], Millis],
     ) -> None:
@@ -37,6 +39,7 @@ class Resuming:
         self._codec = codec
         self._standing = standing
         self._resume = resume
+        self._elsewhere = elsewhere
         self._mint = mint
         self._now_ms = now_ms
 
@@ -46,6 +49,9 @@ class Resuming:
         endpoint = await self._endpoints.get(endpoint_id, tenant)
         if not endpoint.config.enabled:
             raise Conflict("The endpoint is disabled: enable it.")
+        is_elsewhere = self._elsewhere is not None and not self._elsewhere.holds(endpoint)
+        if self._elsewhere is not None and is_elsewhere:
+            await self._elsewhere.refresh()
         standing = self._standing(endpoint.number)
         if standing is None or (fresh := began_anew(standing)) == standing:
             return endpoint
@@ -54,6 +60,9 @@ class Resuming:
         entry = audit_entry(
             self._mint, now, by, "endpoint.resumed", endpoint.id, tenant=endpoint.tenant, before=before, after=after
         )
-        await self._directory.note(entry)
-        self._resume(endpoint.number)
+        if self._elsewhere is not None and is_elsewhere:
+            await self._elsewhere.wish(Wish(endpoint=endpoint.number), fresh, entry)
+        else:
+            await self._directory.note(entry)
+            self._resume(endpoint.number)
         return endpoint

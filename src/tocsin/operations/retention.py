@@ -72,7 +72,7 @@ class RetentionPass(Noun, frozen=True, kw_only=True):
 
 
 class RetentionProgress(Noun, frozen=True, kw_only=True):
-    """What the server removed since it started, by name; where its passes are; the time by which it judges ages; the size of the
+    """What the server removed since it started, by name; where its passes are (none where another node removes); the time by which it judges ages; the size of the
     database file, and how much of that is free to be used again."""
 
     removed: dict[str, int]
@@ -150,9 +150,9 @@ class Retention:
 
     async def show(self, tenant: str | None) -> RetentionShown:
         """What a tenant may see; None: the operator, who sees all."""
-        policy = self._loop.policy
-        limits = policy.limits
-        rules = policy.rules if tenant is None else {tenant: policy.rules.get(tenant, ())}
+        limits = self._loop.policy.limits
+        stored = (await self._store.load()).rules
+        rules = stored if tenant is None else {tenant: stored.get(tenant, ())}
         oldest = await self._store.oldest(tenant)
         return RetentionShown(
             defaults=RetentionDefaults(
@@ -177,7 +177,7 @@ class Retention:
             raise InvalidRequest(errors[0].detail, errors=tuple(errors))
         after = TenantRetention(tenant=tenant, rules=tuple(rules))
         async with self._lock:
-            known = self._loop.policy.rules
+            known = (await self._store.load()).rules
             before = TenantRetention(tenant=tenant, rules=known.get(tenant, ()))
             if before == after:
                 return after

@@ -16,6 +16,7 @@ from tocsin.model.times import to_text
 from tocsin.operations.documents import time_or_none
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.metrics import Exposition
+from tocsin.operations.outgoing import Out, Outgoing
 from tocsin.operations.troubled import Standings, Troubled, troubled
 from tocsin.ports import FailingEndpoint, StatsQuery, StatsView, StoredEndpoint, Strip, StripCell, StripQuery, Views
 from tocsin.rules.ranges import MINUTE_MS, NAMED, Range, range_of
@@ -25,8 +26,6 @@ FAILING: Final = 10
 DEFAULT_RANGE: Final = "1h"
 _HOUR_MINUTES: Final = 60
 _HOUR_MS: Final = _HOUR_MINUTES * MINUTE_MS
-InFlight = Callable[[str | None, int | None], int]
-"""How many requests are out, for a tenant (None: all) and an endpoint of it (None: all)."""
 
 
 class Attempts(Noun, frozen=True, kw_only=True):
@@ -78,13 +77,14 @@ class Failing(Noun, frozen=True, kw_only=True):
 class Numbers(Noun, frozen=True, kw_only=True):
     """Numbers of the moment, then of the range `[since, until)`, which is widened to whole points of `step_seconds`.
     `success_rate` is the share of attempts that were delivered; `attempt_ms` how long attempts took, `delivered_ms` how long it
-    was from accept to delivered (live traffic; resends and replays are left out). What there is none of is null."""
+    was from accept to delivered (live traffic; resends and replays are left out). What there is none of is null;
+    `in_flight` is when a node did not tell in time."""
 
     pending_deliveries: int
     dead_deliveries: int
     oldest_pending_at: str | None
     oldest_pending_seconds: float | None
-    in_flight: int
+    in_flight: int | None
     since: str
     until: str
     step_seconds: int
@@ -99,7 +99,8 @@ class Numbers(Noun, frozen=True, kw_only=True):
 
 class EndpointStatsShown(Numbers, frozen=True, kw_only=True):
     """The numbers of one endpoint. Events are not of an endpoint: `events` is 0 in its points. `limit_in_force` is how many requests
-    may be out at once as things are; null: nothing was sent since the server started."""
+    may be out at once as things are; null: nothing was sent since the server started, or the node that
+    knows did not tell in time."""
 
     endpoint_id: str
     limit_in_force: int | None
@@ -142,17 +143,14 @@ class Statistics:
         self,
         views: Views,
         codec: EndpointCodec,
-        in_flight: InFlight,
+        out: Outgoing,
         metrics: Metrics,
         now_ms: Callable[[], Millis],
         standings: Standings,
-        *,
-        limit_in_force: Callable[[int], int | None],
     ) -> None:
         self._views = views
         self._codec = codec
-        self._in_flight = in_flight
-        self._limit_in_force = limit_in_force
+        self._out = out
         self._now_ms = now_ms
         self._standings = standings
         self._exposition = Exposition(views, metrics)
@@ -170,8 +168,9 @@ class Statistics:
             StatsQuery(tenant=tenant, minutes=asked.minutes, step=asked.step, failing=FAILING)
         )
         assert view.whole is not None
+        out = await self._out.of(tenant, None)
         return StatsShown(
-            **msgspec.structs.asdict(_numbers(view, asked, now, self._in_flight(tenant, None))),
+            **msgspec.structs.asdict(_numbers(view, asked, now, out)),
             last_position=view.head,
             events=view.whole.events,
             failing=tuple(self._failing(one) for one in view.failing),
@@ -185,9 +184,9 @@ class Statistics:
         asked, now = self._range(name, since, until)
         query = StatsQuery(tenant=tenant, endpoint=number, minutes=asked.minutes, step=asked.step)
         view = await self._views.stats(query)
-        numbers = _numbers(view, asked, now, self._in_flight(tenant, number))
+        out = await self._out.of(tenant, number)
         return EndpointStatsShown(
-            **msgspec.structs.asdict(numbers), endpoint_id=endpoint_id, limit_in_force=self._limit_in_force(number)
+            **msgspec.structs.asdict(_numbers(view, asked, now, out)), endpoint_id=endpoint_id, limit_in_force=out.limit
         )
 
     async def of_page(self, tenant: str | None, endpoints: Sequence[StoredEndpoint]) -> list[EndpointStripShown]:
@@ -244,7 +243,7 @@ def _strip_shown(endpoint: StoredEndpoint, strip: Strip) -> EndpointStripShown:
     )
 
 
-def _numbers(view: StatsView, asked: Range, now: Millis, in_flight: int) -> Numbers:
+def _numbers(view: StatsView, asked: Range, now: Millis, out: Out) -> Numbers:
     whole, moment = view.whole, view.now
     assert whole is not None
     return Numbers(
@@ -252,7 +251,7 @@ def _numbers(view: StatsView, asked: Range, now: Millis, in_flight: int) -> Numb
         dead_deliveries=moment.dead,
         oldest_pending_at=time_or_none(moment.oldest_at),
         oldest_pending_seconds=_age(moment.oldest_at, now),
-        in_flight=in_flight,
+        in_flight=out.requests,
         since=to_text(whole.since),
         until=to_text(whole.until),
         step_seconds=asked.every * 60,

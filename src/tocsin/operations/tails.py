@@ -1,7 +1,8 @@
 """The live tail: what was just committed, handed to whoever watches. Nobody waits for a watcher.
 
-The loops of the server hand over whole commit groups, and only while somebody watches (`is_watched`). What is handed over is
-looked through in slices of the event loop; what a watcher has no room for is lost to it, and counted.
+The loops of the server hand over whole commit groups, and only while somebody watches (`is_watched`, and of attempts
+`wants_attempts`). What is handed over is looked through in slices of the event loop; what a watcher has no room for is lost to it,
+and counted. Where several processes share a store, `shared` reads events from the log and hears of attempts elsewhere.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
-from typing import Final, Literal
+from typing import Final, Protocol
 
 from tocsin.errors import TooManyWatchers
 from tocsin.model.attempt import Settlement
@@ -18,15 +19,13 @@ from tocsin.model.batch import BatchSettlement
 from tocsin.model.delivery import TRANSITIONS, Claim, DeliveryState
 from tocsin.model.event import Event
 from tocsin.model.ids import EndpointId
-from tocsin.model.watch import AttemptMade, Sight, Watch
+from tocsin.model.watch import AttemptMade, Watch
+from tocsin.operations.watchers import Seen, Watcher
 from tocsin.rules.watching import shows
 
 WATCHERS: Final = 128
 WATCHERS_OF_ONE: Final = 32
 """Watchers with keys of one tenant, or of the operators, at the same time."""
-BUFFERED: Final = 1000
-BUFFERED_BYTES: Final = 1024 * 1024
-"""What waits for one watcher, at most; a single sight may be larger."""
 WAITING: Final = 8192
 WAITING_BYTES: Final = 16 * 1024 * 1024
 """What waits to be looked through, at most."""
@@ -34,85 +33,21 @@ SLICE_SECONDS: Final = 0.0005
 RETRY_AFTER_SECONDS: Final = 10
 _OVERHEAD_BYTES: Final = 512
 
-End = Literal["stopping", "key"]
-"""Why a tail ends by itself: the server stops, or its key was revoked or has expired."""
 
+class Shared(Protocol):
+    """What feeds the tails where several processes share a store."""
 
-class Seen:
-    """Something to see, and how it is written for watchers, once for all of them, by whether bodies are shown."""
+    async def begin(self) -> int:
+        """From now on; events up to this position were there before."""
 
-    __slots__ = ("size", "texts", "what")
+    def committed(self) -> None:
+        """Events were accepted here, or attempts written down."""
 
-    def __init__(self, what: Sight, size: int) -> None:
-        self.what = what
-        self.size = size
-        self.texts: dict[bool, bytes] = {}
+    def settled(self, names: Sequence[tuple[int, int]]) -> None:
+        """Attempts were written down here: delivery and number; a batch is named by its number below zero."""
 
-
-class Watcher:
-    """One who watches. The newest sights that there is room for wait to be taken; `dropped` counts the others."""
-
-    __slots__ = ("_bytes", "_news", "_seen", "dropped", "ended", "forgotten", "group", "watch")
-
-    def __init__(self, watch: Watch, group: str | None) -> None:
-        self.watch = watch
-        self.group = group
-        self.dropped = 0
-        self.forgotten = 0
-        """How often what waits was let go: what was read of the log before that is not to be shown either."""
-        self.ended: End | None = None
-        self._seen: deque[Seen] = deque()
-        self._bytes = 0
-        self._news = asyncio.Event()
-
-    def offer(self, seen: Seen) -> None:
-        """There is this to see. It may push out what has waited for longest."""
-        self._seen.append(seen)
-        self._bytes += seen.size
-        while len(self._seen) > BUFFERED or (self._bytes > BUFFERED_BYTES and len(self._seen) > 1):
-            self._bytes -= self._seen.popleft().size
-            self.dropped += 1
-        self._news.set()
-
-    def lose(self, count: int) -> None:
-        """So many sights are lost."""
-        self.dropped += count
-        self._news.set()
-
-    def let_go(self) -> None:
-        """Lose all that waits."""
-        self.forgotten += 1
-        self.lose(len(self._seen))
-        self._seen.clear()
-        self._bytes = 0
-
-    def end(self, reason: End) -> None:
-        """It is over; what still waits is lost."""
-        self.let_go()
-        self.ended = reason
-
-    async def wait(self, seconds: float) -> bool:
-        """Until there is news; False when there was none for so long."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._news.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    def take_dropped(self) -> int:
-        """How many were lost since this was last asked. They are older than what waits."""
-        count, self.dropped = self.dropped, 0
-        return count
-
-    def take(self) -> Seen | None:
-        """The oldest that waits; None: that was all."""
-        if not self._seen:
-            self._news.clear()
-            return None
-        seen = self._seen.popleft()
-        self._bytes -= seen.size
-        return seen
+    def let_go(self, tenant: str) -> None:
+        """Others are to keep nothing of a tenant either."""
 
 
 class Tails:
@@ -122,10 +57,19 @@ class Tails:
         self._id_of = id_of
         self._watchers: dict[str | None, list[Watcher]] = {}
         self._waiting: deque[Seen] = deque()
+        self._later: list[Seen] = []
         self._bytes = 0
         self._task: asyncio.Task[None] | None = None
         self._is_over = False
         self.is_watched = False
+        self.shared: Shared | None = None
+        self.is_watched_elsewhere: Callable[[], bool] | None = None
+        """Whether other processes want to hear of attempts."""
+
+    @property
+    def wants_attempts(self) -> bool:
+        """Whether somebody watches, here or elsewhere."""
+        return self.is_watched or (self.is_watched_elsewhere is not None and self.is_watched_elsewhere())
 
     def watch(self, watch: Watch, group: str | None) -> Watcher:
         """A new watcher, from now on. `group` is the tenant of its key, None for an operator's. Raises TooManyWatchers."""
@@ -161,9 +105,16 @@ class Tails:
             watcher.end("stopping")
 
     def let_go(self, tenant: str) -> None:
-        """Keep nothing of a tenant that nobody has taken yet: something of it is being erased."""
+        """Keep nothing of a tenant that nobody has taken yet, here or elsewhere: something of it is being erased."""
+        self.let_go_here(tenant)
+        if self.shared is not None:
+            self.shared.let_go(tenant)
+
+    def let_go_here(self, tenant: str) -> None:
+        """Keep nothing of it in this process."""
         lost = [seen for seen in self._waiting if seen.what.tenant == tenant]
         self._waiting = deque(seen for seen in self._waiting if seen.what.tenant != tenant)
+        self._later = [seen for seen in self._later if seen.what.tenant != tenant]
         for seen in lost:
             self._bytes -= seen.size
             self._lose(seen)
@@ -176,13 +127,36 @@ class Tails:
         def told(events: Sequence[Event]) -> None:
             committed(events)
             if self.is_watched:
-                self._add(Seen(event, len(event.data)) for event in events if self._is_seen(event.tenant))
+                if self.shared is None:
+                    self.accepted(events)
+                else:
+                    self.shared.committed()
 
         return told
 
+    async def begin(self) -> int:
+        """Whatever is committed from now on is shown to those who watch; events up to this position were there before."""
+        return 0 if self.shared is None else await self.shared.begin()
+
+    def accepted(self, events: Sequence[Event]) -> None:
+        """Events are in the log."""
+        self._add(Seen(event, len(event.data)) for event in events if self._is_seen(event.tenant))
+
+    def made(self, attempts: Sequence[AttemptMade]) -> None:
+        """Attempts were written down by another process."""
+        self._add(_seen(made) for made in attempts if made.claims and self._is_seen(made.tenant))
+
+    def lose_some(self) -> None:
+        """Attempts of another process are lost, and whose is not known."""
+        for watcher in self.watchers():
+            if watcher.watch.has_attempts:
+                watcher.lose_some()
+
     def settled(self, settlements: Sequence[Settlement]) -> None:
         """Attempts were written down."""
-        self._add(
+        if self._is_told:
+            self._tell([(settlement.delivery, settlement.attempt.number) for settlement in settlements])
+        self._add_attempts(
             _seen(self._made(settlement, settlement.claim))
             for settlement in settlements
             if settlement.claim is not None and self._is_seen(settlement.claim.delivery.tenant)
@@ -191,6 +165,8 @@ class Tails:
     def batch_settled(self, settlement: BatchSettlement, members: tuple[Claim, ...]) -> None:
         """The attempt of a batch was written down."""
         batch = settlement.batch
+        if self._is_told:
+            self._tell([(-batch.number, settlement.attempt.number)])
         if not self._is_seen(batch.tenant):
             return
         made = AttemptMade(
@@ -201,7 +177,35 @@ class Tails:
             attempt=settlement.attempt,
             claims=members,
         )
-        self._add((_seen(made),))
+        self._add_attempts((_seen(made),))
+
+    def _add_attempts(self, seen: Iterable[Seen]) -> None:
+        """Their events come first: where those are read from the log, attempts wait for them."""
+        if self.shared is None:
+            self._add(seen)
+        elif self.is_watched:
+            self._later.extend(seen)
+            for lost in self._later[:-WAITING]:
+                self._lose(lost)
+            del self._later[:-WAITING]
+            self.shared.committed()
+
+    def take_later(self) -> list[Seen]:
+        """Attempts whose events are in the log."""
+        later, self._later = self._later, []
+        return later
+
+    def show(self, seen: Sequence[Seen]) -> None:
+        """Everything before these was shown."""
+        self._add(seen)
+
+    @property
+    def _is_told(self) -> bool:
+        return self.is_watched_elsewhere is not None and self.is_watched_elsewhere()
+
+    def _tell(self, names: Sequence[tuple[int, int]]) -> None:
+        if self.shared is not None:
+            self.shared.settled(names)
 
     def _made(self, settlement: Settlement, claim: Claim) -> AttemptMade:
         return AttemptMade(

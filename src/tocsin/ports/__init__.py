@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tocsin.ports.batching import Batches, BatchPage, Following, Formed
 from tocsin.ports.erasing import ErasureQuery, Erasures
-from tocsin.ports.holding import Beat, Hint, Holding, Neighbour, Revisions, Taken
+from tocsin.ports.holding import Answered, Beat, Hint, Holding, Neighbour, Question, Revisions, Taken
 from tocsin.ports.inspecting import Copies, Inspection, SharedFacts, StoreCopy, StoreFacts
 from tocsin.ports.reading import (
     PENDING_BEGIN,
@@ -59,8 +59,11 @@ from tocsin.ports.retention import (
     Space,
 )
 from tocsin.ports.sealing import DataKeys, KeyRing, MasterKeys, MasterKeySource, WrappedKey
+from tocsin.ports.sessions import KeptSession, SessionStore
 from tocsin.ports.templates import Cause, NoValue, Templates
 from tocsin.ports.transferring import Transfers
+from tocsin.ports.watching import WatchedStore
+from tocsin.ports.wishing import Elsewhere, SharedStandings, StandingsMoved, Wish
 from tocsin.ports.writing import (
     BEGINNING,
     Answers,
@@ -91,6 +94,7 @@ __all__ = [
     "Aged",
     "AgedPage",
     "Ages",
+    "Answered",
     "Answers",
     "AttemptsQuery",
     "AuditQuery",
@@ -111,6 +115,7 @@ __all__ = [
     "Directory",
     "Dropped",
     "DuePage",
+    "Elsewhere",
     "EndpointQuery",
     "Era",
     "ErasureQuery",
@@ -131,6 +136,7 @@ __all__ = [
     "JobQuery",
     "JobTree",
     "JobView",
+    "KeptSession",
     "Key",
     "KeyQuery",
     "KeyRing",
@@ -150,6 +156,7 @@ __all__ = [
     "PendingQuery",
     "Place",
     "PromptSender",
+    "Question",
     "Queue",
     "Removed",
     "ReplayQuery",
@@ -160,9 +167,12 @@ __all__ = [
     "Rows",
     "SecretBox",
     "Sender",
+    "SessionStore",
     "SharedFacts",
+    "SharedStandings",
     "Space",
     "StandingStore",
+    "StandingsMoved",
     "StatsQuery",
     "StatsView",
     "StoreCopy",
@@ -178,5 +188,7 @@ __all__ = [
     "TreeJob",
     "Views",
     "Waiting",
+    "WatchedStore",
+    "Wish",
     "WrappedKey",
 ]

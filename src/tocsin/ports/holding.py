@@ -48,14 +48,39 @@ class Taken(Noun, frozen=True, kw_only=True):
     fenced_ago_ms: int | None
 
 
+class Question(Noun, frozen=True, kw_only=True):
+    """What is out, asked of whoever holds a tenant (None: of everybody): of all of it, of an endpoint, or of a delivery."""
+
+    id: int
+    tenant: str | None
+    endpoint: int | None = None
+    delivery: int | None = None
+
+
+class Answered(Noun, frozen=True, kw_only=True):
+    """What the process `epoch` says: how many requests are out, how many may be to the endpoint, whether one for the delivery is."""
+
+    question: int
+    epoch: int
+    requests: int
+    limit: int | None
+    is_out: bool
+
+
 class Hint(Noun, frozen=True, kw_only=True):
     """Something that others should notice soon. `partitions` got events; in `lanes` (endpoint, lane) something became due, or ended elsewhere;
-    `changed`: the revisions have moved; `settled` are attempts, as (delivery, attempt) numbers, told only while somebody watches."""
+    `changed`: the revisions have moved; `settled` are attempts, as (delivery, attempt) numbers (a batch is named by its number
+    below zero), told only while somebody watches, and `untold` how many more there were; of the tenants in `erased`
+    something is being erased: what waits to be shown of them is let go."""
 
     partitions: tuple[int, ...] = ()
     lanes: tuple[tuple[int, int], ...] = ()
     changed: bool = False
     settled: tuple[tuple[int, int], ...] = ()
+    untold: int = 0
+    erased: tuple[str, ...] = ()
+    asked: tuple[Question, ...] = ()
+    answered: tuple[Answered, ...] = ()
 
 
 class Holding(Protocol):

@@ -25,9 +25,9 @@ class DataKeys(Protocol):
     async def load(self) -> list[WrappedKey]:
         """All of them, the oldest first."""
 
-    async def save(self, keys: Sequence[WrappedKey], entry: AuditEntry | None) -> None:
+    async def save(self, keys: Sequence[WrappedKey], entry: AuditEntry | None, *, over: Sequence[WrappedKey]) -> bool:
         """Add those that are new, replace what is stored of the others, and write the entry of the audit log: all in one
-        transaction."""
+        transaction. False when what is stored is not `over` any more: somebody was quicker, and nothing was written."""
 
 
 class MasterKeys(Protocol):
@@ -56,5 +56,5 @@ class MasterKeySource(Protocol):
 class KeyRing(Protocol):
     """Whoever seals with the data keys."""
 
-    def hold(self, data_keys: Mapping[int, bytes]) -> None:
-        """From now on seal with the newest of these, open with each. The oldest one names secrets."""
+    def hold(self, data_keys: Mapping[int, bytes], *, sealing: int | None = None) -> None:
+        """From now on seal with this one (None: the newest), open with each. The oldest one names secrets."""

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import hmac
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
+from tocsin.errors import StoreUnavailable
 from tocsin.model.access import Role
 from tocsin.model.ids import Millis
 from tocsin.telemetry import log
@@ -74,17 +76,21 @@ class WebInterface:
                 return self._door.ask(request, _NOT_OURS.title, 403)
         if request.path == SIGN_IN:
             return await self._door.enter(request, form) if request.method == "POST" else self._door.ask(request)
-        session = self._door.session_of(request)
+        try:
+            session = await self._door.session_of(request)
+        except StoreUnavailable as problem:
+            return self._door.ask(request, problem.title, problem.status)
         if session is None:
             return self._door.ask_first(request) if not request.is_for_stream else Reply(status=401)
         asked = self._asked(request, session, form)
-        return await (self._posted(asked, request) if asked.method == "POST" else self._page(asked, request.raw_path))
+        answer = await (self._posted(asked, request) if asked.method == "POST" else self._page(asked, request.raw_path))
+        return self._door.with_toasts(answer, session) if isinstance(answer, Reply) else answer
 
     async def _posted(self, asked: UiRequest, request: BrowserRequest) -> Answer:
         if not hmac.compare_digest(asked.session.csrf.encode(), asked.form.get("csrf").encode()):
             return problem_page(asked, _NOT_OURS)
         if asked.path == SIGN_OUT:
-            return await self._door.leave(request, asked.caller)
+            return await self._door.leave(request, asked.session)
         if asked.path == THEME:
             return self._theme(asked)
         return await self._page(asked, request.raw_path)
@@ -102,6 +108,7 @@ class WebInterface:
             query=request.query,
             form=form,
             session=session,
+            is_signed_in=partial(self._is_signed_in, request),
             api=Api(self._calls, caller, tenant if caller.role is Role.OPERATOR else None),
             tenant=tenant,
             theme=theme if theme in THEMES else "",
@@ -110,6 +117,12 @@ class WebInterface:
             is_fragment="x-fragment" in request.headers,
             last_event_id=request.headers.get("last-event-id", ""),
         )
+
+    async def _is_signed_in(self, request: BrowserRequest) -> bool:
+        try:
+            return await self._door.session_of(request) is not None
+        except StoreUnavailable:
+            return False
 
     async def _page(self, asked: UiRequest, raw_path: str) -> Answer:
         found = self._router.find(raw_path)

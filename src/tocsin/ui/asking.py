@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -56,7 +56,8 @@ def read_form(body: bytes) -> Form:
 
 class UiRequest(Noun, frozen=True, kw_only=True):
     """What a page is asked. `target` is the address with its query, `tenant` the one in view, None for all (operators only); `paths` are the
-    addresses that there are pages for; `is_fragment`: a script wants the content without the shell. `last_event_id`: where a stream that is come back to was lost."""
+    addresses that there are pages for; `is_fragment`: a script wants the content without the shell. `last_event_id`: where a stream that is come back to was lost. `is_signed_in`:
+    whether whoever asked still is."""
 
     method: str
     path: str
@@ -65,6 +66,7 @@ class UiRequest(Noun, frozen=True, kw_only=True):
     query: Mapping[str, str]
     form: Form
     session: Session
+    is_signed_in: Callable[[], Awaitable[bool]]
     api: Api
     tenant: str | None
     theme: str
@@ -106,13 +108,13 @@ class UiRequest(Noun, frozen=True, kw_only=True):
     def redirect(self, path: str, toast: str = "", query: Query | None = None) -> Reply:
         """After a change: to a page that shows it, with a line that says what was done."""
         if toast:
-            self.session.tell(toast)
+            self.session.toasts.tell(toast)
         return redirect(self.url(path, query))
 
     def back(self, default: str, toast: str = "") -> Reply:
         """After a change: to the page named by the form's `back`, else to `default`."""
         if toast:
-            self.session.tell(toast)
+            self.session.toasts.tell(toast)
         return redirect(own_address(self.form.get("back")) or self.url(default))
 
     def _tenant_in_url(self) -> dict[str, str]:

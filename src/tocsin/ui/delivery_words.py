@@ -61,7 +61,7 @@ class DeliveryRow(Noun, frozen=True, kw_only=True):
     subject_type: str
     subject_id: str
     state: str
-    in_flight: bool
+    in_flight: bool | None
     waits_for_order: bool
     reason: str | None
     attempt_count: int

@@ -1,4 +1,4 @@
-"""Ways in beside a typed key: one-time links, kept by their hash; and how many wrong guesses an address has."""
+"""Ways in beside a typed key: one-time links, kept in the store by their hash; and how many wrong guesses an address has."""
 
 from __future__ import annotations
 
@@ -8,36 +8,34 @@ from collections.abc import Callable
 from typing import Final
 
 from tocsin.model.ids import Millis
+from tocsin.ports import SessionStore
 from tocsin.ui.sessions import TOKEN_BYTES, hash_of
 
 LINK_MS: Final = 15 * 60 * 1000
-MAX_LINKS: Final = 64
 GUESSES: Final = 10
 GUESS_WINDOW_MS: Final = 60_000
 MAX_ADDRESSES: Final = 1024
 
 
 class Links:
-    """One-time links: each opens one session, within a quarter of an hour."""
+    """One-time links: each opens one session, within a quarter of an hour. Raises StoreUnavailable, StorageFull."""
 
-    __slots__ = ("_ends", "_now_ms")
+    __slots__ = ("_now_ms", "_store")
 
-    def __init__(self, now_ms: Callable[[], Millis]) -> None:
+    def __init__(self, store: SessionStore, now_ms: Callable[[], Millis]) -> None:
+        self._store = store
         self._now_ms = now_ms
-        self._ends: OrderedDict[bytes, Millis] = OrderedDict()
 
-    def make(self) -> str:
+    async def make(self) -> str:
         """A new token for `/ui/sign-in?link=`."""
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        self._ends[hash_of(token)] = self._now_ms() + LINK_MS
-        if len(self._ends) > MAX_LINKS:
-            self._ends.popitem(last=False)
+        now = self._now_ms()
+        await self._store.add_link(hash_of(token), now, now + LINK_MS)
         return token
 
-    def take(self, token: str) -> bool:
+    async def take(self, token: str) -> bool:
         """Whether the link was good; it no longer is."""
-        ends = self._ends.pop(hash_of(token), None)
-        return ends is not None and self._now_ms() < ends
+        return await self._store.take_link(hash_of(token), self._now_ms())
 
 
 class Guesses:

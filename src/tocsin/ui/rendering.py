@@ -105,7 +105,7 @@ def page(
         "csrf": request.session.csrf,
         "sections": [section for section in SECTIONS if section.path in request.paths],
         "key_sections": [section for section in KEY_SECTIONS if section.path in request.paths],
-        "toasts": () if request.is_fragment else request.session.take_toasts(),
+        "toasts": () if request.is_fragment else request.session.toasts.take(),
     }
     return Reply(status=status, draw=partial(render, template, {**shell, **view}))
 

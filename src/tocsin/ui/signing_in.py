@@ -8,6 +8,8 @@ import secrets
 from collections.abc import Callable
 from typing import Final, Protocol
 
+import msgspec
+
 from tocsin.errors import TocsinError
 from tocsin.model.access import Caller
 from tocsin.model.ids import Millis
@@ -19,6 +21,7 @@ from tocsin.ui.links import Guesses, Links
 from tocsin.ui.navigation import HOME
 from tocsin.ui.rendering import render
 from tocsin.ui.sessions import ABSOLUTE_MS, TOKEN_BYTES, Session, Sessions
+from tocsin.ui.toasts import TOAST_SECONDS
 
 SIGN_IN: Final = "/ui/sign-in"
 SIGN_OUT: Final = "/ui/sign-out"
@@ -33,14 +36,23 @@ class LinkKeys(Protocol):
         ...
 
     async def end(self, caller: Caller) -> None:
-        """Revoke the caller's key, if a link made it. Raises TocsinError."""
+        """Revoke the caller's key, which a link made. Raises TocsinError."""
         ...
 
 
 class SignIn:
     """The door. `is_secure`: people come by https, and cookies are for that alone."""
 
-    __slots__ = ("_form_cookie", "_guesses", "_link_keys", "_session_cookie", "is_secure", "links", "sessions")
+    __slots__ = (
+        "_form_cookie",
+        "_guesses",
+        "_link_keys",
+        "_session_cookie",
+        "_toast_cookie",
+        "is_secure",
+        "links",
+        "sessions",
+    )
 
     def __init__(
         self, sessions: Sessions, links: Links, link_keys: LinkKeys, now_ms: Callable[[], Millis], *, is_secure: bool
@@ -53,16 +65,26 @@ class SignIn:
         prefix = "__Host-" if is_secure else ""
         self._session_cookie = f"{prefix}tocsin_session"
         self._form_cookie = f"{prefix}tocsin_sign_in"
+        self._toast_cookie = f"{prefix}tocsin_toasts"
 
     def token_of(self, request: BrowserRequest) -> str:
         """The token of a session, as the browser sent it."""
         return request.cookies.get(self._session_cookie, "")
 
-    def session_of(self, request: BrowserRequest) -> Session | None:
-        """Who is signed in."""
+    async def session_of(self, request: BrowserRequest) -> Session | None:
+        """Who is signed in. Raises StoreUnavailable."""
         token = self.token_of(request)
         by_itself = "x-refresh" in request.headers or request.is_for_stream
-        return self.sessions.find(token, by_itself=by_itself) if token else None
+        toasts = request.cookies.get(self._toast_cookie, "")
+        return await self.sessions.find(token, by_itself=by_itself, toasts=toasts) if token else None
+
+    def with_toasts(self, reply: Reply, session: Session) -> Reply:
+        """The same with what the session has to tell, or without what it has told."""
+        if (text := session.toasts.to_send()) is None:
+            return reply
+        seconds = TOAST_SECONDS if text else 0
+        kept = cookie(self._toast_cookie, text, is_secure=self.is_secure, seconds=seconds)
+        return msgspec.structs.replace(reply, headers=(*reply.headers, kept))
 
     def ask(self, request: BrowserRequest, problem: str = "", status: int = 200, *headers: Header) -> Reply:
         """The page that asks for a key. Its form is good only together with a cookie that it comes with."""
@@ -102,22 +124,30 @@ class SignIn:
             is_link = bool(form.get("link"))
             told = "The link was used or is too old." if is_link else "The API key is unknown, expired or revoked."
             return self.ask(request, told, 401)
-        self.sessions.end(self.token_of(request))
+        with contextlib.suppress(TocsinError):
+            await self.sessions.end(self.token_of(request))
         kept = cookie(self._session_cookie, token, is_secure=self.is_secure, seconds=ABSOLUTE_MS // 1000)
         return redirect(own_address(form.get("next")) or HOME, kept, self._no_form())
 
     async def _token(self, form: Form) -> str | None:
         link = form.get("link")
         if not link:
-            return self.sessions.start(form.get("key"))
-        return self.sessions.start(await self._link_keys.make()) if self.links.take(link) else None
+            return await self.sessions.start(form.get("key"))
+        if not await self.links.take(link):
+            return None
+        return await self.sessions.start(await self._link_keys.make(), is_by_link=True)
 
-    async def leave(self, request: BrowserRequest, caller: Caller) -> Reply:
+    async def leave(self, request: BrowserRequest, session: Session) -> Reply:
         """Sign out. A key that a link made is of no more use."""
-        self.sessions.end(self.token_of(request))
-        with contextlib.suppress(TocsinError):
-            await self._link_keys.end(caller)
-        return redirect(SIGN_IN, cookie(self._session_cookie, "", is_secure=self.is_secure, seconds=0))
+        gone = cookie(self._session_cookie, "", is_secure=self.is_secure, seconds=0)
+        try:
+            await self.sessions.end(self.token_of(request))
+        except TocsinError as problem:
+            return self.ask(request, f"{problem.title} You may still be signed in.", problem.status, gone)
+        if session.is_by_link:
+            with contextlib.suppress(TocsinError):
+                await self._link_keys.end(session.caller)
+        return redirect(SIGN_IN, gone)
 
     def _no_form(self) -> Header:
         return cookie(self._form_cookie, "", is_secure=self.is_secure, seconds=0, same_site="Strict")

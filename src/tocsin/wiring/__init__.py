@@ -27,6 +27,7 @@ from tocsin.operations.api_keys import ApiKeys
 from tocsin.operations.master_key import MasterKey
 from tocsin.telemetry import log, set_up_logs
 from tocsin.wiring.loops import make_background, make_loops
+from tocsin.wiring.others import make_others
 from tocsin.wiring.parts import make_parts
 from tocsin.wiring.sending import make_sender
 from tocsin.wiring.services import make_consents, make_services
@@ -105,6 +106,26 @@ async def serve(
         await sender.close()
 
 
+async def _opened_keys(
+    settings: Settings, store: Store, mint: IdMint, box: AesSecretBox, *, has_api: bool
+) -> tuple[MasterKey, ApiKeys, str | None]:
+    """The keys of secrets, the API keys, and the one that was made because there was none."""
+    master_key = MasterKey(
+        store.data_keys,
+        master_keys_of(settings),
+        box,
+        mint=mint,
+        now_ms=now_ms,
+        entropy=os.urandom,
+        spread_seconds=settings.lease_ms / 1000 if store.holding.is_shared else 0.0,
+    )
+    await master_key.open()
+    keys = ApiKeys(store.directory, mint=mint, now_ms=now_ms, entropy=os.urandom)
+    await keys.follow()
+    given = settings.bootstrap_key.reveal() if settings.bootstrap_key else None
+    return master_key, keys, await keys.bootstrap(given) if has_api else None
+
+
 async def _serve(
     settings: Settings,
     store: Store,
@@ -117,19 +138,18 @@ async def _serve(
 ) -> None:
     mint = IdMint(now_ms, os.urandom)
     box = AesSecretBox()
-    master_key = MasterKey(store.data_keys, master_keys_of(settings), box, mint=mint, now_ms=now_ms, entropy=os.urandom)
-    await master_key.open()
-    keys = ApiKeys(store.directory, mint=mint, now_ms=now_ms, entropy=os.urandom)
-    await keys.load()
-    given = settings.bootstrap_key.reveal() if settings.bootstrap_key else None
-    generated = await keys.bootstrap(given) if has_api else None
+    master_key, keys, generated = await _opened_keys(settings, store, mint, box, has_api=has_api)
     await store.directory.finish_removals(now_ms())
     parts = await make_parts(settings, store, sender, mint, box, now_ms)
     loops = make_loops(parts)
     background = await make_background(parts, loops)
-    consents = make_consents(parts, loops)
+    others = make_others(parts, loops, keys, master_key)
+    consents = make_consents(parts, loops, others.elsewhere)
     consent = ConsentWorker(consents, loops.held, parts.endpoints, now_ms)
     loops.holding.followers.insert(0, consent)
+    if others.following is not None:
+        others.following.consented = consents.heard
+        loops.holding.followers.insert(0, others.following)
     supervisor = Supervisor(
         holding=loops.holding,
         accept=loops.accept,
@@ -138,12 +158,23 @@ async def _serve(
         consent=consent,
         replay=loops.replay,
         notices=loops.notices,
-        background=background.all,
+        background={**background.all, **others.background},
         keys=keys,
         stop=stop,
     )
+
+    def problems() -> list[str]:
+        return supervisor.problems() + ([] if master_key.problem is None else [master_key.problem])
+
     services = make_services(
-        parts, loops, background, consents, keys=keys, master_key=master_key, ready=supervisor.problems
+        parts,
+        loops,
+        background,
+        consents,
+        keys=keys,
+        master_key=master_key,
+        ready=problems,
+        elsewhere=others.elsewhere,
     )
     await supervisor.start()
     gc.collect()
@@ -152,8 +183,8 @@ async def _serve(
     try:
         listener, url = (alike.listener, alike.url) if alike else listen(settings.host, settings.port)
         log.info("serving", url=url)
-        web = Web(services, keys, settings, now_ms)
-        link = web.link(settings.public_url or url) if has_api else ""
+        web = Web(services, keys, store.sessions, settings, now_ms)
+        link = await web.link(settings.public_url or url) if has_api else ""
         ready(Running(url=url, generated_key=generated, sign_in_link=link))
         if alike:
             alike.is_ready()

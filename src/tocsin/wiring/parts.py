@@ -15,15 +15,17 @@ from tocsin.model.mail import MailFrom
 from tocsin.model.noun import Noun
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.operations.endpoints import Endpoints as EndpointOperations
-from tocsin.pipeline.prepare import pool_of, token_pool_of
+from tocsin.pipeline.prepare import Preparation, pool_of, token_pool_of
 from tocsin.pipeline.send import Ways
 from tocsin.wiring.sending import make_ways
 from tocsin.wiring.stores import Store
 from tocsin.workers.endpoints import Endpoints
+from tocsin.workers.following import Announcing
 
 
 class Parts(Noun, frozen=True, kw_only=True):
-    """`operations` is what people do with endpoints, `endpoints` what the loops know of them; `now_ms` is the wall clock."""
+    """`operations` is what people do with endpoints, `endpoints` what the loops know of them; `announcing` tells other
+    processes that something moved; `now_ms` is the wall clock."""
 
     settings: Settings
     store: Store
@@ -34,6 +36,7 @@ class Parts(Noun, frozen=True, kw_only=True):
     codec: EndpointCodec
     templates: JqTemplates
     endpoints: Endpoints
+    announcing: Announcing
     operations: EndpointOperations
     mint: IdMint
     now_ms: Callable[[], Millis]
@@ -53,10 +56,21 @@ async def make_parts(
     endpoints = Endpoints(store.directory, store.directory, codec, origin=origin_of(settings), mail_from=mail_from)
     await endpoints.load()
 
+    announcing = Announcing()
+
+    def close_pools(number: int, before: Preparation | None) -> None:
+        del number
+        if before is not None:
+            pool = pool_of(before.endpoint.id, before.endpoint.revision)
+            sender.close_pool(pool)
+            sender.close_pool(token_pool_of(pool))
+
+    endpoints.followers.append(close_pools)
+    endpoints.kept = announcing.changed
+
     async def follow(endpoint: Endpoint) -> None:
-        pool = pool_of(endpoint.id, endpoint.revision - 1)
-        sender.close_pool(pool)
-        sender.close_pool(token_pool_of(pool))
+        del endpoint
+        announcing.changed()
         await endpoints.reload()
 
     operations = EndpointOperations(
@@ -82,6 +96,7 @@ async def make_parts(
         codec=codec,
         templates=templates,
         endpoints=endpoints,
+        announcing=announcing,
         operations=operations,
         mint=mint,
         now_ms=now_ms,

@@ -24,11 +24,13 @@ from tocsin.operations.resuming import Resuming
 from tocsin.operations.retention import Retention, reserve_of
 from tocsin.operations.statistics import Statistics
 from tocsin.operations.test_event import TestEvents
+from tocsin.ports import Elsewhere
 from tocsin.wiring.loops import BackgroundLoops, Loops
 from tocsin.wiring.parts import Parts
+from tocsin.workers.asking import AskedOut
 
 
-def make_consents(parts: Parts, loops: Loops) -> Consents:
+def make_consents(parts: Parts, loops: Loops, elsewhere: Elsewhere | None) -> Consents:
     """Asking receivers whether they want to be sent to; the delivery loop hears of the answers."""
     return Consents(
         endpoints=parts.endpoints,
@@ -38,6 +40,7 @@ def make_consents(parts: Parts, loops: Loops) -> Consents:
         public_url=parts.settings.public_url,
         now_ms=parts.now_ms,
         on_change=loops.delivery.consent_changed,
+        elsewhere=elsewhere,
     )
 
 
@@ -50,19 +53,27 @@ def make_services(
     keys: ApiKeys,
     master_key: MasterKey,
     ready: Callable[[], Sequence[str]],
+    elsewhere: Elsewhere | None,
 ) -> Services:
     """All that people and programs can ask of this process; `ready` says what keeps it from being ready."""
     settings, store, mint, now_ms = parts.settings, parts.store, parts.mint, parts.now_ms
+    holding = loops.holding
+    out = AskedOut(
+        loops.held,
+        loops.delivery,
+        holding.tell,
+        lambda: 0 if holding.last is None else len(holding.last.neighbours),
+    )
+    holding.heard.append(out.heard)
     test_sending = TestEvents(loops.exchanges, mint, now_ms, origin=origin_of(settings), mail_from=parts.mail_from)
     previews = Previews(store.views, parts.codec, parts.templates, allow_http=settings.allow_http)
     statistics = Statistics(
         store.views,
         parts.codec,
-        loops.delivery.requests_out,
+        out,
         loops.metrics,
         now_ms,
         parts.endpoints.standings_of,
-        limit_in_force=loops.delivery.limit_in_force,
     )
     retention = Retention(store.retention, background.retention, mint, now_ms)
     replays = Replays(store.replays, endpoints=parts.operations, follower=loops.replay, mint=mint, now_ms=now_ms)
@@ -81,6 +92,7 @@ def make_services(
             directory=store.directory,
             codec=parts.codec,
             dispatch=loops.delivery,
+            out=out,
             mint=mint,
             now_ms=now_ms,
         ),
@@ -100,6 +112,7 @@ def make_services(
             parts.codec,
             standing=parts.endpoints.standing,
             resume=loops.delivery.resume,
+            elsewhere=elsewhere,
             mint=mint,
             now_ms=now_ms,
         ),
@@ -122,7 +135,7 @@ def make_services(
         retention=retention,
         erasures=Erasures(store.erasures, eraser=background.erasing, mint=mint, now_ms=now_ms),
         views=store.views,
-        in_flight=loops.delivery.in_flight,
+        out=out,
         standing=parts.endpoints.standing,
         ready=ready,
         tails=loops.tails,

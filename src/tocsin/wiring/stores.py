@@ -29,9 +29,12 @@ from tocsin.ports import (
     Queue,
     Replays,
     RetentionStore,
+    SessionStore,
+    SharedStandings,
     StandingStore,
     Transfers,
     Views,
+    WatchedStore,
 )
 
 
@@ -43,7 +46,8 @@ class DirectoryStore(Directory, StandingStore, Protocol):
 
 
 class Store(Protocol):
-    """Every port of a store. `free_bytes` tells how much of its disk is free, and may block; None where nobody can tell."""
+    """Every port of a store. `standings` and `watched` are there where several
+    processes may have it open. `free_bytes` tells how much of its disk is free, and may block; None where nobody can tell."""
 
     @property
     def log(self) -> Log: ...
@@ -71,6 +75,15 @@ class Store(Protocol):
 
     @property
     def data_keys(self) -> DataKeys: ...
+
+    @property
+    def sessions(self) -> SessionStore: ...
+
+    @property
+    def standings(self) -> SharedStandings | None: ...
+
+    @property
+    def watched(self) -> WatchedStore | None: ...
 
     @property
     def views(self) -> Views: ...

@@ -14,8 +14,9 @@ from tocsin.config import Settings
 from tocsin.errors import NotFound
 from tocsin.model.access import Caller, Role
 from tocsin.model.audit import SERVER, actor_of
-from tocsin.model.ids import KeyId, Millis
+from tocsin.model.ids import Millis
 from tocsin.operations.api_keys import ApiKeys
+from tocsin.ports import SessionStore
 from tocsin.ui.app import WebInterface
 from tocsin.ui.calls import ApiAnswer
 from tocsin.ui.links import Links
@@ -29,23 +30,19 @@ LINK_KEY: Final = "one-time link"
 class LinkKeys:
     """The keys of one-time links."""
 
-    __slots__ = ("_keys", "_made", "_now_ms")
+    __slots__ = ("_keys", "_now_ms")
 
     def __init__(self, keys: ApiKeys, now_ms: Callable[[], Millis]) -> None:
         self._keys = keys
         self._now_ms = now_ms
-        self._made: set[KeyId] = set()
 
     async def make(self) -> str:
         expires_at = self._now_ms() + ABSOLUTE_MS
         made = await self._keys.create(name=LINK_KEY, role=Role.OPERATOR, tenant=None, expires_at=expires_at, by=SERVER)
-        self._made.add(made.key.id)
         return made.value
 
     async def end(self, caller: Caller) -> None:
-        if caller.key_id in self._made:
-            await self._keys.revoke(caller.key_id, None, by=actor_of(caller))
-            self._made.discard(caller.key_id)
+        await self._keys.revoke(caller.key_id, None, by=actor_of(caller))
 
 
 class ApiCalls:
@@ -92,11 +89,18 @@ def tells_only(app: App) -> App:
 class Web:
     """The application of one server, and links into its web interface."""
 
-    def __init__(self, services: Services, keys: ApiKeys, settings: Settings, now_ms: Callable[[], Millis]) -> None:
-        self._links = Links(now_ms)
+    def __init__(
+        self,
+        services: Services,
+        keys: ApiKeys,
+        store: SessionStore,
+        settings: Settings,
+        now_ms: Callable[[], Millis],
+    ) -> None:
+        self._links = Links(store, now_ms)
         self._api = make_app(services)
         is_secure = (settings.public_url or "").startswith("https:")
-        sessions = Sessions(keys.caller_by_hash, now_ms)
+        sessions = Sessions(store, keys, now_ms)
         door = SignIn(sessions, self._links, LinkKeys(keys, now_ms), now_ms, is_secure=is_secure)
         self._pages = WebInterface(ApiCalls(services), door, now_ms, public_url=settings.public_url)
 
@@ -105,6 +109,6 @@ class Web:
         is_page = scope["type"] == "http" and (path.startswith("/ui/") or path in {"/", "/ui"})
         await (self._pages if is_page else self._api)(scope, receive, send)
 
-    def link(self, url: str) -> str:
+    async def link(self, url: str) -> str:
         """A link that signs in as operator, once and soon; `url` is where the server listens."""
-        return f"{url}{SIGN_IN}?link={self._links.make()}"
+        return f"{url}{SIGN_IN}?link={await self._links.make()}"

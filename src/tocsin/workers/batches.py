@@ -203,7 +203,7 @@ class BatchSending:
         settlement = batch_settlement_of(batch, settled, preparation.endpoint.config.retry, members, self._mint.batch)
         self._standings.follow(lane.outlet, preparation.endpoint, claim.members, settled)
         settled_now = await self._settled(settlement)
-        if self._tails.is_watched:
+        if self._tails.wants_attempts:
             self._tails.batch_settled(settlement, claim.members)
         freed, ready = settled_now or ((), ())
         lane.release_batch(batch.number)

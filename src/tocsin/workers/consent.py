@@ -37,9 +37,6 @@ class ConsentWorker:
     async def taken(self, taken: Sequence[Taken]) -> None:
         """What the store remembers may be of another URL or origin; that is known before anything is sent."""
         partitions = {one.partition for one in taken}
-        if self._held.is_shared:
-            await self._endpoints.reload()
-            await self._endpoints.stand_anew(lambda tenant: self._held.partition_of(tenant) in partitions)
         for number in self._those_of(partitions):
             self._follow(number)
 
@@ -97,6 +94,7 @@ class ConsentWorker:
         """When its receiver is to be asked."""
         preparation = self._endpoints.prepared.get(number)
         if preparation is not None and not self._held.holds(preparation.endpoint.tenant):
+            _ = self._consents.follow(number)  # so that it is shown that it is waited for
             self._due.pop(number, None)
             return
         consent = self._consents.follow(number, anew=anew)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import msgspec
 
+from tocsin.errors import Misconfigured
 from tocsin.formats import Expressing
 from tocsin.model.consent import Consent
 from tocsin.model.endpoint import Endpoint, Standing
@@ -52,6 +53,10 @@ class Endpoints:
         self.renderers: dict[int, Expressing] = {}
         self.standings: dict[int, Standing] = {}
         self.followers: list[Callable[[int, Preparation | None], None]] = []
+        self.unlock: Callable[[], Awaitable[None]] | None = None
+        """Read data keys that others made: something does not open."""
+        self.kept: Callable[[], None] | None = None
+        """Told when it was stored how an endpoint stands."""
 
     async def load(self) -> None:
         """At start: everything, and how each endpoint stood."""
@@ -65,7 +70,13 @@ class Endpoints:
             revision, changed = await self._directory.endpoints(self.revision)
             began = time.monotonic()
             for row in changed:
-                self._follow(row)
+                try:
+                    self._follow(row)
+                except Misconfigured:
+                    if self.unlock is None:
+                        raise
+                    await self.unlock()
+                    self._follow(row)
                 if time.monotonic() - began > YIELD_AFTER_SECONDS:
                     await asyncio.sleep(0)
                     began = time.monotonic()
@@ -73,8 +84,8 @@ class Endpoints:
 
     def _follow(self, row: StoredEndpoint) -> None:
         number = row.number
-        before = self.prepared.pop(number, None)
         prepared = None if row.is_deleted else self._prepare(self._codec.endpoint_of(row))
+        before = self.prepared.pop(number, None)
         if row.is_deleted:
             self.standings.pop(number, None)
         if prepared is None:
@@ -95,16 +106,6 @@ class Endpoints:
             log.error("endpoint.unusable", endpoint=endpoint.id, problem=str(error))
             return None
 
-    async def stand_anew(self, is_meant: Callable[[str], bool]) -> None:
-        """How the endpoints of these tenants stand is what the store says: others delivered to them until now."""
-        stored = {standing.endpoint: standing for standing in await self._standings.load()}
-        for number, preparation in self.prepared.items():
-            if is_meant(preparation.endpoint.tenant):
-                if (standing := stored.get(number)) is None:
-                    self.standings.pop(number, None)
-                else:
-                    self.standings[number] = standing
-
     def standing(self, number: int) -> Standing | None:
         return self.standings.get(number)
 
@@ -120,6 +121,24 @@ class Endpoints:
                 await asyncio.sleep(0)
                 began = time.monotonic()
         return found
+
+    def stood(self, standings: Sequence[Standing], is_ours: Callable[[str], bool], *, is_whole: bool) -> None:
+        """How other processes left endpoints standing; `is_ours` tells by its tenant of what endpoint memory knows better. `is_whole`:
+        those that are not among them have nothing but the consent that they wait for."""
+        theirs = {
+            standing.endpoint: standing for standing in standings if not self._is_known(standing.endpoint, is_ours)
+        }
+        if is_whole:
+            for number in self.standings.keys() - theirs.keys():
+                if self._is_known(number, is_ours):
+                    continue
+                if (consent := self.standings.pop(number).consent) is not None:
+                    self.standings[number] = Standing(endpoint=number, consent=consent)
+        self.standings.update(theirs)
+
+    def _is_known(self, number: int, is_ours: Callable[[str], bool]) -> bool:
+        prepared = self.prepared.get(number)
+        return prepared is not None and is_ours(prepared.endpoint.tenant)
 
     def consent(self, number: int, consent: Consent | None) -> Standing:
         """Set what the receiver of an endpoint said to deliveries."""
@@ -140,3 +159,5 @@ class Endpoints:
     async def keep(self, standing: Standing, notice: Notice | None = None) -> None:
         """Store how an endpoint stands, as it is known when this begins, and what is told of it."""
         await self._standings.save(self.standings.get(standing.endpoint, standing), notice)
+        if self.kept is not None:
+            self.kept()

@@ -74,6 +74,11 @@ class HoldingWorker:
         self._is_lost = False
         self._is_listening = False
         self._is_closing = self._is_stopping = False
+        self._was_watching = False
+
+    def look(self) -> None:
+        """Beat soon: others should see something of it."""
+        self._news.set()
 
     def tell(self, hint: Hint) -> None:
         """Tell the other processes, if there are some."""
@@ -175,7 +180,8 @@ class HoldingWorker:
             held.beaten(began, self._lease_ms)
             self._observed, self.last, self._is_lost = None, None, False
         holder, began = held.holder, boottime_ms()
-        beat = await self._store.beat(holder, is_watching=self._is_watching())
+        is_watching = self._is_watching()
+        beat = await self._store.beat(holder, is_watching=is_watching)
         if self._is_lost or self._is_stopping or holder is not held.holder:
             return
         if beat is None:
@@ -185,6 +191,9 @@ class HoldingWorker:
         others = await self._fence_silent(holder, beat)
         held.has_neighbours = bool(others)
         held.is_watched = any(other.is_watching for other in others)
+        if is_watching != self._was_watching:
+            self._was_watching = is_watching
+            self.tell(Hint(changed=True))
         before, self.last = self.last, beat
         if before is None or before.revisions != beat.revisions:
             for listener in self.moved:

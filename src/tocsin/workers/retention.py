@@ -119,7 +119,7 @@ class RetentionWorker:
         space = await self._store.space()
         return RetentionProgress(
             removed=dict(self._removed),
-            passes=[one.shown(self._judged) for one in self._passes],
+            passes=[] if self._is_elsewhere else [one.shown(self._judged) for one in self._passes],
             judged_at=None if self._judged is None else to_text(self._judged),
             file_bytes=space.file,
             unused_bytes=space.unused,

@@ -323,7 +323,7 @@ class Sending:
         return sum(cancelled)
 
     def _settled(self, settlements: Sequence[Settlement], ready: Sequence[Claim] | None) -> None:
-        if self._tails.is_watched:
+        if self._tails.wants_attempts:
             self._tails.settled(settlements)
         self._flight.unsettled -= len(settlements)
         for settlement in settlements:

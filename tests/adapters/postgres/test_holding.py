@@ -290,7 +290,7 @@ async def test_revisions_move_with_what_changes(node: Opener) -> None:
         directory.touch_keys([(key.id, 5)]),
         directory.remove_key(key.id, "acme", entry(MINT)),
         directory.save(Standing(endpoint=made.number)),
-        store.data_keys.save([data_key], None),
+        store.data_keys.save([data_key], None, over=[]),
     ):
         before = (await seen_by(store, holder)).revisions
         await change

@@ -44,7 +44,7 @@ async def keys(store: SqliteStore, clock: Clock) -> ApiKeys:
 
 async def loaded(store: SqliteStore, clock: Clock) -> ApiKeys:
     keys = ApiKeys(store.directory, mint=IdMint(clock, os.urandom), now_ms=clock, entropy=os.urandom)
-    await keys.load()
+    await keys.follow()
     return keys
 
 

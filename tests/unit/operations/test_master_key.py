@@ -1,5 +1,6 @@
 """The master key on a real store and real files: opened at start, changed while running, never made anew by mistake."""
 
+import asyncio
 import base64
 import os
 import time
@@ -107,7 +108,7 @@ async def test_another_key_is_refused_at_start_and_changes_nothing(given: Opened
 async def test_a_damaged_data_key_is_named(given: Opened, store: SqliteStore) -> None:
     await given(value("a"))[0].open()
     (key,) = await store.data_keys.load()
-    await store.data_keys.save([msgspec.structs.replace(key, wrapped=key.wrapped[:-1] + b"?")], None)
+    await store.data_keys.save([msgspec.structs.replace(key, wrapped=key.wrapped[:-1] + b"?")], None, over=[key])
     with pytest.raises(Misconfigured, match="Data key 1 in the database is damaged"):
         await given(value("a"))[0].open()
 
@@ -197,3 +198,53 @@ async def test_a_key_given_as_a_value_needs_a_restart(given: Opened, store: Sqli
     with pytest.raises(Conflict, match="restart the server"):
         await master_key.rewrap(BY)
     assert await wrapping(store) == [IDS["a"]]
+
+
+async def test_servers_that_start_at_once_have_one_first_data_key(given: Opened, store: SqliteStore) -> None:
+    (one, first), (two, second) = given(value("a")), given(value("a"))
+    await asyncio.gather(one.open(), two.open())
+    assert second.open(first.seal(b"secret", "c"), "c") == b"secret"
+    assert await wrapping(store) == [IDS["a"]]
+
+
+async def test_a_data_key_that_another_server_made_is_opened(given: Opened, tmp_path: Path) -> None:
+    path = written(tmp_path / "a.db.key", "a")
+    (one, first), (two, second) = given(MasterKeysBeside(tmp_path / "a.db")), given(MasterKeysBeside(tmp_path / "a.db"))
+    await one.open()
+    await two.open()
+    written(path, "b")
+    await one.rewrap(BY)
+    sealed = first.seal(b"new", "c")
+    with pytest.raises(ValueError, match="a data key that is not there"):
+        second.open(sealed, "c")
+    await two.follow()
+    assert (two.problem, second.open(sealed, "c")) == (None, b"new")
+
+
+async def test_a_master_key_that_this_server_does_not_have_is_told(given: Opened, tmp_path: Path) -> None:
+    written(tmp_path / "a.db.key", "a")
+    one, first = given(MasterKeysBeside(tmp_path / "a.db"))
+    await one.open()
+    two, second = given(value("a"))
+    await two.open()
+    written(tmp_path / "a.db.key", "b")
+    await one.rewrap(BY)
+    await two.follow()
+    assert "which was not given" in (two.problem or "")
+    assert second.seal(b"v", "c")[4] == 1
+    assert first.open(second.seal(b"v", "c"), "c") == b"v"
+
+
+async def test_a_new_data_key_seals_when_the_others_have_had_time(store: SqliteStore, tmp_path: Path) -> None:
+    written(tmp_path / "a.db.key", "a")
+    box, mint = AesSecretBox(), IdMint(lambda: NOW, os.urandom)
+    source = MasterKeysBeside(tmp_path / "a.db")
+    key = MasterKey(
+        store.data_keys, source, box, mint=mint, now_ms=lambda: NOW, entropy=os.urandom, spread_seconds=0.05
+    )
+    await key.open()
+    await key.rewrap(BY)
+    assert box.seal(b"v", "c")[4] == 1
+    async with asyncio.timeout(10):
+        while box.seal(b"v", "c")[4] != 2:
+            await asyncio.sleep(0.01)

@@ -12,7 +12,8 @@ from tocsin.model.event import Event
 from tocsin.model.ids import EndpointId, EventId
 from tocsin.model.watch import Watch
 from tocsin.operations import tails as hub
-from tocsin.operations.tails import BUFFERED, BUFFERED_BYTES, WAITING, WATCHERS, WATCHERS_OF_ONE, Tails, Watcher
+from tocsin.operations.tails import WAITING, WATCHERS, WATCHERS_OF_ONE, Tails
+from tocsin.operations.watchers import BUFFERED, BUFFERED_BYTES, Watcher
 
 
 def event(position: int, *, tenant: str = "acme", size: int = 2) -> Event:

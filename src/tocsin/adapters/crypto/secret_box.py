@@ -23,26 +23,26 @@ _SEALED_AT: Final = _NONCE_AT + 12
 class AesSecretBox:
     """`ports.SecretBox` and `ports.KeyRing`: it holds data keys of 32 bytes, at least one before anything is sealed."""
 
-    __slots__ = ("_ciphers", "_fingerprint_key", "_newest")
+    __slots__ = ("_ciphers", "_fingerprint_key", "_sealing")
 
     def __init__(self, data_keys: Mapping[int, bytes] | None = None) -> None:
         self._ciphers: Mapping[int, AESGCM] = {}
         self._fingerprint_key = b""
-        self._newest = 0
+        self._sealing = 0
         if data_keys:
             self.hold(data_keys)
 
-    def hold(self, data_keys: Mapping[int, bytes]) -> None:
+    def hold(self, data_keys: Mapping[int, bytes], *, sealing: int | None = None) -> None:
         self._ciphers = {
             number: AESGCM(hmac.digest(key, b"tocsin seal", "sha256")) for number, key in data_keys.items()
         }
-        self._newest = max(data_keys)
+        self._sealing = max(data_keys) if sealing is None else sealing
         self._fingerprint_key = hmac.digest(data_keys[min(data_keys)], b"tocsin fingerprint", "sha256")
 
     def seal(self, plain: bytes, context: str) -> bytes:
         nonce = os.urandom(_SEALED_AT - _NONCE_AT)
-        head = VERSION + self._newest.to_bytes(_ID_BYTES)
-        return head + nonce + self._ciphers[self._newest].encrypt(nonce, plain, context.encode())
+        head = VERSION + self._sealing.to_bytes(_ID_BYTES)
+        return head + nonce + self._ciphers[self._sealing].encrypt(nonce, plain, context.encode())
 
     def open(self, sealed: bytes, context: str) -> bytes:
         if not sealed.startswith(VERSION):

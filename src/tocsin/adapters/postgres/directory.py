@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Final, cast
 
 import msgspec
 
@@ -16,6 +16,7 @@ from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.ranks import Rank
 from tocsin.adapters.storing.rows import encode, endpoint_of, key_of
 from tocsin.adapters.storing.tally_changes import moves_of
+from tocsin.adapters.storing.values import SqlValue
 from tocsin.model.access import ApiKey
 from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import DeliveryState
@@ -25,6 +26,8 @@ from tocsin.model.notice import Notice
 from tocsin.ports import StoredEndpoint
 from tocsin.rules.partitions import PARTITIONS, partition_of
 
+KEYS_AT_ONCE: Final = 200
+"""Keys are read anew while the server runs: in pages, so that nobody waits for a long list."""
 _decode_standing = msgspec.json.Decoder(Standing).decode
 
 
@@ -89,6 +92,7 @@ class PostgresDirectory:
             if not await write(connection, "remove_endpoint", (entry.at, endpoint.number, endpoint.revision)):
                 return False
             await write(connection, "remove_standing", (endpoint.number,))
+            await write(connection, "remove_wishes_of_endpoint", (endpoint.number,))
             await write_entry(connection, entry)
             return True
 
@@ -139,7 +143,17 @@ class PostgresDirectory:
         return await self._writer.run(Rank.REST, transaction)
 
     async def keys(self) -> list[ApiKey]:
-        return [key_of(row) for row in await self._readers.page("keys", {})]
+        async def query(connection: Connection) -> list[ApiKey]:
+            found: list[ApiKey] = []
+            before: SqlValue = None
+            while True:
+                rows = await read_page(connection, "keys", {"before": before, "limit": KEYS_AT_ONCE})
+                found += map(key_of, rows)
+                if len(rows) < KEYS_AT_ONCE:
+                    return found
+                before = rows[-1][0]
+
+        return await self._readers.run(query)
 
     async def remove_key(self, key_id: KeyId, tenant: str | None, entry: AuditEntry) -> bool:
         values = {"id": key_id, "tenant": tenant, "now": entry.at}
@@ -164,8 +178,8 @@ class PostgresDirectory:
         row = (standing.endpoint, encode(standing))
 
         async def transaction(connection: Connection) -> None:
-            await write(connection, "save_standing", row)
             await write(connection, "move_revision", ("standings",))
+            await write(connection, "save_standing", row)
             if notice is not None:
                 await write_notice(connection, notice)
 

@@ -50,6 +50,8 @@ class Hints:
         self._partitions: set[int] = set()
         self._lanes: set[Pair] = set()
         self._settled: set[Pair] = set()
+        self._untold = 0
+        self._talk_of: list[Hint] = []
 
     async def listen(self, heard: Callable[[Hint], None]) -> None:
         """Returns when the server listens for us, or could not be reached at once."""
@@ -62,9 +64,14 @@ class Hints:
     def tell(self, hint: Hint) -> None:
         self._changed |= hint.changed
         self._partitions.update(hint.partitions)
+        self._untold += hint.untold
+        if (hint.asked or hint.answered or hint.erased) and len(self._talk_of) < MOST:
+            self._talk_of.append(Hint(asked=hint.asked, answered=hint.answered, erased=hint.erased))
         if len(self._lanes) + len(self._settled) < MOST:
             self._lanes.update(hint.lanes)
             self._settled.update(hint.settled)
+        else:
+            self._untold += len(hint.settled)
         self._start()
         self._wake.set()
 
@@ -135,7 +142,11 @@ class Hints:
         hints += [Hint(settled=tuple(settled[at : at + PAIRS])) for at in range(0, len(settled), PAIRS)]
         if self._changed or self._partitions:
             hints.insert(0, Hint(partitions=tuple(sorted(self._partitions)), changed=self._changed))
-        self._changed = False
+        hints += self._talk_of
+        if self._untold:
+            hints.append(Hint(untold=self._untold))
+        self._talk_of.clear()
+        self._changed, self._untold = False, 0
         for some in (self._partitions, self._lanes, self._settled):
             some.clear()
         return [_encode(hint).decode() for hint in hints]

@@ -21,9 +21,12 @@ from tocsin.adapters.postgres.queue import PostgresQueue
 from tocsin.adapters.postgres.readers import Readers
 from tocsin.adapters.postgres.replays import PostgresReplays
 from tocsin.adapters.postgres.retention import PostgresRetention
+from tocsin.adapters.postgres.sessions import PostgresSessions
+from tocsin.adapters.postgres.standings import PostgresStandings
 from tocsin.adapters.postgres.tallies import Tallies
 from tocsin.adapters.postgres.transfers import PostgresTransfers
 from tocsin.adapters.postgres.views import PostgresAnswers, PostgresViews
+from tocsin.adapters.postgres.watching import PostgresWatched
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.errors import Misconfigured, StoreUnavailable
 from tocsin.model.ids import Millis
@@ -59,6 +62,9 @@ class PostgresStore:
         self.notices = PostgresNotices(self._writer, self._readers)
         self.erasures = PostgresErasures(self._writer, self._readers, tallies, self._vacuum)
         self.data_keys = PostgresDataKeys(self._writer, self._readers)
+        self.sessions = PostgresSessions(self._writer, self._readers)
+        self.standings = PostgresStandings(self._writer, self._readers)
+        self.watched = PostgresWatched(self._readers)
         self.views = PostgresViews(self._readers)
         eras = Eras(url, self._writer, tallies, monotonic)
         self.retention = PostgresRetention(self._writer, self._readers, tallies, monotonic, now_ms, eras)

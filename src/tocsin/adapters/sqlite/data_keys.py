@@ -12,6 +12,7 @@ from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.statements import read, write_rows
 from tocsin.adapters.sqlite.writer import Writer
 from tocsin.adapters.storing.ranks import Rank
+from tocsin.adapters.storing.values import Row
 from tocsin.model.audit import AuditEntry
 from tocsin.ports import WrappedKey
 
@@ -24,17 +25,23 @@ class SqliteDataKeys:
         self._readers = readers
 
     async def load(self) -> list[WrappedKey]:
-        rows = await self._readers.run(lambda connection: read(connection, "data_keys"))
-        return [
-            WrappedKey(id=number, master_key=master_key, wrapped=wrapped, created_at=created_at)
-            for number, master_key, wrapped, created_at in cast("list[tuple[int, str, bytes, int]]", rows)
-        ]
+        return _keys_of(await self._readers.run(lambda connection: read(connection, "data_keys")))
 
-    async def save(self, keys: Sequence[WrappedKey], entry: AuditEntry | None) -> None:
-        def transaction(connection: apsw.Connection) -> None:
+    async def save(self, keys: Sequence[WrappedKey], entry: AuditEntry | None, *, over: Sequence[WrappedKey]) -> bool:
+        def transaction(connection: apsw.Connection) -> bool:
+            if _keys_of(read(connection, "data_keys")) != list(over):
+                return False
             rows = [(key.id, key.master_key, key.wrapped, key.created_at) for key in keys]
             write_rows(connection, "save_data_keys", rows)
             if entry is not None:
                 write_entry(connection, entry)
+            return True
 
-        await self._writer.run(Rank.REST, transaction)
+        return await self._writer.run(Rank.REST, transaction)
+
+
+def _keys_of(rows: Sequence[Row]) -> list[WrappedKey]:
+    return [
+        WrappedKey(id=number, master_key=master_key, wrapped=wrapped, created_at=created_at)
+        for number, master_key, wrapped, created_at in cast("Sequence[tuple[int, str, bytes, int]]", rows)
+    ]

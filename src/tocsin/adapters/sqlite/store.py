@@ -30,6 +30,7 @@ from tocsin.adapters.sqlite.queue import SqliteQueue
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.replays import SqliteReplays
 from tocsin.adapters.sqlite.retention import SqliteRetention
+from tocsin.adapters.sqlite.sessions import SqliteSessions
 from tocsin.adapters.sqlite.tallies import Tallies
 from tocsin.adapters.sqlite.transfers import SqliteTransfers
 from tocsin.adapters.sqlite.views import SqliteAnswers, SqliteViews
@@ -61,6 +62,9 @@ class SqliteStore:
         self.notices = SqliteNotices(self._writer, self._readers)
         self.erasures = SqliteErasures(self._writer, self._readers, tallies, self._checkpoints.empty)
         self.data_keys = SqliteDataKeys(self._writer, self._readers)
+        self.sessions = SqliteSessions(self._writer, self._readers)
+        self.standings = None
+        self.watched = None
         self.views = SqliteViews(self._readers)
         self.retention = SqliteRetention(self._writer, self._readers, tallies, monotonic, now_ms)
         self.answers = SqliteAnswers(self._writer, self._readers)

@@ -27,7 +27,7 @@ class DeliveryRow(Noun, frozen=True, kw_only=True):
     subject_type: str
     subject_id: str
     state: str
-    in_flight: bool
+    in_flight: bool | None
     reason: str | None
     attempt_count: int
     created_at: str

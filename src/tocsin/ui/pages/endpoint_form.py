@@ -155,7 +155,7 @@ async def _form_page(request: UiRequest, form: Form, tried: Tried, head: Head | 
         tried = await _tried(request, form, document, head.id if head else None)
         tried = Tried(preview=tried.preview)
     secrets = tuple(typed_secrets(form))
-    typed = sealed(form, secrets, request.session.csrf, request.now)
+    typed = sealed(form, secrets, request.session.secret, request.now)
     shown = {name: values for name, values in form.items() if name not in secrets}
     return await asyncio.to_thread(  # its hundreds of fields take a while
         page,
@@ -200,7 +200,7 @@ def _posted(request: UiRequest) -> Form:
     for name, text in request.form.pairs():
         if name not in _NOT_SETTINGS:
             fields[name] = (*fields.get(name, ()), as_posted(text))
-    return reopened(fields, request.session.csrf, request.now)
+    return reopened(fields, request.session.secret, request.now)
 
 
 def _shown(request: UiRequest, document: Document | None) -> dict[str, object]:

@@ -64,7 +64,7 @@ class BacklogRead(Noun, frozen=True, kw_only=True):
     pending_deliveries: int
     dead_deliveries: int
     oldest_pending_seconds: float | None
-    in_flight: int
+    in_flight: int | None
 
 
 class VersionRead(Noun, frozen=True, kw_only=True):

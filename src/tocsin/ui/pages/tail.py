@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator
-from time import monotonic
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Final
 
 from tocsin.model.delivery import DeliveryState
-from tocsin.model.ids import Millis
 from tocsin.model.noun import Noun
 from tocsin.ui.answers import Answer, Stream
 from tocsin.ui.asking import UiRequest
 from tocsin.ui.rendering import page
 from tocsin.ui.routing import UiRoute
-from tocsin.ui.sessions import Session
 from tocsin.ui.texts import command
 
 PATH: Final = "/ui/tail"
@@ -59,7 +56,7 @@ async def _tail(request: UiRequest) -> Answer:
 
 async def _stream(request: UiRequest) -> Answer:
     query = {**_asked(request), "bodies": "false", "after": request.last_event_id}
-    return Stream(chunks=while_signed_in(request.session, request.now, request.api.stream("/v1/tail", query)))
+    return Stream(chunks=while_signed_in(request.is_signed_in, request.api.stream("/v1/tail", query)))
 
 
 def _asked(request: UiRequest) -> dict[str, str]:
@@ -67,13 +64,12 @@ def _asked(request: UiRequest) -> dict[str, str]:
 
 
 async def while_signed_in(
-    session: Session, now: Millis, stream: AsyncGenerator[bytes, None]
+    is_signed_in: Callable[[], Awaitable[bool]], stream: AsyncGenerator[bytes, None]
 ) -> AsyncGenerator[bytes, None]:
     """Who signs out, or was idle or signed in for as long as that may last, sees nothing more in the tabs that are still open."""
-    began = monotonic()
     async with contextlib.aclosing(stream) as chunks:
         async for chunk in chunks:
-            if session.is_ended or session.is_over(now + round((monotonic() - began) * 1000)):
+            if not await is_signed_in():
                 return
             yield chunk
 

@@ -135,9 +135,21 @@ CREATE INDEX endpoint_by_partition ON endpoint (partition) WHERE deleted_at IS N
 CREATE INDEX endpoint_by_move ON endpoint (moved);
 CREATE INDEX endpoint_by_tenant ON endpoint (tenant, number) WHERE deleted_at IS NULL;
 
+-- `moved` is the revision of the standings in which it was written last.
 CREATE TABLE standing (
     endpoint bigint PRIMARY KEY,
-    state bytea NOT NULL
+    state bytea NOT NULL,
+    moved bigint NOT NULL DEFAULT 0
+);
+CREATE INDEX standing_by_move ON standing (moved);
+
+-- What came to another node and is for the holder of an endpoint to do. `number` is the revision of the standings.
+CREATE TABLE standing_wish (
+    endpoint bigint NOT NULL,
+    what text NOT NULL CHECK (what IN ('resume', 'consent')),
+    number bigint NOT NULL,
+    wish bytea NOT NULL,
+    PRIMARY KEY (endpoint, what)
 );
 
 -- Delivery numbers; drawn in the transaction that inserts.
@@ -211,6 +223,22 @@ CREATE TABLE api_key (
     expires_at bigint,
     last_used_at bigint,
     revoked_at bigint
+);
+
+-- Who is signed in to the web interface, and links that sign in once; by the SHA-256 of what only the browser has.
+CREATE TABLE session (
+    hash bytea PRIMARY KEY,
+    key text NOT NULL,
+    started_at bigint NOT NULL,
+    seen_at bigint NOT NULL,
+    is_by_link bigint NOT NULL
+);
+CREATE INDEX session_by_key ON session (key, seen_at);
+CREATE INDEX session_by_use ON session (seen_at);
+
+CREATE TABLE sign_in_link (
+    hash bytea PRIMARY KEY,
+    ends_at bigint NOT NULL
 );
 
 CREATE TABLE data_key (

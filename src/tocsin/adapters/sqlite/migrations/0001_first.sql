@@ -156,3 +156,19 @@ CREATE TABLE api_key (
     expires_at INTEGER,
     last_used_at INTEGER
 ) STRICT;
+
+-- Who is signed in to the web interface, and links that sign in once; by the SHA-256 of what only the browser has.
+CREATE TABLE session (
+    hash BLOB PRIMARY KEY,
+    key TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL,
+    is_by_link INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_by_key ON session (key, seen_at);
+CREATE INDEX session_by_use ON session (seen_at);
+
+CREATE TABLE sign_in_link (
+    hash BLOB PRIMARY KEY,
+    ends_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,1 @@
+DELETE FROM standing_wish WHERE number = ANY($1::bigint[])

@@ -1,0 +1,1 @@
+SELECT state FROM standing WHERE moved > $1

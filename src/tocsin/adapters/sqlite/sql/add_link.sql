@@ -1,0 +1,1 @@
+INSERT INTO sign_in_link (hash, ends_at) VALUES (:hash, :ends_at)
