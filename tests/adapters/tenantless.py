@@ -221,7 +221,6 @@ WITHOUT_TENANT = {
     "lock_database": "it names no row",
     "share_database": "it names no row",
     "lock_slots": "a slot is a number made of names, the tenant among them",
-    "remove_empty_blocks": "the tenant is part of the row's name",
     "tallies_in_shards": TRANSFERS,
     "take_shard": "it finds a number, and reads no row",
     "occupied_lines": OWN_LOOPS,

@@ -118,6 +118,7 @@ def is_bound(name: str) -> bool:
         "tenant = asked.tenant",
         "tenant = over.tenant",
         "using (tenant, route, key)",
+        "as scope (tenant, endpoint) using (tenant, endpoint)",
     )
     return writes or any(one in text for one in compared)
 
