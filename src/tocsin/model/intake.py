@@ -61,11 +61,13 @@ class IntakeState(Noun, frozen=True, kw_only=True):
 
 
 class Taking(Noun, frozen=True, kw_only=True):
-    """A submission that is to be accepted, at its place. One that cannot even be read is the problem it has. `receipt` is its id; what comes
-    of one that `is_late` its producer cannot have heard."""
+    """A submission that is to be accepted, at its place, as its node numbered it. One that cannot even be read is the problem it has.
+    `receipt` is its id; what comes of one that `is_late` its producer cannot have heard."""
 
     partition: int
     sequence: int
+    node: str
+    number: int
     tenant: str
     receipt: str
     route: str

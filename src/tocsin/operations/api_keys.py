@@ -46,7 +46,7 @@ class ApiKeys:
     guesses does not choose the hash of the guess.
     """
 
-    __slots__ = ("_by_hash", "_directory", "_entropy", "_hashes", "_mint", "_now_ms", "_used")
+    __slots__ = ("_by_hash", "_directory", "_entropy", "_hashes", "_mint", "_now_ms", "_used", "is_store_away")
 
     def __init__(
         self, directory: Directory, *, mint: IdMint, now_ms: Callable[[], int], entropy: Callable[[int], bytes]
@@ -58,6 +58,8 @@ class ApiKeys:
         self._by_hash: dict[bytes, _Known] = {}
         self._hashes: dict[KeyId, bytes] = {}
         self._used: dict[KeyId, Millis] = {}
+        self.is_store_away: Callable[[], bool] = lambda: False
+        """Whether there may be keys that cannot be looked up at the moment."""
 
     async def load(self) -> None:
         """Fill the table from the store."""
@@ -74,6 +76,10 @@ class ApiKeys:
             return None
         self._used[known.key.id] = now
         return known.caller
+
+    def may_exist(self, hashed: bytes) -> bool:
+        """Whether nobody can say at the moment that there is no key with this SHA-256."""
+        return hashed not in self._by_hash and self.is_store_away()
 
     def opens(self, key_id: KeyId) -> bool:
         """Whether a key that let somebody in still would: it was not revoked and has not expired."""

@@ -21,6 +21,9 @@ class Arrivals(Protocol):
         """What comes next, in order and without gaps; empty when nothing came for a second or so. Raises IntakeUnavailable: then it is to
         be read anew, from where the store is."""
 
+    async def behind(self) -> int:
+        """How much there is beyond what was read. Raises IntakeUnavailable."""
+
     async def close(self) -> None: ...
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from tocsin.errors import InvalidRequest, TocsinError
 from tocsin.model.ids import Millis
+from tocsin.model.intake import IntakeState
 from tocsin.model.job import Report
 from tocsin.model.noun import Noun
 from tocsin.model.submission import (
@@ -184,3 +185,20 @@ def takes(numbers: dict[str, int], node: str, number: int) -> bool:
     if len(numbers) > NODES:
         del numbers[next(iter(numbers))]
     return number > before
+
+
+def mismatch(incarnation: str | None, highest: int, state: IntakeState | None) -> str | None:
+    """Why what the store knows of the intake (`highest`: the furthest of its cursors) and what its servers say do not belong together."""
+    if incarnation is None:
+        return None if state is None else _fault(state)
+    if state is None:
+        return "The intake is gone: its servers have no such stream any more."
+    if state.incarnation != incarnation:
+        return f"The intake is another one: {state.incarnation}, and the store has taken from {incarnation}."
+    if state.last < highest:
+        return f"The intake has lost something: it ends at {state.last}, and the store has taken {highest}."
+    return _fault(state)
+
+
+def _fault(state: IntakeState) -> str | None:
+    return f"The stream of the intake is not as it has to be: {'; '.join(state.faults)}." if state.faults else None

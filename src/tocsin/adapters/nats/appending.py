@@ -54,9 +54,9 @@ class NatsAppender:
         """See `ports.Intake.append`."""
         try:
             messages = [self._parts(partition, content) for partition, content in contents]
-        except TooLarge as problem:
+        except TooLarge as large:
             if len(contents) == 1:
-                return [problem]
+                return [large]
             return [answer for content in contents for answer in await self.append([content])]
         loop = asyncio.get_running_loop()
         end = loop.time() + (ACK_SECONDS if self._is_down else APPEND_SECONDS)
@@ -64,19 +64,19 @@ class NatsAppender:
             try:
                 answers = await self._append_once(messages)
             except (_NotKept, IntakeUnavailable) as error:
-                problem = str(error)
+                why = str(error)
             except _Unknown as error:
-                problem = str(error)
+                why = str(error)
                 if not self.is_atomic:
-                    raise unavailable(problem) from error
+                    raise unavailable(why) from error
             else:
                 self._is_down = False
                 return answers
             if loop.time() >= end:
                 if not self._is_down:
-                    log.error("intake.down", why=problem)
+                    log.error("intake.down", why=why)
                 self._is_down = True
-                raise unavailable(problem)
+                raise unavailable(why)
             await asyncio.sleep(PAUSE_SECONDS)
 
     def _parts(self, partition: int, content: bytes) -> list[Message]:

@@ -18,7 +18,7 @@ from tocsin.errors import IntakeUnavailable
 from tocsin.telemetry import log
 
 CONNECT_SECONDS: Final = 2
-RECONNECT_SECONDS: Final = 0.25
+RECONNECT_SECONDS: Final = 1
 PING_SECONDS: Final = 5
 """A server that is silent for two pings is taken to be gone."""
 RETRY_AFTER_SECONDS: Final = 2
@@ -122,6 +122,7 @@ class NatsConnection:
 
 
 def unavailable(detail: str) -> IntakeUnavailable:
+    """The problem that everything raises while the servers are of no use."""
     return IntakeUnavailable(detail, retry_after_seconds=RETRY_AFTER_SECONDS)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import nats.js.errors
 from nats.aio.msg import Msg
@@ -155,7 +154,7 @@ class NatsIntake:
 
     async def listen(self, node: str, heard: Callable[[bytes], None]) -> None:
         async def hear(message: Msg) -> None:
-            heard(cast("bytes", message.data))
+            heard(message.data)
 
         await self._connection.listen(self._subject_of(node), hear)
 

@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import nats.js.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -52,8 +51,6 @@ class NatsArrivals:
         self._until = 0.0
         self._number = 0
         self._pieces: dict[int, list[bytes]] = {}
-        self.behind = 0
-        """What the consumer has beyond what was heard."""
 
     async def open(self) -> None:
         self._subscription = await self._client.subscribe(self._inbox, cb=self._hear)
@@ -77,6 +74,13 @@ class NatsArrivals:
             if arrival is not None:
                 arrivals.append(arrival)
         return arrivals
+
+    async def behind(self) -> int:
+        try:
+            info = await self._client.jetstream().consumer_info(self._stream, self._consumer)
+        except LOST as error:
+            raise unavailable(type(error).__name__) from error
+        return (info.num_pending or 0) + len(self._heard)
 
     async def close(self) -> None:
         with contextlib.suppress(*LOST):
@@ -112,7 +116,7 @@ class NatsArrivals:
 
     def _arrival(self, message: Msg) -> Arrival | None:
         """None for a piece of something larger that is not whole yet."""
-        sequence, number, self.behind = _places(message.reply)
+        sequence, number = _places(message.reply)
         self._number += 1
         self._left -= 1
         if number != self._number:
@@ -162,8 +166,8 @@ def _status(message: Msg) -> str:
     return "" if headers is None or message.data else headers.get("Status", "")
 
 
-def _places(reply: str) -> tuple[int, int, int]:
-    """Sequence in the stream, number of the delivery, and how many are behind it: from `$JS.ACK...` in its two forms."""
+def _places(reply: str) -> tuple[int, int]:
+    """Sequence in the stream, and number of the delivery: from `$JS.ACK...` in its two forms."""
     tokens = reply.split(".")
     at = 5 if len(tokens) == _FEWEST_TOKENS else 7
-    return int(tokens[at]), int(tokens[at + 1]), int(tokens[at + 3])
+    return int(tokens[at]), int(tokens[at + 1])

@@ -13,6 +13,7 @@ from tocsin.adapters.postgres.database import LOST, connect, hang_up, prepare_da
 from tocsin.adapters.postgres.directory import PostgresDirectory
 from tocsin.adapters.postgres.erasing import PostgresErasures
 from tocsin.adapters.postgres.inspecting import PostgresCopies, PostgresInspection
+from tocsin.adapters.postgres.intake import PostgresIntake
 from tocsin.adapters.postgres.log import PostgresLog
 from tocsin.adapters.postgres.notices import PostgresNotices
 from tocsin.adapters.postgres.queue import PostgresQueue
@@ -47,6 +48,7 @@ class PostgresStore:
         self._writer.on_begin.append(tallies.begin)
         self._writer.on_commit.append(tallies.flush)
         self.log = PostgresLog(self._writer, self._readers, tallies, now_ms)
+        self.intake = PostgresIntake(self._writer, self._readers, self.log, now_ms)
         self.queue = PostgresQueue(self._writer, self._readers, tallies, now_ms)
         self.batches = PostgresBatches(self._writer, self._readers, tallies, now_ms)
         self.replays = PostgresReplays(self._writer, self._readers, self.queue.add, tallies)
