@@ -1,4 +1,4 @@
-"""Real NATS servers on 127.0.0.1, from the wheel or from PATH: three of them are a cluster with JetStream."""
+"""Real NATS servers with JetStream on 127.0.0.1, from the wheel or from PATH: three of them are a cluster, one is alone."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ server_name: {name}
 listen: 127.0.0.1:{port}
 http: 127.0.0.1:{watched}
 jetstream {{ store_dir: {folder}, max_memory_store: 64MB, max_file_store: 4GB, sync_interval: always }}
-cluster {{ name: kit, listen: 127.0.0.1:{inner}, routes: [{routes}], no_advertise: true }}
 """
+_CLUSTER: Final = "cluster {{ name: kit, listen: 127.0.0.1:{inner}, routes: [{routes}], no_advertise: true }}\n"
 
 
 def program() -> str:
@@ -51,7 +51,7 @@ class NatsServer:
         return self._process is not None and self._process.poll() is None
 
     def configure(self, routes: list[int]) -> None:
-        text = _CONFIGURATION.format(
+        text = (_CONFIGURATION + _CLUSTER if routes else _CONFIGURATION).format(
             name=self.name, port=self.port, watched=self._watched, inner=self.inner,
             folder=json.dumps(str(self._folder / self.name)),
             routes=", ".join(f'"nats://127.0.0.1:{port}"' for port in routes),
@@ -107,7 +107,8 @@ class NatsCluster:
         self._folder = Path(tempfile.mkdtemp(prefix="tocsin-nats-"))
         ports = _free_ports(3 * size)
         self.servers = [
-            NatsServer(f"nats{n}", self._folder, (ports[3 * n], ports[3 * n + 1], ports[3 * n + 2])) for n in range(size)
+            NatsServer(f"nats{n}", self._folder, (ports[3 * n], ports[3 * n + 1], ports[3 * n + 2]))
+            for n in range(size)
         ]
         for server in self.servers:
             server.configure([other.inner for other in self.servers if other is not server])
@@ -135,6 +136,8 @@ class NatsCluster:
             states = [(server.ask("/jsz"), server.ask("/healthz")) for server in up]
             if not all(jsz is not None and health == {"status": "ok"} for jsz, health in states):
                 return None
+            if len(self.servers) == 1:
+                return up[0] if up else None
             leaders = {jsz.get("meta_cluster", {}).get("leader") for jsz, _ in states}
             return next((server for server in up if {server.name} == leaders), None)
 

@@ -11,7 +11,7 @@ from cyclopts import Group, Parameter
 
 from tocsin.cli import transfers
 from tocsin.cli.output import Mode, console, print_json, print_table, visible
-from tocsin.config import SETTINGS, Setting, Settings, load_settings
+from tocsin.config import SETTINGS, Settings, load_settings
 from tocsin.model.database import without_password
 
 _SETTINGS = Group("Settings", sort_key=1)

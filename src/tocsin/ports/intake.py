@@ -31,7 +31,7 @@ class Intake(Protocol):
     """The servers of the intake. Everything raises IntakeUnavailable when they cannot be reached or do not agree."""
 
     async def open(self) -> None:
-        """Begin to connect, and go on doing so whatever happens, until `close`."""
+        """Begin to connect, wait for it a moment, and go on doing so whatever happens, until `close`."""
 
     async def close(self) -> None: ...
 

@@ -24,6 +24,7 @@ from tocsin.model.noun import Noun
 from tocsin.operations.api_keys import ApiKeys
 from tocsin.operations.master_key import MasterKey
 from tocsin.telemetry import log, set_up_logs
+from tocsin.wiring.intake import check_intake, open_intake
 from tocsin.wiring.loops import make_background, make_loops
 from tocsin.wiring.parts import make_parts
 from tocsin.wiring.sending import make_sender
@@ -75,6 +76,7 @@ def run(settings: Settings, ready: Callable[[Running], None]) -> None:
 async def serve(settings: Settings, ready: Callable[[Running], None], stop: asyncio.Event) -> None:
     """Serve until `stop` is set. Raises Misconfigured, or what ended a loop of the server."""
     set_up_logs(settings.log_level)
+    check_intake(settings)
     sender = make_sender(settings)
     try:
         async with open_store(settings, now_ms) as store:
@@ -98,6 +100,7 @@ async def _serve(
     loops = await make_loops(parts)
     background = await make_background(parts, loops)
     consents = make_consents(parts, loops)
+    intake = await open_intake(parts, loops)
     supervisor = Supervisor(
         accept=loops.accept,
         fanout=loops.fanout,
@@ -105,13 +108,14 @@ async def _serve(
         consent=ConsentWorker(consents, parts.endpoints, now_ms),
         replay=loops.replay,
         notices=loops.notices,
-        background=background.all,
+        background={**background.all, **(intake.loops if intake is not None else {})},
         keys=keys,
         stop=stop,
     )
-    services = make_services(
-        parts, loops, background, consents, keys=keys, master_key=master_key, ready=supervisor.problems
-    )
+    if intake is not None:
+        keys.is_store_away = intake.is_store_away
+    problems = supervisor.problems if intake is None else intake.ready(supervisor.problems)
+    services = make_services(parts, loops, background, consents, intake, keys=keys, master_key=master_key, ready=ready)
     await supervisor.start()
     gc.collect()
     gc.freeze()
@@ -125,5 +129,7 @@ async def _serve(
         await answer_requests(web, listener, default_limits(), stop, direct=Direct(services), stopping=loops.tails.end)
     finally:
         await supervisor.stop()
+        if intake is not None:
+            await intake.servers.close()
         await loops.exchanges.tokens.close()
         await parts.templates.close()

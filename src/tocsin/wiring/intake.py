@@ -4,46 +4,55 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Final
 
 from tocsin.api.accepting import read_again
 from tocsin.config import Settings
 from tocsin.errors import Misconfigured
-from tocsin.model.event import Event
 from tocsin.model.intake_servers import IntakeServers
 from tocsin.model.noun import Noun
-from tocsin.model.submission import Decide
 from tocsin.pipeline.intake import Door
-from tocsin.ports import Holder
-from tocsin.ports.intake import Intake
+from tocsin.ports.intake import INTAKE_PARTITIONS, Intake
 from tocsin.rules.needs import needs_of
 from tocsin.rules.retention import parse_size
-from tocsin.telemetry import Metrics
+from tocsin.wiring.loops import Loops
 from tocsin.wiring.parts import Parts
 from tocsin.workers.intake import IntakeWorker
 from tocsin.workers.intake_watch import IntakeWatch
+from tocsin.workers.supervisor import Background
 
-_NODE_BYTES = 6
+_NODE_BYTES: Final = 6
 
 
 class IntakeParts(Noun, frozen=True, kw_only=True):
     """What there is of it in this process."""
 
-    intake: Intake
+    servers: Intake
     door: Door
     watch: IntakeWatch
     worker: IntakeWorker
 
+    @property
+    def loops(self) -> dict[str, Background]:
+        """By name."""
+        return {"intake": self.worker, "intake watch": self.watch}
 
-def make_intake(
-    parts: Parts,
-    *,
-    decide: Decide,
-    committed: Callable[[Sequence[Event]], None],
-    holder: Callable[[], Holder],
-    metrics: Metrics,
-) -> IntakeParts | None:
-    """None without servers for it. Raises Misconfigured."""
+    def is_store_away(self) -> bool:
+        return self.watch.is_store_away
+
+    def ready(self, others: Callable[[], list[str]]) -> Callable[[], list[str]]:
+        """What keeps the process from being ready. It takes submissions while the store is away, and has to get them then."""
+
+        def problems() -> list[str]:
+            mine = self.watch.problems()
+            return mine if self.watch.is_store_away else [*mine, *others()]
+
+        return problems
+
+
+async def open_intake(parts: Parts, loops: Loops) -> IntakeParts | None:
+    """None without servers for it. Raises Misconfigured. It is no error when they cannot be reached: that may change."""
     servers, store = parts.settings.intake, parts.store.intake
     if servers is None or store is None:
         return None
@@ -53,25 +62,34 @@ def make_intake(
         intake,
         store,
         holds=lambda: worker.held,
-        metrics=metrics,
+        metrics=loops.metrics,
         now_ms=parts.now_ms,
         monotonic=time.monotonic,
     )
-    door = Door(intake, node, problem=watch.problem, is_hopeless=lambda: watch.is_store_away, queued=metrics.intake_queued.inc)
+    door = Door(
+        intake,
+        node,
+        problem=watch.problem,
+        is_hopeless=lambda: watch.is_store_away,
+        queued=loops.metrics.intake_queued.inc,
+    )
     worker = IntakeWorker(
         intake=intake,
         store=store,
         watch=watch,
         door=door,
         node=node,
-        holder=holder,
+        holder=lambda: loops.holder,
         read=read_again,
         needs_of=needs_of,
-        decide=decide,
-        committed=committed,
+        decide=loops.decide,
+        committed=loops.committed,
         now_ms=parts.now_ms,
     )
-    return IntakeParts(intake=intake, door=door, watch=watch, worker=worker)
+    worker.take(frozenset(range(INTAKE_PARTITIONS)))
+    await intake.open()
+    await watch.look()
+    return IntakeParts(servers=intake, door=door, watch=watch, worker=worker)
 
 
 def check_intake(settings: Settings) -> None:

@@ -6,18 +6,20 @@ import contextlib
 import os
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from tocsin.authorizing.tokens import Tokens
 from tocsin.errors import NotFound
 from tocsin.model.audit import SERVER
+from tocsin.model.event import Event
 from tocsin.model.noun import Noun
-from tocsin.model.submission import Accepted, Submission
+from tocsin.model.submission import Accepted, Decide, Submission
 from tocsin.operations.retention import limits_of, reserve_of
 from tocsin.operations.tails import Tails
 from tocsin.pipeline.accept import Accept
 from tocsin.pipeline.exchanges import Exchanges, Judge
+from tocsin.ports import Holder
 from tocsin.rules.accepting import Deciding
 from tocsin.rules.needs import needs_of
 from tocsin.telemetry import Metrics
@@ -48,6 +50,9 @@ class Loops(Noun, frozen=True, kw_only=True):
     replay: ReplayWorker
     metrics: Metrics
     tails: Tails
+    holder: Holder
+    decide: Decide
+    committed: Callable[[Sequence[Event]], None]
 
 
 class BackgroundLoops(Noun, frozen=True, kw_only=True):
@@ -103,7 +108,8 @@ async def make_loops(parts: Parts) -> Loops:
         pushed=delivery.pushed,
     )
     committed = tails.tapped(fanout.committed)
-    accept = Accept(store.log, needs_of, Deciding(mint, job_limits_of(settings)), committed)
+    decide = Deciding(mint, job_limits_of(settings))
+    accept = Accept(store.log, needs_of, decide, committed)
     return Loops(
         accept=accept,
         fanout=fanout,
@@ -115,6 +121,9 @@ async def make_loops(parts: Parts) -> Loops:
         ),
         metrics=metrics,
         tails=tails,
+        holder=holder,
+        decide=decide,
+        committed=committed,
     )
 
 

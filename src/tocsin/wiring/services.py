@@ -19,11 +19,13 @@ from tocsin.operations.erasures import Erasures
 from tocsin.operations.many_deliveries import ManyDeliveries
 from tocsin.operations.master_key import MasterKey
 from tocsin.operations.preview import Previews
+from tocsin.operations.receipts import Receipts
 from tocsin.operations.replays import Replays
 from tocsin.operations.resuming import Resuming
 from tocsin.operations.retention import Retention, reserve_of
 from tocsin.operations.statistics import Statistics
 from tocsin.operations.test_event import TestEvents
+from tocsin.wiring.intake import IntakeParts
 from tocsin.wiring.loops import PARTITION, BackgroundLoops, Loops
 from tocsin.wiring.parts import Parts
 
@@ -46,6 +48,7 @@ def make_services(
     loops: Loops,
     background: BackgroundLoops,
     consents: Consents,
+    intake: IntakeParts | None,
     *,
     keys: ApiKeys,
     master_key: MasterKey,
@@ -69,6 +72,8 @@ def make_services(
     return Services(
         accept=loops.accept,
         submit=loops.accept.submit,
+        door=intake.door if intake is not None else None,
+        receipts=Receipts(store.intake if intake is not None else None),
         answers=IdempotentAnswers(store.answers, parts.box, now_ms),
         keys=keys,
         master_key=master_key,

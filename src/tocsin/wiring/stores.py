@@ -32,6 +32,7 @@ from tocsin.ports import (
     Transfers,
     Views,
 )
+from tocsin.ports.intake import IntakeStore
 
 
 class DirectoryStore(Directory, StandingStore, Protocol):
@@ -70,6 +71,9 @@ class Store(Protocol):
 
     @property
     def views(self) -> Views: ...
+
+    @property
+    def intake(self) -> IntakeStore | None: ...
 
     @property
     def retention(self) -> RetentionStore: ...

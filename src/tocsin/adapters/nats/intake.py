@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -11,7 +12,7 @@ from nats.aio.msg import Msg
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamInfo
 
 from tocsin.adapters.nats.appending import NatsAppender
-from tocsin.adapters.nats.connection import LOST, NatsConnection, unavailable
+from tocsin.adapters.nats.connection import CONNECT_SECONDS, LOST, NatsConnection, unavailable
 from tocsin.adapters.nats.reading import arrivals
 from tocsin.errors import IntakeUnavailable, TocsinError
 from tocsin.model.intake import IntakeState
@@ -50,6 +51,9 @@ class NatsIntake:
 
     async def open(self) -> None:
         self._connection.open()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._connection.first.wait()
 
     async def close(self) -> None:
         await self._connection.close()

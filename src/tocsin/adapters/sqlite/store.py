@@ -59,6 +59,7 @@ class SqliteStore:
         self.notices = SqliteNotices(self._writer, self._readers)
         self.erasures = SqliteErasures(self._writer, self._readers, tallies, self._checkpoints.empty)
         self.data_keys = SqliteDataKeys(self._writer, self._readers)
+        self.intake = None
         self.views = SqliteViews(self._readers)
         self.retention = SqliteRetention(self._writer, self._readers, tallies, monotonic, now_ms)
         self.answers = SqliteAnswers(self._writer, self._readers)
