@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from tests.conftest import MASTER_KEY
+from tests.kit.links import Link
 from tests.kit.nats import NatsCluster
 from tests.kit.postgres import PostgresServer
 from tests.kit.server import Server
@@ -17,9 +19,30 @@ from tocsin.adapters.postgres.database import prepare_database
 
 @pytest.fixture
 async def nats_alone() -> AsyncIterator[NatsCluster]:
-    """One server with JetStream."""
+    """One server with JetStream, of this test alone."""
     async with NatsCluster(1) as cluster:
         yield cluster
+
+
+@pytest.fixture
+async def nats_three() -> AsyncIterator[NatsCluster]:
+    """Three of them."""
+    async with NatsCluster(3) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+async def link(postgres_server: PostgresServer) -> AsyncIterator[Link]:
+    """The only way from a server of the test to its database."""
+    async with Link(postgres_server.port) as made:
+        yield made
+
+
+@pytest.fixture
+def behind(link: Link, settings: dict[str, str]) -> dict[str, str]:
+    """The settings of a server behind that link."""
+    head, _, name = settings["database"].rpartition("/")
+    return settings | {"database": f"{head.rpartition(':')[0]}:{link.port}/{name}"}
 
 
 @pytest.fixture
@@ -35,7 +58,7 @@ def settings(database: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def start(tmp_path: Path, settings: dict[str, str]) -> Iterator[Callable[..., Server]]:
+async def start(tmp_path: Path, settings: dict[str, str]) -> AsyncIterator[Callable[..., Server]]:
     """Starts servers on one database and one intake; all are stopped at the end."""
     started: list[Server] = []
 
@@ -45,4 +68,4 @@ def start(tmp_path: Path, settings: dict[str, str]) -> Iterator[Callable[..., Se
 
     yield start
     for server in started:
-        server.stop()
+        await asyncio.to_thread(server.stop)  # what is between it and its database lives in this loop

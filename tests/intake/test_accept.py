@@ -9,21 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.intake.given import CLOUD_EVENT, cloud_event, outcomes, report
 from tests.kit.nats import NatsCluster
-from tests.kit.server import Answer, Server
-
-
-def report(job_id: str, state: str = "running", **fields: object) -> dict[str, object]:
-    return {"job_id": job_id, "job_type": "load", "state": state, **fields}
-
-
-def cloud_event(number: int, **fields: object) -> dict[str, object]:
-    return {"specversion": "1.0", "id": str(number), "source": "/shop", "type": "order.created", **fields}
-
-
-def outcomes(answer: Answer) -> list[str]:
-    assert answer.status in {200, 201, 202}, answer
-    return [result["outcome"] for result in answer.json["results"]]
+from tests.kit.server import Server
 
 
 @pytest.fixture
@@ -65,9 +53,8 @@ async def test_changes_have_their_versions_and_conflicts(server: Server) -> None
 
 async def test_cloudevents_in_every_mode(server: Server) -> None:
     def ask() -> None:
-        kind = {"Content-Type": "application/cloudevents+json"}
-        assert outcomes(server.post("/v1/events", cloud_event(1), headers=kind)) == ["accepted"]
-        assert outcomes(server.post("/v1/events", cloud_event(1), headers=kind)) == ["duplicate"]
+        assert outcomes(server.post("/v1/events", cloud_event(1), headers=CLOUD_EVENT)) == ["accepted"]
+        assert outcomes(server.post("/v1/events", cloud_event(1), headers=CLOUD_EVENT)) == ["duplicate"]
         batch = {"Content-Type": "application/cloudevents-batch+json"}
         assert outcomes(server.post("/v1/events", [cloud_event(1), cloud_event(2)], headers=batch)) == [
             "duplicate",
@@ -111,7 +98,7 @@ async def test_lineage_is_answered_as_its_clients_expect(server: Server) -> None
 )
 async def test_bad_input_is_refused_at_the_door(server: Server, path: str, body: Any, status: int) -> None:
     def ask() -> None:
-        kind = {"Content-Type": "application/cloudevents+json"} if path == "/v1/events" else {}
+        kind = CLOUD_EVENT if path == "/v1/events" else {}
         assert server.post(path, body, headers=kind).status == status
         assert server.rows("SELECT sum(sequence) FROM intake") == [(0,)]
 
@@ -132,7 +119,7 @@ async def test_a_body_larger_than_a_message_of_the_servers_comes_through_whole(s
     def ask() -> None:
         data = "x" * (3 * 1024 * 1024)
         body = cloud_event(1, data=data)
-        kind = {"Content-Type": "application/cloudevents+json", "Content-Encoding": "gzip"}
+        kind = CLOUD_EVENT | {"Content-Encoding": "gzip"}
         answer = server.post("/v1/events", gzip.compress(json.dumps(body).encode()), headers=kind)
         assert outcomes(answer) == ["accepted"]
         event = server.get(f"/v1/events/{answer.json['results'][0]['event_id']}").json
@@ -147,9 +134,8 @@ async def test_the_submissions_of_a_tenant_are_accepted_in_their_order(server: S
 
     def produce(producer: int) -> None:
         for number in range(20):
-            kind = {"Content-Type": "application/cloudevents+json"}
             event = cloud_event(number, source=f"/p{producer}", subject=f"{producer}", data=number)
-            assert outcomes(server.post("/v1/events", event, headers=kind)) == ["accepted"]
+            assert outcomes(server.post("/v1/events", event, headers=CLOUD_EVENT)) == ["accepted"]
 
     await asyncio.gather(*(asyncio.to_thread(produce, producer) for producer in range(8)))
     rows = await asyncio.to_thread(server.rows, "SELECT subject_id, data FROM event ORDER BY position")

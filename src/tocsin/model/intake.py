@@ -18,7 +18,8 @@ class Sent(Noun, frozen=True, kw_only=True):
 
 class Handed(Noun, frozen=True, kw_only=True, omit_defaults=True):
     """A submission on its way through the intake. `node` names the process that took it and waits for its verdict, `number` grows with each
-    that it hands in: by these two it is recognised. Everything is there that deciding needs, as its producer sent it."""
+    that it hands in: by these two it is recognised. Everything is there that deciding needs, as its producer sent it. Nobody waits for
+    the verdict of one that `is_queued` from the beginning."""
 
     node: str
     number: int
@@ -26,6 +27,7 @@ class Handed(Noun, frozen=True, kw_only=True, omit_defaults=True):
     received_at: int
     sent: Sent
     idempotency: IdempotencyKey | None = None
+    is_queued: bool = False
 
 
 class Arrival(Noun, frozen=True, kw_only=True):

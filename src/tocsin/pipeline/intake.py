@@ -99,6 +99,7 @@ class Door:
             received_at=submission.received_at,
             sent=sent,
             idempotency=submission.idempotency,
+            is_queued=self._is_hopeless(),
         )
         partition = partition_of(submission.tenant, INTAKE_PARTITIONS)
         waiter = _Waiter(handed=handed, submission=submission, partition=partition, tell=tell)
@@ -133,14 +134,15 @@ class Door:
             log.error("intake.fault", exc_info=fault)
             answers = [TocsinError()] * len(waiters)
         kept: list[int] = []
+        queued: list[int] = []
         for waiter, answer in zip(waiters, answers, strict=True):
             if answer is None:
-                kept.append(waiter.handed.number)
+                (queued if waiter.handed.is_queued else kept).append(waiter.handed.number)
             else:
                 self.told(waiter.handed.number, answer)
+        self._queue(queued)
         if kept:
-            wait = 0 if self._is_hopeless() else VERDICT_SECONDS
-            asyncio.get_running_loop().call_later(wait, self._queue, kept)
+            asyncio.get_running_loop().call_later(VERDICT_SECONDS, self._queue, kept)
 
     def _queue(self, numbers: list[int]) -> None:
         for number in numbers:

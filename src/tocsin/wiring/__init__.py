@@ -115,7 +115,7 @@ async def _serve(
     if intake is not None:
         keys.is_store_away = intake.is_store_away
     problems = supervisor.problems if intake is None else intake.ready(supervisor.problems)
-    services = make_services(parts, loops, background, consents, intake, keys=keys, master_key=master_key, ready=ready)
+    services = make_services(parts, loops, background, consents, intake, keys=keys, master_key=master_key, ready=problems)
     await supervisor.start()
     gc.collect()
     gc.freeze()

@@ -196,7 +196,7 @@ class IntakeWorker:
                 route=one.sent.route,
                 received_at=one.received_at,
                 submission=submission,
-                is_late=False,
+                is_late=one.is_queued,
             )
             takings.append((taking, self._needs_of(submission) if isinstance(submission, Submission) else Needs()))
         moves = {
@@ -229,6 +229,8 @@ class IntakeWorker:
         now = self._now_ms()
         others: dict[str, list[Told]] = {}
         for (taking, _), answer in zip(takings, answers, strict=True):
+            if taking.is_late:  # from the beginning
+                continue
             if taking.node == self._node:
                 self._door.told(taking.number, answer)
             elif abs(now - taking.received_at) < HEARD_MS:

@@ -30,6 +30,7 @@ SILENT_SECONDS: Final = 2.0
 """When it has said nothing for so much longer, the consumer is taken to be gone."""
 FORGOTTEN_SECONDS: Final = 30.0
 _FEWEST_TOKENS: Final = 9
+_HEARTBEAT: Final = "100"
 _MESSAGE_TOO_LARGE: Final = "409"
 _NOTHING_MORE: Final = frozenset({"404", "408"})
 
@@ -50,6 +51,7 @@ class NatsArrivals:
         self._left = 0
         self._until = 0.0
         self._number = 0
+        self._is_idle = False
         self._pieces: dict[int, list[bytes]] = {}
 
     async def open(self) -> None:
@@ -57,7 +59,15 @@ class NatsArrivals:
 
     async def next(self) -> list[Arrival]:
         loop = asyncio.get_running_loop()
-        while not self._heard:
+        while True:
+            if arrivals := self._take():
+                return arrivals
+            if self._heard:
+                self._take_status(self._heard.popleft())
+                continue
+            if self._is_idle:
+                self._is_idle = False
+                return []
             if self._left <= 0 or loop.time() >= self._until:
                 await self._ask(loop.time())
             self._news.clear()
@@ -66,8 +76,9 @@ class NatsArrivals:
                     await self._news.wait()
             except TimeoutError:
                 raise unavailable("The consumer is silent.") from None
-            if self._take_statuses():
-                return []
+
+    def _take(self) -> list[Arrival]:
+        """What was heard up to something that is no message."""
         arrivals = []
         while self._heard and not _status(self._heard[0]):
             arrival = self._arrival(self._heard.popleft())
@@ -101,18 +112,15 @@ class NatsArrivals:
         except LOST as error:
             raise unavailable(type(error).__name__) from error
 
-    def _take_statuses(self) -> bool:
-        """What the server said that is no message; whether nothing else was heard, and the question is over."""
-        is_over = False
-        while self._heard and (status := _status(self._heard[0])):
-            message = self._heard.popleft()
-            text = (message.headers or {}).get("Description", "").lower()
-            if status in _NOTHING_MORE or (status == _MESSAGE_TOO_LARGE and "max" in text and "bytes" in text):
-                self._left = 0
-                is_over = True
-            elif status != "100":
-                raise unavailable(f"The consumer is gone ({status}).")
-        return is_over and not self._heard
+    def _take_status(self, message: Msg) -> None:
+        """The question is over, or the consumer is."""
+        status, headers = _status(message), message.headers or {}
+        text = headers.get("Description", "").lower()
+        if status in _NOTHING_MORE or (status == _MESSAGE_TOO_LARGE and "max" in text and "bytes" in text):
+            self._left = 0
+            self._is_idle = status in _NOTHING_MORE
+        elif status != _HEARTBEAT:
+            raise unavailable(f"The consumer is gone ({status}).")
 
     def _arrival(self, message: Msg) -> Arrival | None:
         """None for a piece of something larger that is not whole yet."""
