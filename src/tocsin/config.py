@@ -134,6 +134,12 @@ SETTINGS: Final = (
         meaning="When less than this is free on the disk, accept answers 507; settling and retention go on.",
     ),
     *INTAKE_SETTINGS,
+    Setting(
+        name="lease_seconds",
+        default="10",
+        meaning="On PostgreSQL: how long a process that is not heard of keeps what it holds; then others deliver in its place. "
+        "Alike for all of them.",
+    ),
     Setting(name="log_level", default="info", meaning="`debug`, `info`, `warning` or `error`."),
 )
 
@@ -163,6 +169,7 @@ class Settings(Noun, frozen=True, kw_only=True):
     keep_pending: str
     disk_reserve: str
     intake: IntakeServers | None
+    lease_ms: int
     log_level: str
     values: dict[str, Value]
 
@@ -202,6 +209,7 @@ def load_settings(
         keep_pending=values["keep_pending"].text,
         disk_reserve=values["disk_reserve"].text,
         intake=_intake(values, database),
+        lease_ms=_checked(values, "lease_seconds", _lease_ms),
         log_level=_checked(values, "log_level", _log_level),
         values=values,
     )
@@ -318,6 +326,12 @@ def _public_url(text: str) -> str | None:
 def _pause_ms(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 31_536_000:
         raise ValueError("must be whole seconds, from 1 to a year (31536000)")
+    return int(text) * 1000
+
+
+def _lease_ms(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 300:
+        raise ValueError("must be whole seconds, from 1 to 300")
     return int(text) * 1000
 
 

@@ -83,6 +83,14 @@ class Metrics:
             registry=self.registry,
         )
         self.watchers = Gauge("tocsin_tail_watchers", "Live tails that are open.", registry=self.registry)
+        self.partitions_held = Gauge(
+            "tocsin_partitions_held", "Partitions whose tenants this process delivers for.", registry=self.registry
+        )
+        self.neighbours = Gauge("tocsin_neighbours", "Other processes on the same database.", registry=self.registry)
+        self.fenced = Counter("tocsin_fenced", "How often others went on without this process.", registry=self.registry)
+        self.swept = Counter(
+            "tocsin_swept", "Lanes in which something was due that nobody had: a defect.", registry=self.registry
+        )
         self.free = Gauge("tocsin_disk_free_bytes", "Free space where the database is.", registry=self.registry)
         self.intake_behind = Gauge(
             "tocsin_intake_behind_submissions",

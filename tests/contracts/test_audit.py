@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 from tests.contracts.given import NOTHING, deciding, delivery, endpoint, entry, noting, settlement, submission
-from tests.kit.stores import Store
+from tests.kit.stores import Store, held, moves
 
 from tocsin.adapters.storing.ranks import DataRefusedError
 from tocsin.model.access import ApiKey, Role
@@ -29,10 +29,10 @@ def key(mint: IdMint, value: bytes = b"h" * 32) -> ApiKey:
 async def one_delivery(store: Store, mint: IdMint) -> Holder:
     await store.directory.add_endpoint(endpoint(mint), entry(mint))
     await store.log.accept([(submission(), NOTHING)], deciding(mint))
-    holder, cursor = await store.queue.acquire(0)
+    holder, cursor = await held(store)
     revision, _ = await store.directory.endpoints()
     made = [delivery(mint, 1, 1)]
-    assert await store.queue.fan(holder, cursor, Cursor(position=1), made, directory_revision=revision)
+    assert await store.queue.fan(holder, moves(store, cursor, Cursor(position=1)), made, directory_revision=revision)
     return holder
 
 

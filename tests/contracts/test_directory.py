@@ -15,7 +15,7 @@ from tests.contracts.given import (
     submission,
 )
 from tests.contracts.test_tallies import replay
-from tests.kit.stores import Store
+from tests.kit.stores import Store, held, moves
 
 from tocsin.model.access import ApiKey, Role
 from tocsin.model.delivery import DeliveryState, Step
@@ -150,9 +150,11 @@ async def test_nothing_is_made_for_an_endpoint_that_was_just_removed(store: Stor
     """Whoever looked before it was: a replay, a resend, and what is known of how it stood."""
     stored = await store.directory.add_endpoint(endpoint(mint), entry(mint))
     await store.log.accept([(submission(), NOTHING)], deciding(mint))
-    holder, cursor = await store.queue.acquire(0)
+    holder, cursor = await held(store)
     revision, _ = await store.directory.endpoints()
-    await store.queue.fan(holder, cursor, Cursor(position=1), [delivery(mint, 1, 1)], directory_revision=revision)
+    await store.queue.fan(
+        holder, moves(store, cursor, Cursor(position=1)), [delivery(mint, 1, 1)], directory_revision=revision
+    )
     begun = await store.replays.add(replay(mint, 1, 1), entry(mint))
     assert await store.directory.remove_endpoint(stored, entry(mint))
     assert await store.replays.move(begun.number, 0, 1, [delivery(mint, 1, 1, lane=begun.number)]) is None
@@ -171,10 +173,10 @@ async def test_pages_of_deliveries_by_everything_that_can_be_asked(store: Store,
     await store.log.accept([(submission("acme"), NOTHING)], deciding(mint))
     clock.now += 10
     await store.log.accept([(submission("globex"), NOTHING)], deciding(mint))
-    holder, cursor = await store.queue.acquire(0)
+    holder, cursor = await held(store)
     revision, _ = await store.directory.endpoints()
     made = [delivery(mint, 1, 1), delivery(mint, 2, 1), delivery(mint, 3, 2, tenant="globex"), delivery(mint, 1, 1)]
-    assert await store.queue.fan(holder, cursor, Cursor(position=2), made, directory_revision=revision)
+    assert await store.queue.fan(holder, moves(store, cursor, Cursor(position=2)), made, directory_revision=revision)
     await store.queue.settle(holder, [settlement(mint, 1), settlement(mint, 2, 2, step=Step.GIVE_UP, reason="x")])
 
     async def numbers(**fields: object) -> list[int]:

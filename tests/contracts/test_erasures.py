@@ -14,7 +14,7 @@ from tests.contracts.given import (
     settlement,
     submission,
 )
-from tests.kit.stores import Place, Store
+from tests.kit.stores import Place, Store, held, moves
 
 from tocsin.model.erasure import Erasure, ErasureState, Progress, Subject
 from tocsin.model.ids import IdMint
@@ -37,10 +37,12 @@ async def given_events(store: Store, mint: IdMint, count: int, subject: str = "s
 
 async def given_deliveries(store: Store, mint: IdMint, *positions: int) -> tuple[Holder, list[Fanned], int]:
     number = (await store.directory.add_endpoint(endpoint(mint), entry(mint))).number
-    holder, cursor = await store.queue.acquire(0)
+    holder, cursor = await held(store)
     made = [delivery(mint, number, position) for position in positions]
     revision, _ = await store.directory.endpoints()
-    fanned = await store.queue.fan(holder, cursor, Cursor(position=max(positions)), made, directory_revision=revision)
+    fanned = await store.queue.fan(
+        holder, moves(store, cursor, Cursor(position=max(positions))), made, directory_revision=revision
+    )
     assert fanned is not None
     return holder, fanned, number
 

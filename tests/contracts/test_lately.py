@@ -12,7 +12,7 @@ from tests.contracts.given import (
     settlement,
     submission,
 )
-from tests.kit.stores import Store
+from tests.kit.stores import Store, held, moves
 
 from tocsin.model.delivery import Step
 from tocsin.model.ids import IdMint
@@ -25,7 +25,7 @@ async def begun(store: Store, mint: IdMint, events: int) -> Holder:
     """Endpoints 1 (acme) and 2 (globex), each with so many pending deliveries: odd numbers are of the first."""
     for tenant in ("acme", "globex"):
         await store.directory.add_endpoint(endpoint(mint, tenant), entry(mint))
-    holder, cursor = await store.queue.acquire(0)
+    holder, cursor = await held(store)
     await store.log.accept([(submission(), NOTHING)], deciding(mint, events))
     made = [
         delivery(mint, number, position, tenant=tenant)
@@ -33,7 +33,9 @@ async def begun(store: Store, mint: IdMint, events: int) -> Holder:
         for number, tenant in ((1, "acme"), (2, "globex"))
     ]
     revision, _ = await store.directory.endpoints()
-    assert await store.queue.fan(holder, cursor, Cursor(position=events), made, directory_revision=revision)
+    assert await store.queue.fan(
+        holder, moves(store, cursor, Cursor(position=events)), made, directory_revision=revision
+    )
     return holder
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.contracts.given import NOTHING, deciding, delivery, endpoint, entry, settlement, submission
-from tests.kit.stores import Place, close
+from tests.kit.stores import Place, close, held, moves
 
 from tocsin.model.delivery import Step
 from tocsin.model.ids import IdMint
@@ -17,7 +17,7 @@ from tocsin.ports import Cursor
 
 KEYS = ("a", "b", "c")
 key_sets = st.lists(st.sampled_from(KEYS), min_size=1, max_size=2, unique=True)
-moves = st.one_of(
+steps = st.one_of(
     st.tuples(st.just("fan"), st.lists(key_sets, min_size=1, max_size=3)),
     st.tuples(st.just("settle"), st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=3)),
     st.tuples(st.just("cancel"), st.integers(0, 20)),
@@ -36,7 +36,7 @@ class Model:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(history=st.lists(moves, max_size=14))
+@given(history=st.lists(steps, max_size=14))
 def test_the_store_agrees_with_the_model_in_every_history(
     places: Callable[[], Place], history: list[tuple[str, object]]
 ) -> None:
@@ -51,7 +51,7 @@ async def follow(place: Place, history: list[tuple[str, object]]) -> None:
         await store.log.accept([(submission(), NOTHING)], deciding(mint))
         await store.directory.add_endpoint(endpoint(mint), entry(mint))
         revision, _ = await store.directory.endpoints()
-        holder, cursor = await store.queue.acquire(0)
+        holder, cursor = await held(store)
         for move, argument in history:
             newly: list[int] = []
             before = model.ready()
@@ -59,7 +59,9 @@ async def follow(place: Place, history: list[tuple[str, object]]) -> None:
                 case "fan":
                     made = [delivery(mint, 1, 1, keys=keys) for keys in argument]
                     after = Cursor(position=cursor.position + 1)
-                    fanned = await store.queue.fan(holder, cursor, after, made, directory_revision=revision)
+                    fanned = await store.queue.fan(
+                        holder, moves(store, cursor, after), made, directory_revision=revision
+                    )
                     assert fanned is not None
                     cursor = after
                     for new, placed in zip(made, fanned, strict=True):
@@ -86,9 +88,9 @@ async def follow(place: Place, history: list[tuple[str, object]]) -> None:
                         ]
                         del model.open[number]
                 case _:
-                    holder, cursor = await store.queue.acquire(0)
+                    holder, cursor = await held(store)
             assert sorted(newly) == [n for n in model.ready() if n not in before]
-            due = await store.queue.due(holder, 1, 0, 10, 1000)
+            due = await store.queue.due(1, 0, 10, 1000)
             assert sorted(c.delivery.number for c in due.claims) == model.ready()
     finally:
         await close(store)

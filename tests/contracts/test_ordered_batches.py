@@ -11,7 +11,7 @@ import random
 
 import pytest
 from tests.contracts.given import NOTHING, deciding, delivery, endpoint, entry, settlement, submission
-from tests.kit.stores import Place, Store, close
+from tests.kit.stores import Place, Store, close, held, moves
 
 from tocsin.model.batch import Batch, BatchClaim, BatchSettlement, BatchState
 from tocsin.model.ids import IdMint
@@ -20,7 +20,10 @@ from tocsin.rules.splitting import halves
 
 KEYS = "abcd"
 FAR = 10
-MOVES = {"fan": 3, "form": 5, "settle": 5, "single": 2, "cancel": 2, "cancel out": 1, "dissolve": 1, "restart": 1}
+MOVES = {
+    "fan": 3, "form": 5, "settle": 5, "single": 2, "cancel": 2, "cancel out": 1, "cancel elsewhere": 2, "release": 1,
+    "dissolve": 1, "restart": 1,
+}  # fmt: skip
 STATES: list[BatchState] = ["delivered", "dead", "pending", "split", "split", "split"]
 
 
@@ -78,14 +81,13 @@ async def test_no_batch_ever_overtakes(seed: int, place: Place) -> None:
         await store.log.accept([(submission(), NOTHING)], deciding(mint))
         await store.directory.add_endpoint(endpoint(mint), entry(mint))
         revision, _ = await store.directory.endpoints()
-        holder, cursor = await store.queue.acquire(0)
+        holder, cursor = await held(store)
         keys = KEYS[: chance.randint(1, len(KEYS))]
         for move in chance.choices(list(MOVES), list(MOVES.values()), k=50):
             which = chance.randrange(1000)
             if move == "restart":
-                holder, cursor = await store.queue.acquire(0)
-                model.end_empty()
-                model.end(model.cancelled - model.batched)
+                holder, cursor = await held(store)
+                await release(store, holder, model)
             elif move == "fan":
                 cursor = await fan(store, holder, mint, model, cursor, revision, keys, chance)
             else:
@@ -110,7 +112,7 @@ async def fan(
         for _ in range(chance.randint(1, 6))
     ]
     after = Cursor(position=cursor.position + 1)
-    fanned = await store.queue.fan(holder, cursor, after, made, directory_revision=revision)
+    fanned = await store.queue.fan(holder, moves(store, cursor, after), made, directory_revision=revision)
     assert fanned is not None
     model.keys |= {f.number: frozenset(new.keys) for new, f in zip(made, fanned, strict=True)}
     return after
@@ -133,6 +135,10 @@ async def apply(
             await cancel(store, model, which, frozenset())
         case "cancel out":
             await cancel(store, model, which, frozenset(chance.choice([(), *model.batches.values()])))
+        case "cancel elsewhere":
+            await cancel(store, model, which, frozenset(model.keys))
+        case "release":
+            await release(store, holder, model)
         case _:
             await dissolve(store, holder, model, which)
 
@@ -147,17 +153,17 @@ async def test_what_waits_for_a_batch_that_is_split_waits_for_all_of_it(place: P
         await store.log.accept([(submission(), NOTHING)], deciding(mint))
         await store.directory.add_endpoint(endpoint(mint), entry(mint))
         revision, _ = await store.directory.endpoints()
-        holder, cursor = await store.queue.acquire(0)
+        holder, cursor = await held(store)
         keys = [["a"], ["b"], ["a", "b"], ["a"]]
         made = [delivery(mint, 1, 1, keys=one) for one in keys]
-        await store.queue.fan(holder, cursor, Cursor(position=1), made, directory_revision=revision)
+        await store.queue.fan(holder, moves(store, cursor, Cursor(position=1)), made, directory_revision=revision)
         model.keys = {n: frozenset(one) for n, one in enumerate(keys, 1)}
         batch = Batch(number=0, id=mint.batch(), tenant="acme", endpoint=1, lane=0, created_at=1)
         formed = await store.batches.form(holder, batch, (1, 2, 3, 4), ())
         model.batches[formed.batch.number] = formed.members
         sent: list[tuple[int, ...]] = []
         for state in ("split", "split", "delivered", "delivered", "delivered"):
-            (claim,) = (await store.batches.due(holder, 1, 0, FAR, 100)).claims
+            (claim,) = (await store.batches.due(1, 0, FAR, 100)).claims
             sent.append(tuple(member.delivery.number for member in claim.members))
             await settle(place, store, holder, mint, model, 0, state)
             await compare(store, holder, model)
@@ -169,7 +175,7 @@ async def test_what_waits_for_a_batch_that_is_split_waits_for_all_of_it(place: P
 async def form(store: Store, holder: Holder, mint: IdMint, model: Model, chance: random.Random) -> None:
     """As the loop of delivery does: some that are ready, and what follows them. Now and then one is cancelled on the way."""
     first, room = model.ready()[: chance.randint(1, 4)], chance.randint(0, 7)
-    found = await store.batches.following(holder, first, FAR, room, 1_000_000)
+    found = await store.batches.following(first, FAR, room, 1_000_000)
     following = found.claims
     numbers = sorted([*first, *(claim.delivery.number for claim in following)])
     chosen = set(numbers)
@@ -202,7 +208,7 @@ async def settle(
     place: Place, store: Store, holder: Holder, mint: IdMint, model: Model, which: int, state: BatchState
 ) -> None:
     """What came of a batch that could be sent."""
-    due = (await store.batches.due(holder, 1, 0, FAR, 100)).claims
+    due = (await store.batches.due(1, 0, FAR, 100)).claims
     if not due:
         return
     claim: BatchClaim = due[which % len(due)]
@@ -226,7 +232,7 @@ async def settle(
     elif state != "pending" or model.cancelled.issuperset(model.batches[claim.batch.number]):
         model.end_of_batch(claim.batch.number)
     assert {c.delivery.number for c in ready} == set(model.ready()) - before
-    still = {c.batch.number for c in (await store.batches.due(holder, 1, 0, FAR, 100)).claims}
+    still = {c.batch.number for c in (await store.batches.due(1, 0, FAR, 100)).claims}
     assert {c.batch.number for c in freed} <= still
 
 
@@ -236,7 +242,7 @@ async def dissolve(store: Store, holder: Holder, model: Model, which: int) -> No
     number = sorted(model.batches)[which % len(model.batches)]
     before = set(model.ready())
     ready = await store.batches.dissolve(holder, [number], 1)
-    left = await store.batches.pending(holder, 1, 0, 0, 1000)
+    left = await store.batches.pending(1, 0, 0, 1000)
     gone = [batch for batch in model.batches if batch not in left]
     assert number in gone
     freed = {member for batch in gone for member in model.batches.pop(batch)}
@@ -246,7 +252,7 @@ async def dissolve(store: Store, holder: Holder, model: Model, which: int) -> No
 
 async def stored_batches(place: Place, store: Store, holder: Holder, ids: list[str]) -> dict[int, tuple[int, ...]]:
     """The members of new batches, also of those that wait."""
-    numbers = await store.batches.pending(holder, 1, 0, 0, 1000)
+    numbers = await store.batches.pending(1, 0, 0, 1000)
 
     wanted = ", ".join(f"'{name}'" for name in ids)
     made: dict[int, tuple[int, ...]] = {}
@@ -275,12 +281,21 @@ async def cancel(store: Store, model: Model, which: int, out: frozenset[int]) ->
     assert {claim.delivery.number for claim in ready} == set(model.ready()) - before - {number}
 
 
+async def release(store: Store, holder: Holder, model: Model) -> None:
+    """Nothing is out, and the holder lets go of what ended without it."""
+    before = set(model.ready())
+    ready = await store.queue.release_ended(holder, [1], frozenset())
+    model.end_empty()
+    model.end(model.cancelled - model.batched)
+    assert {claim.delivery.number for claim in ready} == set(model.ready()) - before
+
+
 async def compare(store: Store, holder: Holder, model: Model) -> None:
-    due = await store.queue.due(holder, 1, 0, FAR, 1000)
+    due = await store.queue.due(1, 0, FAR, 1000)
     assert sorted(claim.delivery.number for claim in due.claims) == model.ready()
-    pending = set(await store.batches.pending(holder, 1, 0, 0, 1000))
+    pending = set(await store.batches.pending(1, 0, 0, 1000))
     assert pending == set(model.batches)
-    page = (await store.batches.due(holder, 1, 0, FAR, 1000)).claims
+    page = (await store.batches.due(1, 0, FAR, 1000)).claims
     sendable = [tuple(m.delivery.number for m in claim.members) for claim in page]
     for claim, members in zip(page, sendable, strict=True):
         assert model.batches[claim.batch.number] == members == tuple(sorted(members))

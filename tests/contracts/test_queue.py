@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 from tests.contracts.given import NOTHING, deciding, delivery, endpoint, entry, noting, settlement, submission
-from tests.kit.stores import Store
+from tests.kit.stores import Store, held, moves, position
 
-from tocsin.errors import StoreUnavailable
+from tocsin.model.batch import Batch
 from tocsin.model.delivery import Step
 from tocsin.model.ids import IdMint
-from tocsin.ports import Cursor, DeliveryQuery, Holder, Waiting
+from tocsin.ports import Cursor, DeliveryQuery, Fenced, Holder, Waiting
 
 PAGE = DeliveryQuery(tenant=None, limit=100)
 
@@ -19,7 +19,7 @@ async def prepared(store: Store, mint: IdMint, events: int = 3) -> tuple[Holder,
     await store.log.accept([(submission(), NOTHING)], deciding(mint, events))
     for _ in range(2):
         await store.directory.add_endpoint(endpoint(mint), entry(mint))
-    holder, cursor = await store.queue.acquire(0)
+    holder, cursor = await held(store)
     revision, _ = await store.directory.endpoints()
     return holder, cursor, revision
 
@@ -27,7 +27,7 @@ async def prepared(store: Store, mint: IdMint, events: int = 3) -> tuple[Holder,
 async def fan(
     store: Store, holder: Holder, old: Cursor, new: Cursor, revision: int, *deliveries: object
 ) -> list[tuple[int, int]]:
-    fanned = await store.queue.fan(holder, old, new, deliveries, directory_revision=revision)
+    fanned = await store.queue.fan(holder, moves(store, old, new), deliveries, directory_revision=revision)
     assert fanned is not None
     return [(f.number, f.blocked) for f in fanned]
 
@@ -36,8 +36,8 @@ async def test_fan_inserts_and_moves_the_cursor_together(store: Store, mint: IdM
     holder, old, revision = await prepared(store, mint)
     new = Cursor(position=1, endpoint=0)
     assert await fan(store, holder, old, new, revision, delivery(mint, 1, 1), delivery(mint, 2, 1)) == [(1, 0), (2, 0)]
-    assert await store.queue.position(holder) == new
-    due = await store.queue.due(holder, 1, 0, 10, 10)
+    assert await position(store, holder) == new
+    due = await store.queue.due(1, 0, 10, 10)
     assert [(c.delivery.number, c.event.position) for c in due.claims] == [(1, 1)]
     assert due.is_all
 
@@ -45,38 +45,48 @@ async def test_fan_inserts_and_moves_the_cursor_together(store: Store, mint: IdM
 @pytest.mark.parametrize("wrong", ["position", "endpoint", "epoch", "directory"])
 async def test_a_fan_from_a_wrong_view_writes_nothing(store: Store, mint: IdMint, wrong: str) -> None:
     holder, old, revision = await prepared(store, mint)
-    stale = Holder(partition=0, epoch=holder.epoch - 1) if wrong == "epoch" else holder
+    stale = Holder(epoch=holder.epoch - 1) if wrong == "epoch" else holder
     seen = Cursor(position=old.position + (wrong == "position"), endpoint=old.endpoint + (wrong == "endpoint"))
     lost = await store.queue.fan(
-        stale, seen, Cursor(position=2), [delivery(mint, 1, 1)], directory_revision=revision - (wrong == "directory")
+        stale,
+        moves(store, seen, Cursor(position=2)),
+        [delivery(mint, 1, 1)],
+        directory_revision=revision - (wrong == "directory"),
     )
     assert lost is None
-    assert await store.queue.position(holder) == old
+    assert await position(store, holder) == old
     assert await store.views.deliveries(PAGE) == []
 
 
 async def test_taking_over_ends_the_right_of_the_one_before(store: Store, mint: IdMint) -> None:
     first, cursor, revision = await prepared(store, mint)
     await fan(store, first, cursor, Cursor(position=1), revision, delivery(mint, 1, 1))
-    second, where = await store.queue.acquire(0)
+    second, where = await held(store)
     assert second.epoch > first.epoch
     assert where == Cursor(position=1)
-    assert await store.queue.position(first) is None
-    with pytest.raises(StoreUnavailable):
-        await store.queue.settle(first, [settlement(mint, 1)])
+    assert await position(store, first) is None
+    for write in (
+        store.queue.settle(first, [settlement(mint, 1)]),
+        store.batches.dissolve(first, [1], 5),
+    ):
+        with pytest.raises(Fenced):
+            await write
+    assert [view.state for view in await store.views.deliveries(PAGE)] == ["pending"]
+    assert await store.queue.settle(second, [settlement(mint, 1)]) == []
 
 
 async def test_due_leaves_out_what_is_later_and_says_when_it_is(store: Store, mint: IdMint) -> None:
     holder, cursor, revision = await prepared(store, mint)
     made = [delivery(mint, 1, 1, at=at) for at in (30, 10, 20, 10)]
     await fan(store, holder, cursor, Cursor(position=1), revision, *made)
-    page = await store.queue.due(holder, 1, 0, 20, 2)
+    page = await store.queue.due(1, 0, 20, 2)
     assert [c.delivery.number for c in page.claims] == [2, 4]
     assert not page.is_all
-    page = await store.queue.due(holder, 1, 0, 20, 10)
+    page = await store.queue.due(1, 0, 20, 10)
     assert [c.delivery.number for c in page.claims] == [2, 4, 3]
     assert (page.is_all, page.next_due_at) == (True, 30)
-    assert await store.queue.waiting(holder) == [Waiting(endpoint=1, lane=0, due_at=10)]
+    everything = range(store.holding.partitions)
+    assert await store.queue.waiting(everything) == [Waiting(endpoint=1, lane=0, due_at=10)]
 
 
 async def test_settling_keeps_the_attempt_and_moves_the_delivery(store: Store, mint: IdMint) -> None:
@@ -96,9 +106,9 @@ async def test_settling_keeps_the_attempt_and_moves_the_delivery(store: Store, m
         (2, "pending", None, 1, None),
         (3, "dead", "schedule exhausted", 1, 5),
     ]
-    page = await store.queue.due(holder, 1, 0, 98, 10)
+    page = await store.queue.due(1, 0, 98, 10)
     assert (page.claims, page.next_due_at) == ((), 99)
-    again = (await store.queue.due(holder, 1, 0, 99, 10)).claims[0].delivery
+    again = (await store.queue.due(1, 0, 99, 10)).claims[0].delivery
     assert (again.number, again.attempts, again.step) == (2, 1, 1)
 
 
@@ -121,7 +131,7 @@ async def test_cancel_ends_only_what_is_pending(store: Store, mint: IdMint) -> N
     await store.queue.cancel([1, 2], frozenset(), "by hand", 50)
     views = {v.number: v for v in await store.views.deliveries(PAGE)}
     assert [(views[n].state, views[n].reason) for n in (1, 2)] == [("delivered", None), ("cancelled", "by hand")]
-    assert (await store.queue.due(holder, 1, 0, 100, 10)).claims == ()
+    assert (await store.queue.due(1, 0, 100, 10)).claims == ()
 
 
 @pytest.mark.parametrize(
@@ -137,7 +147,7 @@ async def test_only_success_overwrites_a_cancel_of_what_was_out(
     await store.queue.settle(holder, [settlement(mint, 1, step=step, due_at=60)])
     view = (await store.views.deliveries(PAGE))[0]
     assert (view.state, view.reason, view.attempts) == (state, reason, 1)
-    assert (await store.queue.due(holder, 1, 0, 100, 10)).claims == ()
+    assert (await store.queue.due(1, 0, 100, 10)).claims == ()
 
 
 async def test_a_cancelled_delivery_that_is_out_holds_its_keys_until_it_is_settled(store: Store, mint: IdMint) -> None:
@@ -150,13 +160,35 @@ async def test_a_cancelled_delivery_that_is_out_holds_its_keys_until_it_is_settl
     assert [c.delivery.number for c in ready] == [2]
 
 
-async def test_keys_of_a_cancelled_delivery_are_released_by_a_new_holder(store: Store, mint: IdMint) -> None:
+async def test_keys_of_what_was_cancelled_elsewhere_are_released_when_it_is_not_out(store: Store, mint: IdMint) -> None:
     holder, cursor, revision = await prepared(store, mint)
-    made = [delivery(mint, 1, p, keys=["k"]) for p in (1, 2)]
+    made = [delivery(mint, number, p, keys=[f"k{number}"]) for number in (1, 2) for p in (1, 2)]
     await fan(store, holder, cursor, Cursor(position=2), revision, *made)
-    await store.queue.cancel([1], frozenset({1}), "by hand", 50)
-    holder, _ = await store.queue.acquire(0)
-    assert [c.delivery.number for c in (await store.queue.due(holder, 1, 0, 100, 10)).claims] == [2]
+    cancelled = [1, 3]
+    assert await store.queue.cancel(cancelled, frozenset(cancelled), "by hand", 50) == (2, [])
+    assert await store.queue.release_ended(holder, [2], frozenset(cancelled)) == []
+    ready = await store.queue.release_ended(holder, [1, 2], frozenset({1}))
+    assert [c.delivery.number for c in ready] == [4]
+    assert [(await store.queue.due(n, 0, 100, 10)).claims for n in (1, 2)] == [(), tuple(ready)]
+    assert await store.queue.release_ended(holder, [2], frozenset()) == []
+    ready = await store.queue.release_ended(holder, [1], frozenset())
+    assert [c.delivery.number for c in ready] == [2]
+    assert await store.queue.release_ended(holder, [1, 2], frozenset()) == []
+
+
+async def test_a_batch_of_what_was_cancelled_elsewhere_ends_when_it_is_not_out(store: Store, mint: IdMint) -> None:
+    holder, cursor, revision = await prepared(store, mint)
+    made = [delivery(mint, 1, p, keys=["k"]) for p in (1, 2, 3)]
+    await fan(store, holder, cursor, Cursor(position=3), revision, *made)
+    batch = Batch(
+        number=0, id=mint.batch(), tenant="acme", endpoint=1, lane=0, step=0, at_once=0, attempts=0, created_at=0
+    )
+    assert (await store.batches.form(holder, batch, [1, 2], [])).members == (1, 2)
+    assert await store.queue.cancel([1, 2], frozenset({1, 2}), "by hand", 50) == (2, [])
+    assert await store.queue.release_ended(holder, [1], frozenset({2})) == []
+    ready = await store.queue.release_ended(holder, [1], frozenset())
+    assert [c.delivery.number for c in ready] == [3]
+    assert await store.batches.waiting(range(store.holding.partitions)) == []
 
 
 async def test_a_delivery_that_is_given_up_is_dead_without_an_attempt(store: Store, mint: IdMint) -> None:

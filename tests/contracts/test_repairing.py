@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from tests.contracts.given import NOTHING, deciding, delivery, endpoint, entry, settlement, submission
-from tests.kit.stores import Store
+from tests.kit.stores import Store, held, moves
 
 from tocsin.model.delivery import DeliveryState, Step
 from tocsin.model.ids import EndpointId, IdMint
@@ -24,14 +24,14 @@ async def given_deliveries(store: Store, mint: IdMint) -> list[StoredEndpoint]:
     ]
     await store.log.accept([(submission("acme"), NOTHING)], deciding(mint, 4))
     await store.log.accept([(submission("globex"), NOTHING)], deciding(mint))
-    holder, cursor = await store.queue.acquire(0)
+    holder, cursor = await held(store)
     revision, _ = await store.directory.endpoints()
     made = [
         *(delivery(mint, 1, position) for position in (1, 2, 3, 4)),
         *(delivery(mint, 2, position) for position in (1, 2)),
         delivery(mint, 3, 5, tenant="globex"),
     ]
-    assert await store.queue.fan(holder, cursor, Cursor(position=5), made, directory_revision=revision)
+    assert await store.queue.fan(holder, moves(store, cursor, Cursor(position=5)), made, directory_revision=revision)
     given_up = {1: (1, "a"), 2: (1, "b"), 5: (2, "a"), 6: (2, "a"), 7: (3, "a")}
     await store.queue.settle(
         holder,

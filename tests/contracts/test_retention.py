@@ -18,7 +18,7 @@ from tests.contracts.given import (
     versioning,
 )
 from tests.contracts.removing import DAY, AtRest, worker_on
-from tests.kit.stores import Place, Store
+from tests.kit.stores import Place, Store, held, moves
 
 from tocsin.model.batch import Batch, BatchSettlement, Part
 from tocsin.model.delivery import Step
@@ -43,7 +43,7 @@ class Given:
     async def begin(self) -> None:
         await self.store.directory.add_endpoint(endpoint(self.mint), entry(self.mint, at=self.clock.now))
         self.revision, _ = await self.store.directory.endpoints()
-        self.holder, _ = await self.store.queue.acquire(0)
+        self.holder, _ = await held(self.store)
 
     async def fanned(self, count: int, *, of_each: int = 1, keys: tuple[str, ...] = ()) -> list[int]:
         """So many new events with their deliveries, by number."""
@@ -55,7 +55,9 @@ class Given:
             for _ in range(of_each)
         ]
         moved = Cursor(position=first + count - 1)
-        fanned = await self.store.queue.fan(self.holder, self.cursor, moved, new, directory_revision=self.revision)
+        fanned = await self.store.queue.fan(
+            self.holder, moves(self.store, self.cursor, moved), new, directory_revision=self.revision
+        )
         assert fanned is not None
         self.cursor = moved
         return [placed.number for placed in fanned]
@@ -105,7 +107,9 @@ async def test_keys_and_versions_outlive_their_events_and_then_go(given: Given) 
         only = decide if version == 1 else _without_keys(decide)
         await given.store.log.accept([(submission(at=given.clock.now), needs)], only)
     given.cursor = Cursor(position=2)
-    await given.store.queue.fan(given.holder, Cursor(position=0), given.cursor, [], directory_revision=given.revision)
+    await given.store.queue.fan(
+        given.holder, moves(given.store, Cursor(position=0), given.cursor), [], directory_revision=given.revision
+    )
     given.clock.now += 11 * DAY
     await worker.round()
     assert await given.rows("SELECT version_id FROM version") == [(2,)]
@@ -246,7 +250,7 @@ async def test_what_is_pending_for_too_long_is_dead_and_its_line_moves_on(given:
     rest.out = frozenset()
     given.clock.now += DAY
     await worker.round()
-    due = await given.store.queue.due(given.holder, 1, 0, given.clock.now, 10)
+    due = await given.store.queue.due(1, 0, given.clock.now, 10)
     assert [claim.delivery.number for claim in due.claims] == [young]
     given.clock.now += 10 * DAY
     await worker.round()
@@ -303,7 +307,7 @@ async def test_a_batch_that_is_pending_keeps_all_its_members(given: Given) -> No
     await given.store.queue.cancel(numbers[:1], frozenset(numbers), "by hand", given.clock.now)
     given.clock.now += 50 * DAY
     await worker.round()
-    (claim,) = (await given.store.batches.due(given.holder, 1, 0, given.clock.now, 10)).claims
+    (claim,) = (await given.store.batches.due(1, 0, given.clock.now, 10)).claims
     assert claim.batch.number == formed.batch.number
     assert [member.delivery.number for member in claim.members] == numbers
 
@@ -357,7 +361,9 @@ async def test_batches_are_emptied_and_go_after_their_members(given: Given) -> N
 async def test_space_is_given_back(given: Given) -> None:
     await given.store.log.accept([(submission(), NOTHING)], deciding(given.mint, 400, data=b'"' + b"x" * 40_000 + b'"'))
     moved = Cursor(position=400)
-    await given.store.queue.fan(given.holder, given.cursor, moved, [], directory_revision=given.revision)
+    await given.store.queue.fan(
+        given.holder, moves(given.store, given.cursor, moved), [], directory_revision=given.revision
+    )
     before = await given.store.retention.space()
     assert before.file > 16_000_000
     given.clock.now += 10 * DAY

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from tests.contracts.given import NOTHING, Clock, delivery, endpoint, entry, new_event, settlement, submission
 from tests.contracts.removing import DAY, SHORT, worker_on
-from tests.kit.stores import Place, Store, close
+from tests.kit.stores import Place, Store, close, held, moves
 
 from tocsin.model.delivery import Step
 from tocsin.model.ids import IdMint
@@ -102,7 +102,7 @@ class History:
         for tenant in ("acme", "other"):
             await self.store.directory.add_endpoint(endpoint(self.mint, tenant), entry(self.mint))
         self.revision, _ = await self.store.directory.endpoints()
-        self.holder, self.cursor = await self.store.queue.acquire(0)
+        self.holder, self.cursor = await held(self.store)
 
     async def step(self) -> None:
         steps = [self.accept, self.accept, self.fan, self.fan, self.settle, self.settle, self.settle, self.wait]
@@ -146,7 +146,9 @@ class History:
             for _ in range(self.chance.randint(0, 2))
         ]
         moved = Cursor(position=taken[-1])
-        fanned = await self.store.queue.fan(self.holder, self.cursor, moved, new, directory_revision=self.revision)
+        fanned = await self.store.queue.fan(
+            self.holder, moves(self.store, self.cursor, moved), new, directory_revision=self.revision
+        )
         assert fanned is not None
         self.cursor, self.model.fanned = moved, taken[-1]
         for made, placed in zip(new, fanned, strict=True):

@@ -19,7 +19,7 @@ from tests.contracts.given import (
     settlement,
     submission,
 )
-from tests.kit.stores import Place, Store, close
+from tests.kit.stores import Place, Store, close, held, moves, position
 
 from tocsin.adapters.storing.ranks import DataRefusedError
 from tocsin.model.attempt import AttemptError
@@ -57,19 +57,19 @@ class History:
         self.store = await self.place.open(self.clock)
         for tenant in TENANTS:
             await self.store.directory.add_endpoint(endpoint(self.mint, tenant), entry(self.mint))
-        self.holder, _ = await self.store.queue.acquire(0)
+        self.holder, _ = await held(self.store)
 
     async def killed(self) -> None:
         """As a crash leaves it: nothing is written any more, and what was remembered is gone."""
         await close(self.store)
         self.store = await self.place.open(self.clock)
-        self.holder, _ = await self.store.queue.acquire(0)
+        self.holder, _ = await held(self.store)
 
     async def accepted(self, tenant: str, count: int) -> None:
         await self.store.log.accept([(submission(tenant), NOTHING)], deciding(self.mint, count))
         self.events[tenant] += count
         assert self.holder is not None
-        cursor = await self.store.queue.position(self.holder)
+        cursor = await position(self.store, self.holder)
         assert cursor is not None
         head = await self.store.log.head()
         ends = [n for n, name in enumerate(TENANTS, 1) if name == tenant and n not in self.removed]
@@ -81,7 +81,7 @@ class History:
         self.position = head
         revision, _ = await self.store.directory.endpoints()
         fanned = await self.store.queue.fan(
-            self.holder, cursor, Cursor(position=head), made, directory_revision=revision
+            self.holder, moves(self.store, cursor, Cursor(position=head)), made, directory_revision=revision
         )
         assert fanned is not None
         for new, placed in zip(made, fanned, strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.contracts.given import NOTHING, deciding, delivery, endpoint, entry, settlement, submission
 from tests.contracts.test_tallies import replay
-from tests.kit.stores import Place, Store
+from tests.kit.stores import Place, Store, held, moves
 
 from tocsin.model.batch import Batch, BatchSettlement, BatchState, Part
 from tocsin.model.delivery import Step
@@ -19,9 +19,12 @@ async def fanned(store: Store, mint: IdMint, count: int) -> Holder:
     await store.log.accept([(submission(), NOTHING)], deciding(mint))
     await store.directory.add_endpoint(endpoint(mint), entry(mint))
     revision, _ = await store.directory.endpoints()
-    holder, cursor = await store.queue.acquire(0)
+    holder, cursor = await held(store)
     made = [delivery(mint, 1, 1, keys=["a"]) for _ in range(count)]
-    assert await store.queue.fan(holder, cursor, Cursor(position=1), made, directory_revision=revision) is not None
+    assert (
+        await store.queue.fan(holder, moves(store, cursor, Cursor(position=1)), made, directory_revision=revision)
+        is not None
+    )
     return holder
 
 

@@ -31,11 +31,13 @@ def plant(path: Path, rows: int, *, wide: int = 0) -> None:
                 name: (kind, bool(required))
                 for _, name, kind, required, *_ in connection.execute(f'PRAGMA table_info("{table.name}")').fetchall()
             }
-            count = 1 if "one" in table.columns else rows
-            for number in range(1, count + 1):
+            is_one = table.is_single or "one" in table.columns
+            for number in range(1, 2 if is_one else rows + 1):
                 row = [_value(table, name, *types[name], number, chance) for name in table.columns]
                 if number == 1 and table.name == "event":
                     row[-1] = chance.randbytes(wide)
+                if table.name == "cursor":
+                    row[0] = 0
                 marks = ", ".join("?" * len(row))
                 names = ", ".join(f'"{name}"' for name in table.columns)
                 connection.execute(f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})', row)

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.kit.server import OPERATOR_KEY, Client
@@ -15,10 +16,18 @@ from tests.kit.server import OPERATOR_KEY, Client
 
 class Program(Client):
     """`tocsin serve` on one database; only what it started itself is ever stopped. What it logs goes to the file `log`, if
-    there is one; `settings` are more variables of its environment."""
+    there is one; `launch` starts the process; `settings` are more variables of its environment."""
 
-    def __init__(self, database: Path, *, log: Path | None = None, **settings: str) -> None:
+    def __init__(
+        self,
+        database: Path,
+        *,
+        log: Path | None = None,
+        launch: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen,
+        **settings: str,
+    ) -> None:
         super().__init__()
+        self._launch = launch
         self._log = log
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")} | {
             "TOCSIN_DATABASE": f"sqlite:///{database}",
@@ -27,6 +36,7 @@ class Program(Client):
             "TOCSIN_ALLOW_HTTP": "true",
             "TOCSIN_BOOTSTRAP_KEY": OPERATOR_KEY,
             "TOCSIN_LOG_LEVEL": "error",
+            "TOCSIN_LEASE_SECONDS": "1",
             **settings,
         }
         self.database = self._environment["TOCSIN_DATABASE"]
@@ -36,11 +46,23 @@ class Program(Client):
         command = [sys.executable, "-m", "tocsin", "serve", "--output", "json"]
         with contextlib.ExitStack() as opened:
             log = opened.enter_context(self._log.open("ab")) if self._log else None
-            self._process = subprocess.Popen(command, env=self._environment, stdout=subprocess.PIPE, stderr=log)
+            self._process = self._launch(command, env=self._environment, stdout=subprocess.PIPE, stderr=log)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         assert line, f"the server did not start (exit code {self._process.wait(10)})"
         self.url = json.loads(line)["url"]
+
+    @property
+    def is_up(self) -> bool:
+        return self._process.poll() is None
+
+    def freeze(self) -> None:
+        """SIGSTOP."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL: no line of code runs after it."""

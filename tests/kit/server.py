@@ -22,6 +22,7 @@ SETTINGS = {
     "allow_http": "true",
     "bootstrap_key": OPERATOR_KEY,
     "log_level": "error",
+    "lease_seconds": "1",
 }
 
 

@@ -20,6 +20,7 @@ from tocsin.adapters.sqlite.directory import SqliteDirectory
 from tocsin.adapters.sqlite.erasing import SqliteErasures
 from tocsin.adapters.sqlite.queue import SqliteQueue
 from tocsin.adapters.sqlite.store import SqliteStore
+from tocsin.ports import Cursor, Holder, Move
 
 Store = SqliteStore | PostgresStore
 PARTS: dict[str, tuple[type, type]] = {
@@ -89,3 +90,30 @@ def place_of(url: str) -> Place:
 def part_of(url: str, name: str) -> type:
     """The class behind a port of the store that has this URL."""
     return PARTS[name][not url.startswith("sqlite:")]
+
+
+async def held(store: Store) -> tuple[Holder, Cursor]:
+    """A new holder of everything, which takes the right of all before it, and where the fan-out stands."""
+    holder = await store.holding.join("test")
+    seen = await store.holding.beat(holder, is_watching=False)
+    assert seen is not None
+    for other in seen.neighbours:
+        assert await store.holding.fence(holder, other)
+    taken = await store.holding.take(holder, store.holding.partitions)
+    assert sorted(one.partition for one in taken) == list(range(store.holding.partitions))
+    (cursor,) = {one.cursor for one in taken}
+    return holder, cursor
+
+
+def moves(store: Store, old: Cursor, new: Cursor) -> list[Move]:
+    """Of every partition."""
+    return [Move(partition=number, old=old, new=new) for number in range(store.holding.partitions)]
+
+
+async def position(store: Store, holder: Holder) -> Cursor | None:
+    """Where the fan-out of everything stands; None when the holder was fenced."""
+    cursors = await store.holding.cursors(holder)
+    if cursors is None:
+        return None
+    (cursor,) = set(cursors.values())
+    return cursor

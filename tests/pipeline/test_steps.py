@@ -13,6 +13,7 @@ import apsw
 import msgspec
 import pytest
 from tests.contracts.given import NOTHING, Clock, deciding, delivery, endpoint, entry, new_event, settlement, submission
+from tests.kit.stores import held, moves
 
 from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.adapters.storing.ranks import Rank
@@ -162,10 +163,10 @@ async def test_a_store_in_trouble_accepts_nothing_and_says_so_to_all(store: Sqli
 async def test_outcomes_wait_for_a_full_disk_and_are_written_then(store: SqliteStore) -> None:
     await store.log.accept([(submission(), NOTHING)], deciding(MINT))
     await store.directory.add_endpoint(endpoint(MINT), entry(MINT))
-    holder, cursor = await store.queue.acquire(0)
+    holder, cursor = await held(store)
     revision, _ = await store.directory.endpoints()
     made = [delivery(MINT, 1, 1) for _ in range(40)]
-    await store.queue.fan(holder, cursor, Cursor(position=1), made, directory_revision=revision)
+    await store.queue.fan(holder, moves(store, cursor, Cursor(position=1)), made, directory_revision=revision)
     heard: list[Settlement] = []
     settle = Settle(store.queue, holder, lambda settlements, _: heard.extend(settlements))
     await store._writer.run(Rank.REST, lambda c: c.execute("PRAGMA max_page_count = 1").fetchall())

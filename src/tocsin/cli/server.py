@@ -13,6 +13,7 @@ from tocsin.cli import transfers
 from tocsin.cli.output import Mode, console, print_json, print_table, visible
 from tocsin.config import SETTINGS, Settings, load_settings
 from tocsin.model.database import without_password
+from tocsin.model.server_setting import Setting
 
 _SETTINGS = Group("Settings", sort_key=1)
 

@@ -89,7 +89,7 @@ class Doctor:
         standings: Standings,
         ready: Callable[[], Sequence[str]],
         files: Callable[[], int],
-        partitions: tuple[int, ...],
+        held: Callable[[], tuple[int, ...]],
         now_ms: Callable[[], Millis],
     ) -> None:
         self._settings = setting_facts(settings)
@@ -102,7 +102,7 @@ class Doctor:
         self._standings = standings
         self._ready = ready
         self._files = files
-        self._partitions = partitions
+        self._held = held
         self._now_ms = now_ms
         self._started_at = now_ms()
 
@@ -142,7 +142,7 @@ class Doctor:
                 started_at=to_text(self._started_at),
                 uptime_seconds=(now - self._started_at) / 1000,
                 files=files if files >= 0 else None,
-                holds=self._partitions,
+                holds=self._held(),
             ),
         )
 

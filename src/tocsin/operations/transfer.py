@@ -65,8 +65,8 @@ class Transfer:
 
     async def run(self) -> Transferred:
         """Begin or go on, to the end. Raises Conflict when either side is not fit for it, and StoreUnavailable."""
-        mark = await self._agree()
         totals = {table.name: await self._source.count(table) for table in TABLES}
+        mark = await self._agree()
         if mark.is_over:
             await self._end(mark)
             return Transferred(tables=totals, was_over=True)
@@ -167,7 +167,7 @@ def way_back(name: str) -> str:
 
 def check_servable(mark: TransferMark | None, name: str) -> None:
     """Raises Misconfigured when a server on this store would deliver twice, or from a part of what there is."""
-    if mark is None or (mark.side == "target" and mark.is_over):
+    if mark is None or mark.is_servable:
         return
     if mark.side == "target":
         raise Misconfigured(

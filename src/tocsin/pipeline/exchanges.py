@@ -21,6 +21,7 @@ from tocsin.telemetry import log
 
 UNPREPARED: Final = Unrendered(cause="nothing", reason="the request could not be prepared")
 INEXPRESSIBLE: Final = Unrendered(cause="nothing", reason="the endpoint's format cannot express the event")
+NOT_NOW: Final = Unrendered(cause="busy", reason="others may have taken over")
 _UNJUDGED: Final = TransportFailure(kind=ErrorKind.PROTOCOL, message="The answer could not be judged.")
 HELD_UP_MS: Final = 10
 """After a longer wait, for a token or a template, a request takes its turn in the endpoint's pace anew."""

@@ -19,9 +19,9 @@ from tocsin.model.noun import Noun
 from tocsin.model.submission import Accepted, Submission, Verdict
 from tocsin.pipeline.accept import GROUP_BYTES, LEAST_BYTES, RETRY_AFTER_SECONDS, WAITING_BYTES, Tell
 from tocsin.pipeline.commit_group import CommitGroup
-from tocsin.ports.intake import INTAKE_PARTITIONS, Intake
+from tocsin.ports.intake import Intake
 from tocsin.rules.intake import queued_verdict, receipt_id, refused_at_door
-from tocsin.rules.partitions import partition_of
+from tocsin.rules.partitions import PARTITIONS, partition_of
 from tocsin.telemetry import log
 
 VERDICT_SECONDS: Final = 1.0
@@ -101,7 +101,7 @@ class Door:
             idempotency=submission.idempotency,
             is_queued=self._is_hopeless(),
         )
-        partition = partition_of(submission.tenant, INTAKE_PARTITIONS)
+        partition = partition_of(submission.tenant, PARTITIONS)
         waiter = _Waiter(handed=handed, submission=submission, partition=partition, tell=tell)
         self._waiting[handed.number] = waiter
         self._empty.clear()

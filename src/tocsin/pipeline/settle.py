@@ -14,7 +14,7 @@ from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.model.attempt import Attempt, Settlement
 from tocsin.model.delivery import Claim
 from tocsin.pipeline.commit_group import CommitGroup
-from tocsin.ports import Holder, Queue
+from tocsin.ports import Fenced, Holder, Queue
 from tocsin.telemetry import log
 
 T = TypeVar("T")
@@ -43,15 +43,21 @@ class Settle:
     these are only in the store.
 
     While outcomes cannot be written, for a second or for good, nothing is given up: `is_stalled` tells, and no new
-    requests should start.
+    requests should start. One object writes for one holder: `fenced` is called when that one may not write any more.
     """
 
     def __init__(
-        self, queue: Queue, holder: Holder, settled: Callable[[Sequence[Settlement], Sequence[Claim] | None], None]
+        self,
+        queue: Queue,
+        holder: Holder,
+        settled: Callable[[Sequence[Settlement], Sequence[Claim] | None], None],
+        fenced: Callable[[], None] = lambda: None,
     ) -> None:
         self._queue = queue
         self._holder = holder
         self._settled = settled
+        self._fenced = fenced
+        self._is_over = False
         self._group: CommitGroup[Settlement] = CommitGroup(self._write, limit=GROUP)
         self._is_failing = False
         self._began: float | None = None
@@ -65,6 +71,11 @@ class Settle:
     def add(self, settlement: Settlement) -> None:
         self._group.add(settlement)
 
+    def abandon(self) -> None:
+        """Others have taken over: nothing more is written, and nobody hears of what was."""
+        self._is_over = True
+        self._began = None
+
     async def idle(self) -> None:
         """Wait until everything is written."""
         await self._group.idle()
@@ -74,11 +85,17 @@ class Settle:
         await self._group.written()
 
     async def _write(self, settlements: list[Settlement]) -> None:
+        if self._is_over:
+            return
         self._began = monotonic()
         wait = _WAIT_SECONDS
         while True:
             try:
                 ready = await written(partial(self._queue.settle, self._holder, settlements), failing=self._failed)
+            except Fenced:
+                self.abandon()
+                self._fenced()
+                return
             except Exception as error:  # noqa: BLE001  # data that the store refuses: only the culprit may suffer
                 if len(settlements) > 1:
                     for settlement in settlements:
@@ -92,10 +109,13 @@ class Settle:
             else:
                 self._is_failing = False
                 self._began = None
-                self._settled(settlements, ready)
+                if not self._is_over:
+                    self._settled(settlements, ready)
                 return
 
     def _failed(self) -> None:
+        if self._is_over:
+            raise Fenced
         self._is_failing = True
 
 

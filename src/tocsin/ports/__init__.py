@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tocsin.ports.batching import Batches, BatchPage, Following, Formed
 from tocsin.ports.erasing import ErasureQuery, Erasures
+from tocsin.ports.holding import Beat, Hint, Holding, Neighbour, Revisions, Taken
 from tocsin.ports.inspecting import Copies, Inspection, StoreCopy, StoreFacts
 from tocsin.ports.reading import (
     PENDING_BEGIN,
@@ -65,9 +66,11 @@ from tocsin.ports.writing import (
     Directory,
     DuePage,
     Fanned,
+    Fenced,
     Holder,
     JobOver,
     Log,
+    Move,
     NoticeStore,
     Place,
     PromptSender,
@@ -76,6 +79,7 @@ from tocsin.ports.writing import (
     Sender,
     StandingStore,
     StoredEndpoint,
+    Stretch,
     Waiting,
 )
 
@@ -90,6 +94,7 @@ __all__ = [
     "AuditQuery",
     "BatchPage",
     "Batches",
+    "Beat",
     "Candidates",
     "Cause",
     "Copies",
@@ -110,10 +115,13 @@ __all__ = [
     "Expired",
     "FailingEndpoint",
     "Fanned",
+    "Fenced",
     "Following",
     "Formed",
     "Found",
+    "Hint",
     "Holder",
+    "Holding",
     "Inspection",
     "JobOver",
     "JobQuery",
@@ -126,6 +134,8 @@ __all__ = [
     "Log",
     "MasterKeySource",
     "MasterKeys",
+    "Move",
+    "Neighbour",
     "NoValue",
     "Note",
     "NoticeStore",
@@ -142,6 +152,7 @@ __all__ = [
     "Replays",
     "RetentionState",
     "RetentionStore",
+    "Revisions",
     "Rows",
     "SecretBox",
     "Sender",
@@ -152,9 +163,11 @@ __all__ = [
     "StoreCopy",
     "StoreFacts",
     "StoredEndpoint",
+    "Stretch",
     "Strip",
     "StripCell",
     "StripQuery",
+    "Taken",
     "Templates",
     "Transfers",
     "TreeJob",

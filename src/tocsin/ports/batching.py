@@ -37,9 +37,7 @@ class Formed(Noun, frozen=True, kw_only=True):
 class Batches(Protocol):
     """Batches of deliveries. Members keep their order keys until their batch is through, also when they are cancelled."""
 
-    async def following(
-        self, holder: Holder, numbers: Sequence[int], now: Millis, limit: int, limit_bytes: int
-    ) -> Following:
+    async def following(self, numbers: Sequence[int], now: Millis, limit: int, limit_bytes: int) -> Following:
         """Deliveries that are due and wait, for the sake of order, for nobody but these ready ones and one another: the first
         so many in number order, or so many bytes of data. As many again are counted."""
 
@@ -48,7 +46,7 @@ class Batches(Protocol):
         one another. What was cancelled of these and of those that are `left` over kept its order keys for the batch, and gives
         them up."""
 
-    async def due(self, holder: Holder, endpoint: int, lane: int, now: int, limit: int) -> BatchPage:
+    async def due(self, endpoint: int, lane: int, now: int, limit: int) -> BatchPage:
         """Batches of a lane that are due now and wait for no other, with their members."""
 
     async def settle(self, holder: Holder, settlement: BatchSettlement) -> tuple[list[BatchClaim], list[Claim]] | None:
@@ -60,8 +58,8 @@ class Batches(Protocol):
         """There are no such batches any more, nor any that wait for them: what is pending of them may join another one, or go by
         itself. Gives the deliveries that became ready because others had ended."""
 
-    async def pending(self, holder: Holder, endpoint: int, lane: int, after: int, limit: int) -> list[int]:
+    async def pending(self, endpoint: int, lane: int, after: int, limit: int) -> list[int]:
         """The numbers of a lane's pending batches behind a number, in order."""
 
-    async def waiting(self, holder: Holder) -> list[Waiting]:
-        """Every lane with a pending batch, due or not."""
+    async def waiting(self, partitions: Sequence[int]) -> list[Waiting]:
+        """Every lane of these partitions' endpoints with a pending batch, due or not."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
 from tocsin.errors import TocsinError
 from tocsin.model.intake import Arrival, IntakeCursor, IntakeState, Receipt, Taking
 from tocsin.model.submission import Accepted, Decide, Needs
 from tocsin.ports.writing import Holder
-
-INTAKE_PARTITIONS: Final = 64
-"""Tenants are hashed to these, as on the shared store."""
 
 
 class Arrivals(Protocol):

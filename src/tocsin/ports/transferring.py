@@ -65,7 +65,7 @@ TABLES: Final = (
     _table("answer", "tenant route key body_hash status body at", keys=3, wide="body"),
     _table("version", "tenant version_id content_hash event_ids", keys=2, wide="event_ids"),
     _table("tenant", "name version_counter created_at"),
-    _table("cursor", "partition position endpoint epoch", is_single=True),
+    _table("cursor", "partition position endpoint", is_single=True),
     _table("directory", "one revision", is_single=True),
     _table("endpoint", "number id tenant revision active_from created_at deleted_at moved config", wide="config"),
     _table("standing", "endpoint state"),
@@ -138,6 +138,11 @@ class TransferMark(Noun, frozen=True, kw_only=True):
     began_at: Millis
     is_over: bool
 
+    @property
+    def is_servable(self) -> bool:
+        """Whether everything is here, and nowhere else."""
+        return self.side == "target" and self.is_over
+
 
 class Transfers(Protocol):
     """One side of a transfer. Nothing else may use the store meanwhile."""
@@ -153,7 +158,8 @@ class Transfers(Protocol):
     async def finish(self, mark: TransferMark) -> None:
         """Set the mark of a whole target, and forget the progress."""
 
-    async def count(self, table: Table) -> int: ...
+    async def count(self, table: Table) -> int:
+        """Raises Conflict when a table has no rows for another store yet."""
 
     async def page(self, table: Table, after: NeutralRow | None) -> list[NeutralRow]:
         """The next rows in the order of their key, bounded in number and bytes; none at the end."""

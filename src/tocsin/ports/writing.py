@@ -20,10 +20,13 @@ from tocsin.model.submission import Accepted, Decide, Needs, StoredAnswer, Submi
 
 
 class Holder(Noun, frozen=True, kw_only=True):
-    """The right to fan out and deliver a partition's tenants; a write with an old epoch is refused."""
+    """The right of this process to fan out and to deliver; a write of one that was fenced is refused."""
 
-    partition: int
     epoch: int
+
+
+class Fenced(Exception):
+    """The holder may not write any more: others went on without it. Nothing was written."""
 
 
 class Cursor(Noun, frozen=True, kw_only=True):
@@ -32,6 +35,21 @@ class Cursor(Noun, frozen=True, kw_only=True):
 
     position: int
     endpoint: int = 0
+
+
+class Move(Noun, frozen=True, kw_only=True):
+    """The fan-out of a partition goes on from `old` to `new`."""
+
+    partition: int
+    old: Cursor
+    new: Cursor
+
+
+class Stretch(Noun, frozen=True, kw_only=True):
+    """Events of some partitions, oldest first: all of them behind a position, up to and including position `end`."""
+
+    events: tuple[Event, ...]
+    end: int
 
 
 class Fanned(Noun, frozen=True, kw_only=True):
@@ -98,6 +116,9 @@ class Log(Protocol):
     async def read(self, after: int, limit: int) -> list[Event]:
         """Events in positions after `after`, oldest first."""
 
+    async def stretch(self, partitions: Sequence[int], after: int, limit: int) -> Stretch:
+        """At most `limit` events of these partitions behind a position. `end` is that position when there is nothing new yet."""
+
     async def jobs_over(self, limit: int) -> list[JobOver]:
         """The jobs whose time is over first, `limit` of each kind, past ones and coming ones."""
 
@@ -108,30 +129,26 @@ class Log(Protocol):
 class Queue(Protocol):
     """Deliveries that are not settled yet."""
 
-    async def acquire(self, partition: int) -> tuple[Holder, Cursor]:
-        """Become the holder: the epoch grows, and whatever an earlier process left in flight is pending again."""
-
-    async def position(self, holder: Holder) -> Cursor | None:
-        """Where fan-out stands; None when the holder is not the holder any more."""
-
     async def fan(
-        self, holder: Holder, old: Cursor, new: Cursor, deliveries: Sequence[NewDelivery], *, directory_revision: int
+        self, holder: Holder, moves: Sequence[Move], deliveries: Sequence[NewDelivery], *, directory_revision: int
     ) -> list[Fanned] | None:
-        """Insert deliveries (at most 512) and move the cursor from `old` to `new`, in one transaction; None when the
-        cursor, the epoch or the directory is not what the caller saw, in which case nothing was written."""
+        """Insert deliveries (at most 512) and move the cursors, in one transaction; None when a cursor, the holder or the
+        directory is not what the caller saw, in which case nothing was written."""
 
-    async def due(
-        self, holder: Holder, endpoint: int, lane: int, now: int, limit: int, after: Place = BEGINNING
-    ) -> DuePage:
+    async def due(self, endpoint: int, lane: int, now: int, limit: int, after: Place = BEGINNING) -> DuePage:
         """Ready deliveries of one lane that are due, behind a place."""
 
     async def settle(self, holder: Holder, settlements: Sequence[Settlement]) -> list[Claim] | None:
         """Write outcomes and attempts; gives the deliveries of ordered endpoints that became ready by it, None when all of it was
         written before: then these are found in the store. A cancelled delivery becomes delivered by a success and stays
-        cancelled otherwise."""
+        cancelled otherwise. Raises Fenced when the holder was: nothing was written."""
 
-    async def waiting(self, holder: Holder) -> list[Waiting]:
-        """Every lane with something ready, due or not."""
+    async def waiting(self, partitions: Sequence[int]) -> list[Waiting]:
+        """Every lane of these partitions' endpoints with something ready, due or not."""
+
+    async def release_ended(self, holder: Holder, endpoints: Sequence[int], in_flight: frozenset[int]) -> list[Claim]:
+        """What ended without its holder (elsewhere, or before a crash) gives up its order keys, unless it is in flight, and batches of
+        nothing but cancelled members end. Gives the deliveries that became ready by it."""
 
     async def cancel(
         self,

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Final
 from zlib import crc32
+
+PARTITIONS: Final = 64
+"""Of the shared store. Events are stored with theirs: another number is another store."""
 
 
 @lru_cache(maxsize=65536)

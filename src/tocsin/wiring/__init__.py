@@ -97,15 +97,18 @@ async def _serve(
     generated = await keys.bootstrap(settings.bootstrap_key.reveal() if settings.bootstrap_key else None)
     await store.directory.finish_removals(now_ms())
     parts = await make_parts(settings, store, sender, mint, box, now_ms)
-    loops = await make_loops(parts)
+    loops = make_loops(parts)
     background = await make_background(parts, loops)
     consents = make_consents(parts, loops)
+    consent = ConsentWorker(consents, loops.held, parts.endpoints, now_ms)
+    loops.holding.followers.insert(0, consent)
     intake = await open_intake(parts, loops)
     supervisor = Supervisor(
+        holding=loops.holding,
         accept=loops.accept,
         fanout=loops.fanout,
         delivery=loops.delivery,
-        consent=ConsentWorker(consents, parts.endpoints, now_ms),
+        consent=consent,
         replay=loops.replay,
         notices=loops.notices,
         background={**background.all, **(intake.loops if intake is not None else {})},
@@ -115,7 +118,9 @@ async def _serve(
     if intake is not None:
         keys.is_store_away = intake.is_store_away
     problems = supervisor.problems if intake is None else intake.ready(supervisor.problems)
-    services = make_services(parts, loops, background, consents, intake, keys=keys, master_key=master_key, ready=problems)
+    services = make_services(
+        parts, loops, background, consents, intake, keys=keys, master_key=master_key, ready=problems
+    )
     await supervisor.start()
     gc.collect()
     gc.freeze()

@@ -13,7 +13,7 @@ from tocsin.errors import Misconfigured
 from tocsin.model.intake_servers import IntakeServers
 from tocsin.model.noun import Noun
 from tocsin.pipeline.intake import Door
-from tocsin.ports.intake import INTAKE_PARTITIONS, Intake
+from tocsin.ports.intake import Intake
 from tocsin.rules.needs import needs_of
 from tocsin.rules.retention import parse_size
 from tocsin.wiring.loops import Loops
@@ -79,14 +79,15 @@ async def open_intake(parts: Parts, loops: Loops) -> IntakeParts | None:
         watch=watch,
         door=door,
         node=node,
-        holder=lambda: loops.holder,
+        holder=lambda: loops.held.holder,
+        fenced=loops.holding.fenced,
         read=read_again,
         needs_of=needs_of,
         decide=loops.decide,
         committed=loops.committed,
         now_ms=parts.now_ms,
     )
-    worker.take(frozenset(range(INTAKE_PARTITIONS)))
+    loops.holding.followers.append(worker)
     await intake.open()
     await watch.look()
     return IntakeParts(servers=intake, door=door, watch=watch, worker=worker)

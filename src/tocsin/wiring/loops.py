@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 
 from tocsin.authorizing.tokens import Tokens
 from tocsin.errors import NotFound
@@ -19,7 +19,6 @@ from tocsin.operations.retention import limits_of, reserve_of
 from tocsin.operations.tails import Tails
 from tocsin.pipeline.accept import Accept
 from tocsin.pipeline.exchanges import Exchanges, Judge
-from tocsin.ports import Holder
 from tocsin.rules.accepting import Deciding
 from tocsin.rules.needs import needs_of
 from tocsin.telemetry import Metrics
@@ -28,20 +27,21 @@ from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.disk_watch import DiskWatch
 from tocsin.workers.erasing import ErasingWorker
 from tocsin.workers.fanout import FanoutWorker
+from tocsin.workers.holding import Held, HoldingWorker
 from tocsin.workers.job_watch import JobWatch, job_limits_of
 from tocsin.workers.notices import NoticeWorker
 from tocsin.workers.replay import ReplayWorker
 from tocsin.workers.retention import RetentionWorker
 from tocsin.workers.standings import Standings
 from tocsin.workers.supervisor import Background
-
-PARTITION: Final = 0
-"""There is one partition, and this process holds it."""
+from tocsin.workers.sweep import Sweep
 
 
 class Loops(Noun, frozen=True, kw_only=True):
     """What a submission sets going, and what the loops share."""
 
+    held: Held
+    holding: HoldingWorker
     accept: Accept
     fanout: FanoutWorker
     delivery: DeliveryWorker
@@ -50,7 +50,6 @@ class Loops(Noun, frozen=True, kw_only=True):
     replay: ReplayWorker
     metrics: Metrics
     tails: Tails
-    holder: Holder
     decide: Decide
     committed: Callable[[Sequence[Event]], None]
 
@@ -63,11 +62,11 @@ class BackgroundLoops(Noun, frozen=True, kw_only=True):
     all: Mapping[str, Background]
 
 
-async def make_loops(parts: Parts) -> Loops:
+def make_loops(parts: Parts) -> Loops:
     """Accept, fan-out and delivery, one behind the other, and the replays that deliver by them."""
     settings, store, endpoints, mint, now_ms = parts.settings, parts.store, parts.endpoints, parts.mint, parts.now_ms
     metrics, tokens = Metrics(), Tokens(parts.ways, now_ms, os.urandom)
-    holder, cursor = await store.queue.acquire(PARTITION)
+    held = Held(store.holding.partitions, is_shared=store.holding.is_shared)
 
     async def disable(number: int) -> None:
         gone = endpoints.prepared.get(number)
@@ -78,14 +77,22 @@ async def make_loops(parts: Parts) -> Loops:
     async def tell(submission: Submission) -> Accepted:
         return await accept(submission)
 
-    notices = NoticeWorker(store.notices, tell, now_ms, endpoints.name_of)
+    notices = NoticeWorker(store.notices, tell, now_ms, endpoints.name_of, held)
     tails = Tails(endpoints.id_of)
+    holding = HoldingWorker(
+        store.holding,
+        held,
+        name=f"{socket.gethostname()}:{os.getpid()}",
+        lease_ms=settings.lease_ms,
+        is_watching=lambda: tails.is_watched,
+        metrics=metrics,
+    )
     metrics.watchers.set_function(lambda: len(tuple(tails.watchers())))
     exchanges = Exchanges(parts.ways, tokens, parts.templates, now_ms)
     delivery = DeliveryWorker(
         queue=store.queue,
         batches=store.batches,
-        holder=holder,
+        held=held,
         exchanges=exchanges,
         endpoints=endpoints,
         mint=mint,
@@ -94,34 +101,49 @@ async def make_loops(parts: Parts) -> Loops:
         metrics=metrics,
         standings=Standings(endpoints, disable, notices),
         tails=tails,
+        fenced=holding.fenced,
+        tell=holding.tell,
     )
     fanout = FanoutWorker(
         reader=store.log,
         queue=store.queue,
-        holder=holder,
-        cursor=cursor,
-        head=await store.log.head(),
+        holding=store.holding,
+        held=held,
         endpoints=endpoints,
         mint=mint,
         now_ms=now_ms,
         metrics=metrics,
         pushed=delivery.pushed,
+        fenced=holding.fenced,
+        tell=holding.tell,
     )
+    replay = ReplayWorker(
+        store=store.replays,
+        held=held,
+        endpoints=endpoints,
+        delivery=delivery,
+        notices=notices,
+        mint=mint,
+        now_ms=now_ms,
+        tell=holding.tell,
+    )
+    holding.followers += [replay, delivery, fanout]
+    holding.moved.append(replay.moved)
+    holding.heard += [delivery.heard, fanout.heard]
     committed = tails.tapped(fanout.committed)
     decide = Deciding(mint, job_limits_of(settings))
     accept = Accept(store.log, needs_of, decide, committed)
     return Loops(
+        held=held,
+        holding=holding,
         accept=accept,
         fanout=fanout,
         delivery=delivery,
         exchanges=exchanges,
         notices=notices,
-        replay=ReplayWorker(
-            store=store.replays, endpoints=endpoints, delivery=delivery, notices=notices, mint=mint, now_ms=now_ms
-        ),
+        replay=replay,
         metrics=metrics,
         tails=tails,
-        holder=holder,
         decide=decide,
         committed=committed,
     )
@@ -137,12 +159,24 @@ async def make_background(parts: Parts, loops: Loops) -> BackgroundLoops:
         metrics=loops.metrics,
         now_ms=now_ms,
         monotonic=time.monotonic,
+        is_shared=loops.held.is_shared,
     )
     await retention.start()
     erasing = ErasingWorker(
-        store, parts.box, parts.endpoints, loops.fanout, loops.delivery.withdrawing, loops.replay, loops.tails, now_ms
+        store,
+        parts.box,
+        loops.held,
+        parts.endpoints,
+        loops.fanout,
+        loops.delivery,
+        loops.replay,
+        loops.tails,
+        now_ms,
     )
-    watches: dict[str, Background] = {"job watch": JobWatch(store.log, loops.accept, now_ms)}
+    loops.holding.followers += [retention, erasing]
+    watches: dict[str, Background] = {"job watch": JobWatch(store.log, loops.accept, now_ms, loops.held)}
+    if loops.held.is_shared:
+        watches["sweep"] = Sweep(loops.delivery, loops.held)
     reserve = reserve_of(settings)
     if store.free_bytes is not None:
         disk = DiskWatch(store.free_bytes, reserve, loops.accept, loops.metrics)

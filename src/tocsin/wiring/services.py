@@ -26,7 +26,7 @@ from tocsin.operations.retention import Retention, reserve_of
 from tocsin.operations.statistics import Statistics
 from tocsin.operations.test_event import TestEvents
 from tocsin.wiring.intake import IntakeParts
-from tocsin.wiring.loops import PARTITION, BackgroundLoops, Loops
+from tocsin.wiring.loops import BackgroundLoops, Loops
 from tocsin.wiring.parts import Parts
 
 
@@ -143,7 +143,7 @@ def make_services(
             standings=parts.endpoints.standings_of,
             ready=ready,
             files=open_files,
-            partitions=(PARTITION,),
+            held=lambda: tuple(sorted(loops.held.partitions)),
             now_ms=now_ms,
         ),
         now_ms=now_ms,

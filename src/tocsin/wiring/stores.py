@@ -22,6 +22,7 @@ from tocsin.ports import (
     DataKeys,
     Directory,
     Erasures,
+    Holding,
     Inspection,
     Log,
     NoticeStore,
@@ -53,6 +54,9 @@ class Store(Protocol):
 
     @property
     def batches(self) -> Batches: ...
+
+    @property
+    def holding(self) -> Holding: ...
 
     @property
     def replays(self) -> Replays: ...
@@ -103,14 +107,17 @@ async def open_store(settings: Settings, now_ms: Callable[[], Millis]) -> AsyncI
 
 
 @asynccontextmanager
-async def opened(database: Path | SharedDatabase, now_ms: Callable[[], Millis]) -> AsyncIterator[Store]:
-    """The store in a database, closed in the end. Raises Misconfigured."""
+async def opened(
+    database: Path | SharedDatabase, now_ms: Callable[[], Millis], *, alone: bool = False
+) -> AsyncIterator[Store]:
+    """The store in a database, closed in the end. `alone`: nobody else has it open meanwhile, which is always so of the embedded
+    one. Raises Misconfigured."""
     if isinstance(database, SharedDatabase):
         try:
             from tocsin.adapters.postgres.store import PostgresStore  # noqa: PLC0415 (an extra: not everybody has it)
         except ImportError as error:
             raise _missing() from error
-        shared = await PostgresStore.open(database.url.reveal(), now_ms, time.monotonic)
+        shared = await PostgresStore.open(database.url.reveal(), now_ms, time.monotonic, alone=alone)
         try:
             yield shared
         finally:

@@ -29,7 +29,7 @@ def transfer(source: str, target: str, tell: Callable[[Advance], None]) -> Trans
     set_up_logs("warning")
 
     async def run() -> Transferred:
-        async with opened(left, _now_ms) as one, opened(right, _now_ms) as other:
+        async with opened(left, _now_ms, alone=True) as one, opened(right, _now_ms, alone=True) as other:
             names = name_of(left), name_of(right)
             work = Transfer(one.transfers, other.transfers, names, new_id=mint.uuid, now_ms=_now_ms, tell=tell)
             return await work.run()
@@ -45,7 +45,7 @@ def take_back_source(source: str) -> TransferMark:
     set_up_logs("warning")
 
     async def run() -> TransferMark:
-        async with opened(database, _now_ms) as store:
+        async with opened(database, _now_ms, alone=True) as store:
             return await take_back(store.transfers, name_of(database))
 
     return asyncio.run(run())

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 import msgspec
 
+from tocsin.authorizing.oauth2 import Token
 from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.formats import Unrendered
 from tocsin.model.batch import Batch, BatchClaim, BatchSettlement
@@ -13,12 +14,13 @@ from tocsin.model.delivery import Claim
 from tocsin.model.endpoint import Batched
 from tocsin.model.event import order_keys
 from tocsin.model.event_view import EventView
+from tocsin.model.exchange import Outbound
 from tocsin.model.ids import IdMint, Millis
 from tocsin.operations.tails import Tails
-from tocsin.pipeline.exchanges import INEXPRESSIBLE, UNPREPARED, Exchanges, Judge
+from tocsin.pipeline.exchanges import INEXPRESSIBLE, NOT_NOW, UNPREPARED, Exchanges, Judge
 from tocsin.pipeline.prepare import Preparation
 from tocsin.pipeline.settle import without_texts, written
-from tocsin.ports import Batches, Holder
+from tocsin.ports import Batches, Fenced, Holder
 from tocsin.rules.splitting import batch_settlement_of
 from tocsin.telemetry import log
 from tocsin.workers.flight import Hold
@@ -46,6 +48,7 @@ class BatchSending:
         judge: Judge,
         exchanges: Exchanges,
         rendering: Rendering,
+        may_send: Callable[[], bool],
         give_up: Callable[[Lane, Claim, Unrendered], Awaitable[None]],
     ) -> None:
         self._store = store
@@ -58,6 +61,7 @@ class BatchSending:
         self._judge = judge
         self._exchanges = exchanges
         self._rendering = rendering
+        self._may_send = may_send
         self._give_up = give_up
 
     def send_new(self, lane: Lane, preparation: Preparation, taken: Sequence[Taken]) -> Coroutine[None, None, None]:
@@ -135,7 +139,7 @@ class BatchSending:
         lane.behind = 0
         if room > 0 and room_bytes > 0:
             try:
-                found = await self._store.following(self._holder, numbers, self._now_ms(), room, room_bytes)
+                found = await self._store.following(numbers, self._now_ms(), room, room_bytes)
             except (StoreUnavailable, StorageFull) as error:
                 log.error("followers.unknown", problem=error.slug)
                 return together
@@ -183,16 +187,15 @@ class BatchSending:
     ) -> None:
         batch, started_at = claim.batch, self._now_ms()
         replay = lane.replay
-        sent = await self._exchanges.exchange(
-            preparation,
-            lambda now, token: preparation.batch_request(
-                batch, preparation.batched(claim.members, bodies), now, token, replay
-            ),
-            started_at,
-            self._ready.turn(lane.outlet),
-        )
+
+        def make(now: Millis, token: Token | None) -> Outbound | Unrendered:
+            if self._may_send():
+                return preparation.batch_request(batch, preparation.batched(claim.members, bodies), now, token, replay)
+            return NOT_NOW
+
+        sent = await self._exchanges.exchange(preparation, make, started_at, self._ready.turn(lane.outlet))
         if isinstance(sent, Unrendered):
-            await self._dissolve(hold, lane, claim, [(member, sent) for member in claim.members])
+            await self._unsent(hold, lane, claim, sent)
             return
         settled = self._judge.judged(batch.as_delivery(), preparation.endpoint.config, sent, started_at)
         is_ordered = lane.outlet.is_ordered
@@ -218,9 +221,20 @@ class BatchSending:
             lane.later = 0
         self._ready.take(ready)
 
+    async def _unsent(self, hold: Hold, lane: Lane, claim: BatchClaim, why: Unrendered) -> None:
+        """Nothing went out: later, or never."""
+        if why is NOT_NOW:
+            lane.release_batch(claim.batch.number)
+            hold.let_go()
+            self._ready.wake_at(lane, self._now_ms() + RETRY_MS)
+        else:
+            await self._dissolve(hold, lane, claim, [(member, why) for member in claim.members])
+
     async def _settled(self, settlement: BatchSettlement) -> tuple[list[BatchClaim], list[Claim]] | None:
         try:
             return await written(lambda: self._store.settle(self._holder, settlement))
+        except Fenced:
+            raise
         except Exception as error:  # noqa: BLE001  # data that the store refuses: what came from outside is left out
             log.error("settle.refused", batch=settlement.batch.id, exc_info=error)
             bare = msgspec.structs.replace(settlement, reason=None, attempt=without_texts(settlement.attempt))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from tocsin.model.ids import Millis
 from tocsin.operations.consent import Consents
 from tocsin.pipeline.prepare import Preparation
+from tocsin.ports import Taken
 from tocsin.telemetry import log
 from tocsin.workers.endpoints import Endpoints
+from tocsin.workers.holding import Held
 
 QUESTIONS: Final = 16
 """Receivers that are asked at once."""
@@ -19,10 +21,11 @@ _AFTER_FAULT_MS: Final = 60_000
 
 
 class ConsentWorker:
-    """Follows every endpoint whose `validation` is not `off`."""
+    """Follows every endpoint of the partitions that are held whose `validation` is not `off`."""
 
-    def __init__(self, consents: Consents, endpoints: Endpoints, now_ms: Callable[[], Millis]) -> None:
+    def __init__(self, consents: Consents, held: Held, endpoints: Endpoints, now_ms: Callable[[], Millis]) -> None:
         self._consents = consents
+        self._held = held
         self._endpoints = endpoints
         self._now_ms = now_ms
         self._due: dict[int, Millis] = {}
@@ -31,10 +34,30 @@ class ConsentWorker:
         self._is_stopping = False
         endpoints.followers.append(self.endpoint_changed)
 
-    def start(self) -> None:
+    async def taken(self, taken: Sequence[Taken]) -> None:
         """What the store remembers may be of another URL or origin; that is known before anything is sent."""
-        for number in self._endpoints.prepared:
+        for number in self._those_of({one.partition for one in taken}):
             self._follow(number)
+
+    async def giving_back(self, partitions: frozenset[int]) -> None:
+        """Ask nobody there any more; what was asked is answered."""
+        numbers = self._those_of(partitions)
+        for number in numbers:
+            self._due.pop(number, None)
+        if tasks := [self._asking[number] for number in numbers if number in self._asking]:
+            await asyncio.wait(tasks)
+
+    def lost(self) -> None:
+        self._due.clear()
+        for task in tuple(self._asking.values()):
+            task.cancel()
+
+    def _those_of(self, partitions: Collection[int]) -> list[int]:
+        return [
+            number
+            for number, preparation in self._endpoints.prepared.items()
+            if self._held.partition_of(preparation.endpoint.tenant) in partitions
+        ]
 
     def endpoint_changed(self, number: int, before: Preparation | None) -> None:
         """An endpoint is new, changed or removed: without consent its receiver is asked at once."""
@@ -68,6 +91,10 @@ class ConsentWorker:
 
     def _follow(self, number: int, *, anew: bool = False) -> None:
         """When its receiver is to be asked."""
+        preparation = self._endpoints.prepared.get(number)
+        if preparation is not None and not self._held.holds(preparation.endpoint.tenant):
+            self._due.pop(number, None)
+            return
         consent = self._consents.follow(number, anew=anew)
         if consent is None or consent.next_at is None or not self._endpoints.prepared[number].endpoint.config.enabled:
             self._due.pop(number, None)

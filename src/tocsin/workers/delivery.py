@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from tocsin.model.audit import AuditEntry
@@ -15,26 +16,29 @@ from tocsin.operations.tails import Tails
 from tocsin.pipeline.exchanges import Exchanges, Judge
 from tocsin.pipeline.fanout import Fan
 from tocsin.pipeline.prepare import Preparation
-from tocsin.ports import Batches, Fanned, Holder, Queue
+from tocsin.ports import Batches, Fanned, Hint, Holder, Queue, Taken
 from tocsin.telemetry import Metrics
 from tocsin.workers.endpoints import Endpoints
+from tocsin.workers.holding import Held
 from tocsin.workers.lanes import LIVE
+from tocsin.workers.openings import Openings
 from tocsin.workers.sending import Sending
 from tocsin.workers.standings import Standings
-from tocsin.workers.withdrawing import Write
+from tocsin.workers.withdrawing import Withdrawing, Write
 
 _TICK_SECONDS: Final = 1.0
 
 
 class DeliveryWorker:
-    """Delivers to every endpoint of this process."""
+    """Delivers to every endpoint of the partitions that are held. `fenced` is called when others have taken over, `tell` is told what other
+    processes should notice."""
 
     def __init__(  # noqa: PLR0913 (everything that a delivery meets on its way)
         self,
         *,
         queue: Queue,
         batches: Batches,
-        holder: Holder,
+        held: Held,
         exchanges: Exchanges,
         endpoints: Endpoints,
         mint: IdMint,
@@ -43,18 +47,23 @@ class DeliveryWorker:
         metrics: Metrics,
         standings: Standings,
         tails: Tails,
+        fenced: Callable[[Holder], None],
+        tell: Callable[[Hint], None],
     ) -> None:
         self._queue = queue
-        self._batches = batches
-        self._holder = holder
+        self._held = held
         self._endpoints = endpoints
         self._now_ms = now_ms
         self._metrics = metrics
         self._standings = standings
-        self._sending = Sending(
+        self._tell = tell
+        self._openings = Openings(
+            queue=queue, batches=batches, held=held, endpoints=endpoints, ready=lambda: self._ready, fenced=fenced
+        )
+        self._make = partial(
+            Sending,
             queue=queue,
             batches=batches,
-            holder=holder,
             exchanges=exchanges,
             endpoints=endpoints,
             mint=mint,
@@ -62,25 +71,82 @@ class DeliveryWorker:
             judge=judge,
             standings=standings,
             tails=tails,
+            may_send=held.may_send,
+            is_open=self._openings.is_open,
+            fenced=fenced,
         )
+        self._is_stopping = False
+        self._sending = self._make(holder=held.holder)
         self._ready = self._sending.ready
         self._flight = self._ready.flight
-        self.requests_out = self._ready.requests_out
-        self.withdrawing = self._sending.withdrawing
-        self._is_stopping = False
         endpoints.followers.append(self.endpoint_changed)
 
-    async def start(self) -> None:
-        """Find what was pending when the process began: it comes back from the store."""
-        for waiting in await self._queue.waiting(self._holder):
-            if (lane := self._ready.lane(waiting.endpoint, waiting.lane)) is not None:
-                self._ready.wake_at(lane, waiting.due_at)
-        for waiting in await self._batches.waiting(self._holder):
-            lane = self._ready.lane(waiting.endpoint, waiting.lane)
-            if lane is not None:
-                lane.was_batching = True
-                self._ready.wake_at(lane, waiting.due_at)
-        await self._standings.start()
+    def _renew(self) -> None:
+        """What is out from now on belongs to the present holder, should that be another one."""
+        if self._sending.holder is self._held.holder:
+            return
+        news = self._ready.news
+        self._sending = self._make(holder=self._held.holder)
+        self._ready = self._sending.ready
+        self._flight = self._ready.flight
+        news.set()
+
+    async def taken(self, taken: Sequence[Taken]) -> None:
+        """Find what is pending there: it comes back from the store."""
+        self._renew()
+        partitions = {one.partition for one in taken}
+        if self._held.is_shared:
+            await self._endpoints.reload()
+            await self._endpoints.stand_anew(lambda tenant: self._held.partition_of(tenant) in partitions)
+        await self._openings.taken(taken)
+        self._standings.start(self._openings.numbers_in(partitions))
+        self._ready.news.set()
+
+    async def giving_back(self, partitions: frozenset[int]) -> None:
+        """Begin nothing more there, wait for what is out, settle it."""
+        self._openings.close(partitions)
+        lanes = self._ready.remove_those(lambda tenant: self._held.partition_of(tenant) in partitions)
+        await self._ready.over(lanes)
+        await self._sending.settle.written()
+        await self._standings.written()
+
+    def lost(self) -> None:
+        """Others deliver now. What is out here ends, and nobody hears of it."""
+        self._openings.close_all()
+        self._sending.abandon()
+        self._standings.abandon()
+
+    def heard(self, hint: Hint) -> None:
+        """Another process tells that something became due, or ended, in these lanes."""
+        if len(hint.partitions) == self._held.count:
+            self._openings.look_again()
+        for endpoint, lane in hint.lanes:
+            if self.is_here(endpoint):
+                for known in self._ready.lanes(endpoint):
+                    known.put_back(lambda _: True)
+                    self._ready.wake(endpoint, known.lane)
+                self._ready.wake(endpoint, lane)
+                self._openings.look_at(endpoint)
+
+    async def sweep(self) -> None:
+        """Look for what is due and that nobody has, and for what ended elsewhere without a word."""
+        await self._openings.sweep(self._metrics.swept.inc, self._now_ms())
+
+    def is_here(self, endpoint: int) -> bool:
+        """Whether an endpoint is delivered to from here. On the embedded store one that was deleted is, too: its requests may be out."""
+        preparation = self._endpoints.prepared.get(endpoint)
+        if preparation is None:
+            return not self._held.is_shared
+        return self._openings.is_open(endpoint, preparation.endpoint.tenant)
+
+    @property
+    def withdrawing(self) -> Withdrawing:
+        """How deliveries are kept from starting, at the moment."""
+        return self._sending.withdrawing
+
+    def requests_out(self, tenant: str | None, endpoint: int | None) -> int:
+        """How many requests are out from here: of a tenant (None: of all), or of one endpoint."""
+        return self._ready.requests_out(tenant, endpoint)
 
     async def run(self) -> None:
         """The timer. It looks at the wall clock every second at least, so that a step of the clock is noticed."""
@@ -102,6 +168,7 @@ class DeliveryWorker:
         """Start nothing more, let what is out finish up to a limit, settle it."""
         self._is_stopping = True
         self._ready.news.set()
+        self._openings.close_all()
         await self._sending.stop(limit_seconds)
         await self._standings.close()
         if not self._sending.settle.is_stalled:
@@ -114,6 +181,8 @@ class DeliveryWorker:
     def wake(self, endpoint: int, lane: int = LIVE) -> None:
         """Something became due for this endpoint that is only in the store."""
         self._ready.wake(endpoint, lane)
+        if not self.is_here(endpoint):
+            self._tell(Hint(lanes=((endpoint, lane),)))
 
     def take(self, claims: Sequence[Claim]) -> None:
         """Deliveries became ready because others ended."""
@@ -121,6 +190,7 @@ class DeliveryWorker:
 
     def replay_changed(self, replay: Replay) -> None:
         """A replay runs or is held."""
+        self._renew()
         self._ready.replay_changed(replay)
 
     def replay_ended(self, replay: Replay) -> None:
@@ -147,10 +217,18 @@ class DeliveryWorker:
     async def cancel(self, endpoint: int, numbers: Sequence[int], reason: str, entry: AuditEntry | None = None) -> int:
         """Give up what is pending of these; gives how many that were."""
         now = self._now_ms() if entry is None else entry.at
+        if not self.is_here(endpoint):
+            # Only its holder knows what is out: keys are kept as if all of it was, and the holder lets go of them.
+            count, _ = await self._queue.cancel(numbers, frozenset(numbers), reason, now, entry)
+            self._tell(Hint(lanes=((endpoint, LIVE),)))
+            return count
         return await self._sending.cancel(endpoint, numbers, reason, now, entry)
 
     async def give_up(self, endpoint: int, numbers: frozenset[int], write: Write) -> None:
         """Give up pending deliveries, as `write` stores it."""
+        if not self.is_here(endpoint):
+            await write(numbers)
+            return
         await self.withdrawing.give_up(endpoint, numbers, write)
 
     def endpoint_changed(self, number: int, before: Preparation | None) -> None:
@@ -158,6 +236,14 @@ class DeliveryWorker:
         prepared = self._endpoints.prepared.get(number)
         if before is None and prepared is not None and prepared.endpoint.revision == 1:
             return
+        if (
+            before is not None
+            and prepared is not None
+            and prepared.endpoint.config.enabled
+            and not before.endpoint.config.enabled
+            and self._held.holds(prepared.endpoint.tenant)
+        ):
+            self._standings.begin_anew(number)
         live = self._ready.lane(number)
         if live is None or prepared is None:
             self._ready.remove(number)
@@ -167,10 +253,7 @@ class DeliveryWorker:
         outlet.is_ordered = config.ordering == "subject"
         outlet.allowance.bounded(config.max_in_flight)
         self._ready.paced_anew(number)
-        if config.enabled:
-            if before is not None and not before.endpoint.config.enabled:
-                self._standings.begin_anew(number)
-        else:
+        if not config.enabled:
             outlet.allowance.restart()
         for lane in self._ready.lanes(number):
             if lane.batching is not None:
@@ -187,6 +270,8 @@ class DeliveryWorker:
         self._standings.begin_anew(number)
         for lane in self._ready.lanes(number):
             self._ready.list(lane)
+        if not self.is_here(number):
+            self._tell(Hint(changed=True))
 
     def consent_changed(self, number: int) -> None:
         """The receiver consented or does not any more, or allows another rate."""

@@ -95,6 +95,16 @@ class Endpoints:
             log.error("endpoint.unusable", endpoint=endpoint.id, problem=str(error))
             return None
 
+    async def stand_anew(self, is_meant: Callable[[str], bool]) -> None:
+        """How the endpoints of these tenants stand is what the store says: others delivered to them until now."""
+        stored = {standing.endpoint: standing for standing in await self._standings.load()}
+        for number, preparation in self.prepared.items():
+            if is_meant(preparation.endpoint.tenant):
+                if (standing := stored.get(number)) is None:
+                    self.standings.pop(number, None)
+                else:
+                    self.standings[number] = standing
+
     def standing(self, number: int) -> Standing | None:
         return self.standings.get(number)
 

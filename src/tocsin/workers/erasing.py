@@ -17,17 +17,20 @@ from tocsin.model.replay import Replay
 from tocsin.operations.answers import opened
 from tocsin.operations.endpoint_codec import with_fields
 from tocsin.operations.tails import Tails
-from tocsin.ports import AuditQuery, Erasures, ReplayQuery, Replays, SecretBox, Views
+from tocsin.ports import AuditQuery, Erasures, ReplayQuery, Replays, SecretBox, Taken, Views
 from tocsin.rules.erasing import STEP_ROWS, filters_name, filters_without, first_step, named_too, names, reason_without
 from tocsin.telemetry import log
+from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.fanout import FanoutWorker
+from tocsin.workers.holding import Held
 from tocsin.workers.replay import ReplayWorker
-from tocsin.workers.withdrawing import Withdrawing
 
 PAGE: Final = 100
 _LOOK_SECONDS: Final = 0.02
 _RETRY_SECONDS: Final = 1.0
+_ELSEWHERE_SECONDS: Final = 2.0
+"""How often it looks whether another process was asked for one that is done here."""
 _OWN_ROUTE: Final = "POST /v1/erasures"
 _OWN_ACTION: Final = "erasure.created"
 
@@ -52,9 +55,10 @@ class ErasingWorker:
         self,
         store: Stores,
         box: SecretBox,
+        held: Held,
         endpoints: Endpoints,
         fanout: FanoutWorker,
-        withdrawing: Withdrawing,
+        delivery: DeliveryWorker,
         replay: ReplayWorker,
         tails: Tails,
         now_ms: Callable[[], Millis],
@@ -63,9 +67,10 @@ class ErasingWorker:
         self._replay_store = store.replays
         self._views = store.views
         self._box = box
+        self._held = held
         self._endpoints = endpoints
         self._fanout = fanout
-        self._withdrawing = withdrawing
+        self._delivery = delivery
         self._replay = replay
         self._tails = tails
         self._now_ms = now_ms
@@ -76,6 +81,23 @@ class ErasingWorker:
     def added(self) -> None:
         """There is a new erasure."""
         self._news.set()
+
+    async def taken(self, taken: Sequence[Taken]) -> None:
+        """There may be erasures of these tenants."""
+        del taken
+        self._news.set()
+
+    async def giving_back(self, partitions: frozenset[int]) -> None:
+        """Those go on elsewhere; what is still for here is begun again at its last step."""
+        del partitions
+        self.lost()
+        if self._work is not None:
+            await asyncio.wait([self._work])
+
+    def lost(self) -> None:
+        self._news.set()
+        if self._work is not None:
+            self._work.cancel()
 
     def stop(self) -> None:
         """At once: what was begun is gone on with at the next start."""
@@ -91,13 +113,14 @@ class ErasingWorker:
         while not self._is_stopping:
             self._news.clear()
             self._work = asyncio.create_task(self._work_off())
-            wait = None
+            wait = _ELSEWHERE_SECONDS if self._held.is_shared else None
             try:
                 await self._work
             except asyncio.CancelledError:
                 if self._is_stopped():
                     return
-                raise
+                if not self._work.cancelled():
+                    raise
             except (StoreUnavailable, StorageFull) as error:
                 log.error("erasure.waits", problem=error.slug)
                 wait = _RETRY_SECONDS
@@ -111,6 +134,8 @@ class ErasingWorker:
         """One after another; then the files, once for all of them. One that cannot be done does not keep the others from it."""
         erased: list[Erasure] = []
         for erasure in await self._store.running():
+            if not self._held.holds(erasure.subject.tenant):
+                continue
             try:
                 erased.append(await self._erased(erasure))
             except (StoreUnavailable, StorageFull):
@@ -158,7 +183,7 @@ class ErasingWorker:
 
     async def _fanned_out(self, erasure: Erasure) -> Erasure:
         """Until then it is not known which deliveries there are, and fan-out still holds the events in memory."""
-        while self._fanout.position < erasure.last:  # noqa: ASYNC110  # fan-out goes on by itself
+        while self._fanout.position_of(erasure.subject.tenant) < erasure.last:  # noqa: ASYNC110  # fan-out goes on by itself
             await asyncio.sleep(_LOOK_SECONDS)
         self._fanout.let_go()
         return erasure
@@ -208,13 +233,14 @@ class ErasingWorker:
         what comes of it is written first."""
         numbers = [delivery.number for delivery in deliveries]
         pairs = [(delivery.endpoint, delivery.number) for delivery in deliveries]
-        async with self._withdrawing.withheld(pairs) as in_flight:
+        withdrawing = self._delivery.withdrawing
+        async with withdrawing.withheld(pairs) as in_flight:
             erasure, ready = await self._store.withdraw(erasure, numbers, in_flight, self._now_ms())
-            self._withdrawing.take(ready)
-            await self._withdrawing.over(numbers)
+            withdrawing.take(ready)
+            await withdrawing.over(numbers)
             if in_flight:
                 erasure, ready = await self._store.withdraw(erasure, numbers, frozenset(), self._now_ms())
-                self._withdrawing.take(ready)
+                withdrawing.take(ready)
         erasure = await self._attempts(erasure, numbers, self._store.attempts, self._store.erase_attempts)
         batches = await self._store.batches(numbers)
         if batches:

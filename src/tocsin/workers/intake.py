@@ -19,7 +19,7 @@ from tocsin.model.intake import Arrival, Handed, IntakeCursor, Taking
 from tocsin.model.submission import Accepted, Decide, Needs, Submission
 from tocsin.pipeline.accept import GROUP_BYTES, LEAST_BYTES
 from tocsin.pipeline.intake import Door, Told, UnknownForm, handed_in, told_of, verdict_of
-from tocsin.ports import Holder
+from tocsin.ports import Fenced, Holder, Taken
 from tocsin.ports.intake import Arrivals, Intake, IntakeStore
 from tocsin.rules.intake import is_late, receipt_id, takes
 from tocsin.telemetry import log
@@ -39,7 +39,7 @@ class ReadHanded(Protocol):
 
 
 class IntakeWorker:
-    """Follows what is held: `taken`, `giving_back`, `lost`. `committed` hears of the events of each commit group."""
+    """A follower of what is held. `committed` hears of the events of each commit group."""
 
     def __init__(  # noqa: PLR0913 (its parts, by name)
         self,
@@ -50,6 +50,7 @@ class IntakeWorker:
         door: Door,
         node: str,
         holder: Callable[[], Holder],
+        fenced: Callable[[Holder], None],
         read: ReadHanded,
         needs_of: Callable[[Submission], Needs],
         decide: Decide,
@@ -62,6 +63,7 @@ class IntakeWorker:
         self._door = door
         self._node = node
         self._holder = holder
+        self._fenced = fenced
         self._read = read
         self._needs_of = needs_of
         self._decide = decide
@@ -81,19 +83,16 @@ class IntakeWorker:
     def held(self) -> frozenset[int]:
         return self._held
 
-    def take(self, partitions: frozenset[int]) -> None:
-        """These are held from now on."""
-        self._held |= partitions
+    async def taken(self, taken: Sequence[Taken]) -> None:
+        self._held |= {one.partition for one in taken}
         self._changed.set()
 
-    async def let_go(self, partitions: frozenset[int]) -> None:
-        """Accept nothing more of these; ends when nothing is under way."""
+    async def giving_back(self, partitions: frozenset[int]) -> None:
         self._held -= partitions
         self._changed.set()
         await self._idle.wait()
 
     def lost(self) -> None:
-        """Hold nothing any more."""
         self._held = frozenset()
         self._changed.set()
 
@@ -222,6 +221,9 @@ class IntakeWorker:
                 if not self._watch.is_store_away:
                     log.error("intake.store_away", problem=problem.slug)
                 self._watch.is_store_away = True
+            except Fenced:
+                self._fenced(holder)
+                return None
             await self._pause()
         return None
 

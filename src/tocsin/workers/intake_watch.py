@@ -10,8 +10,9 @@ from typing import Final
 from tocsin.errors import IntakeUnavailable, StorageFull, StoreUnavailable
 from tocsin.model.ids import Millis
 from tocsin.model.intake import IntakeCursor, IntakeState
-from tocsin.ports.intake import INTAKE_PARTITIONS, Intake, IntakeStore
+from tocsin.ports.intake import Intake, IntakeStore
 from tocsin.rules.intake import mismatch
+from tocsin.rules.partitions import PARTITIONS
 from tocsin.telemetry import Metrics, log
 
 LOOK_SECONDS: Final = 1.0
@@ -93,7 +94,7 @@ class IntakeWatch:
             if known and self.incarnation is None:
                 made = await self._intake.make()
                 if mismatch(None, 0, made) is None:
-                    await self._store.adopt(made.incarnation, INTAKE_PARTITIONS)
+                    await self._store.adopt(made.incarnation, PARTITIONS)
                     await self._look_at_store()
             self.judge(await self._intake.state())
             self._answered_at = self._monotonic()

@@ -13,6 +13,7 @@ from tocsin.model.submission import Accepted, Overrun, Submission
 from tocsin.ports import JobOver, Log
 from tocsin.rules.job_watch import JobLimits, parse_limits
 from tocsin.telemetry import log
+from tocsin.workers.holding import Held
 
 PAGE: Final = 200
 LOOK_SECONDS: Final = 1.0
@@ -21,12 +22,17 @@ _RETRY_SECONDS: Final = 1.0
 
 
 class JobWatch:
-    """Watches the jobs of every tenant. Accept judges again: a report may have come in between."""
+    """Watches the jobs of every tenant, in one process only. Accept judges again: a report may have come in between."""
 
     def __init__(
-        self, reader: Log, accept: Callable[[Submission], Awaitable[Accepted]], now_ms: Callable[[], Millis]
+        self,
+        reader: Log,
+        accept: Callable[[Submission], Awaitable[Accepted]],
+        now_ms: Callable[[], Millis],
+        held: Held,
     ) -> None:
         self._log = reader
+        self._held = held
         self._accept = accept
         self._now_ms = now_ms
         self._stop = asyncio.Event()
@@ -38,7 +44,8 @@ class JobWatch:
         while not self._stop.is_set():
             wait = LOOK_SECONDS
             try:
-                over = [one for one in await self._log.jobs_over(PAGE) if one.at <= self._now_ms()]
+                found = await self._log.jobs_over(PAGE) if self._held.runs_once else ()
+                over = [one for one in found if one.at <= self._now_ms()]
                 if over:
                     await self._tell(over)
                     continue

@@ -16,6 +16,7 @@ from tocsin.model.submission import Accepted, Submission
 from tocsin.ports import NoticeStore
 from tocsin.rules.notices import dead_notice
 from tocsin.telemetry import log
+from tocsin.workers.holding import Held
 
 PAGE: Final = 100
 LOOK_SECONDS: Final = 1.0
@@ -23,7 +24,7 @@ LOOK_SECONDS: Final = 1.0
 
 
 class NoticeWorker:
-    """Tells in order. What a crash leaves is told after it; what was told and not struck out before it is recognised by
+    """Tells in order, in one process only. What a crash leaves is told after it; what was told and not struck out before it is recognised by
     accept. `name_of` gives the name of an endpoint, by number."""
 
     def __init__(
@@ -32,8 +33,10 @@ class NoticeWorker:
         accept: Callable[[Submission], Awaitable[Accepted]],
         now_ms: Callable[[], Millis],
         name_of: Callable[[int], str],
+        held: Held,
     ) -> None:
         self._store = store
+        self._held = held
         self._accept = accept
         self._now_ms = now_ms
         self._name_of = name_of
@@ -54,8 +57,9 @@ class NoticeWorker:
             self._news.clear()
             is_last = self._is_stopping
             try:
-                await self._store.gather(self._now_ms(), self._given_up)
-                while waiting := await self._store.waiting(PAGE):
+                if self._held.runs_once:
+                    await self._store.gather(self._now_ms(), self._given_up)
+                while self._held.runs_once and (waiting := await self._store.waiting(PAGE)):
                     await self._tell(waiting)
             except TocsinError as problem:
                 log.error("notices.wait", problem=problem.slug)

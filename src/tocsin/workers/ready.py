@@ -24,6 +24,7 @@ from tocsin.workers.lanes import LIVE, Budget, Lane, Outlet
 from tocsin.workers.refills import Refills
 from tocsin.workers.rotation import Rotation, turn_again
 
+_LOOK_SECONDS: Final = 0.02
 _PACE: Final = -1
 """In place of a lane: the time is when the endpoint's pace lets the next request go."""
 
@@ -32,7 +33,7 @@ class Ready:
     """Endpoints by number, with their lanes. `rotation` holds those that can send now; `can_send` is called when one was
     added. `flight` is what was taken and is out."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 (what it reads from, and whom it asks and tells)
         self,
         queue: Queue,
         batches: Batches,
@@ -40,27 +41,33 @@ class Ready:
         endpoints: Endpoints,
         now_ms: Callable[[], Millis],
         can_send: Callable[[], None],
+        is_open: Callable[[int, str], bool],
+        fenced: Callable[[], None],
     ) -> None:
         self._endpoints = endpoints
         self._now_ms = now_ms
         self._can_send = can_send
+        self._is_open = is_open
+        self._replays: dict[tuple[int, int], Replay] = {}
         self._budget = Budget()
         self._outlets: dict[int, Outlet] = {}
         self._due: list[tuple[Millis, int, int]] = []
-        self._refills = Refills(queue, batches, holder, now_ms, self)
+        self._refills = Refills(queue, batches, holder, now_ms, self, fenced)
         self.flight = Flight()
         self.rotation = Rotation()
         self.news = asyncio.Event()
         """Set when the earliest time to wake a lane has changed."""
 
     def lane(self, number: int, lane: int = LIVE) -> Lane | None:
-        """A lane of an endpoint; None when there is no such endpoint (any more)."""
+        """A lane of an endpoint; None when there is no such endpoint (any more), or it is not delivered to from here."""
         outlet = self._outlets.get(number)
         if outlet is None:
             preparation = self._endpoints.prepared.get(number)
             if preparation is None:
                 return None
             endpoint = preparation.endpoint
+            if not self._is_open(number, endpoint.tenant):
+                return None
             outlet = self._outlets[number] = Outlet(
                 number,
                 endpoint.tenant,
@@ -73,6 +80,8 @@ class Ready:
             found = outlet.lanes[lane] = Lane(outlet, lane, self._budget)
             delivery = self._endpoints.prepared[number].endpoint.config.delivery
             found.batching = delivery if isinstance(delivery, Batched) else None
+            if (replay := self._replays.get((number, lane))) is not None:
+                found.replay, found.is_held = replay, replay.state is not ReplayState.RUNNING
         return found
 
     def paced_anew(self, number: int) -> None:
@@ -108,12 +117,38 @@ class Ready:
 
     def remove(self, number: int) -> None:
         """The endpoint is no more."""
-        for lane in self.lanes(number):
-            lane.put_back(lambda _: True)
-        self._outlets.pop(number, None)
+        outlet = self._outlets.pop(number, None)
+        if outlet is not None:
+            for lane in outlet.lanes.values():
+                lane.put_back(lambda _: True)
+            outlet.lanes.clear()
+
+    def remove_those(self, is_meant: Callable[[str], bool]) -> list[Lane]:
+        """The endpoints of these tenants are delivered to from here no more; gives their lanes, for what is out."""
+        gone = [outlet for outlet in self._outlets.values() if is_meant(outlet.tenant)]
+        lanes = [lane for outlet in gone for lane in outlet.lanes.values()]
+        for outlet in gone:
+            self.remove(outlet.endpoint)
+        return lanes
+
+    async def over(self, lanes: Sequence[Lane]) -> None:
+        """Wait until nothing of these lanes, which were removed, is out or being read or withheld."""
+        while any(lane.outlet.in_flight or lane.withheld for lane in lanes):  # noqa: ASYNC110  # each ends within its time limit
+            await asyncio.sleep(_LOOK_SECONDS)
+        await self._refills.over(lanes)
+
+    def forget(self) -> None:
+        """Nothing is delivered from here any more."""
+        self._refills.stop()
+        for number in tuple(self._outlets):
+            self.remove(number)
+        self._due.clear()
+        self.flight.out.clear()
+        self.flight.unsettled = 0
 
     def remove_lane(self, number: int, lane: int) -> None:
         """A replay is over."""
+        self._replays.pop((number, lane), None)
         gone = self.known_lane(number, lane)
         if gone is not None and lane != LIVE:
             gone.put_back(lambda _: True)
@@ -128,6 +163,7 @@ class Ready:
 
     def replay_changed(self, replay: Replay) -> None:
         """A replay runs or is held; what waits in its lane stays in the store meanwhile."""
+        self._replays[replay.endpoint, replay.number] = replay
         lane = self.lane(replay.endpoint, replay.number)
         if lane is None:
             return

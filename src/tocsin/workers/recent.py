@@ -23,10 +23,17 @@ class Recent:
         self._views: deque[EventView] = deque()
 
     def add(self, events: Sequence[Event]) -> None:
+        """Events of one commit group. When others wrote to the log in between, only the newer ones are kept."""
+        if self._views and self._views[-1].event.position + 1 != events[0].position:
+            self.clear()
         self._views.extend([EventView(event) for event in events])
         self._bytes += sum([len(event.data) for event in events]) + _OVERHEAD_BYTES * len(events)
         while self._bytes > self._limit:
             self._bytes -= _size(self._views.popleft().event)
+
+    def clear(self) -> None:
+        self._views.clear()
+        self._bytes = 0
 
     def after(self, position: int, limit: int) -> list[EventView]:
         """Events right after a position; none when the next one is not here. Older ones are let go."""

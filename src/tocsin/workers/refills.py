@@ -10,7 +10,7 @@ from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.model.delivery import Claim
 from tocsin.model.event_view import EventView
 from tocsin.model.ids import Millis
-from tocsin.ports import BEGINNING, Batches, Holder, Queue
+from tocsin.ports import BEGINNING, Batches, Fenced, Holder, Queue
 from tocsin.telemetry import log
 from tocsin.workers.lanes import LIVE, Lane
 
@@ -44,14 +44,21 @@ class Refills:
     """For each lane at most one is under way."""
 
     def __init__(
-        self, queue: Queue, batches: Batches, holder: Holder, now_ms: Callable[[], Millis], lanes: Lanes
+        self,
+        queue: Queue,
+        batches: Batches,
+        holder: Holder,
+        now_ms: Callable[[], Millis],
+        lanes: Lanes,
+        fenced: Callable[[], None],
     ) -> None:
         self._queue = queue
         self._batches = batches
         self._holder = holder
         self._now_ms = now_ms
         self._lanes = lanes
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._fenced = fenced
+        self._tasks: dict[asyncio.Task[None], Lane] = {}
         self._is_stopping = False
 
     def start(self, lane: Lane) -> None:
@@ -59,8 +66,8 @@ class Refills:
         if not self._is_stopping:
             lane.is_refilling = True
             task = asyncio.get_running_loop().create_task(self._read(lane))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[task] = lane
+            task.add_done_callback(self._tasks.pop)
 
     def stop(self) -> None:
         """Read nothing more."""
@@ -68,10 +75,16 @@ class Refills:
         for task in self._tasks:
             task.cancel()
 
+    async def over(self, lanes: Sequence[Lane]) -> None:
+        """Wait until nobody reads for these."""
+        tasks = [task for task, lane in self._tasks.items() if lane in lanes]
+        if tasks:
+            await asyncio.wait(tasks)
+
     async def _read_batches(self, lane: Lane) -> None:
         """Batches that were formed before and are due again."""
         now, limit = self._now_ms(), BATCHES + len(lane.batches_held)
-        page = await self._batches.due(self._holder, lane.endpoint, lane.lane, now, limit)
+        page = await self._batches.due(lane.endpoint, lane.lane, now, limit)
         if lane.batching is None:
             lane.spill()  # it was changed meanwhile: they are to be dissolved
             return
@@ -84,7 +97,7 @@ class Refills:
     async def _dissolve(self, lane: Lane) -> None:
         """The endpoint takes no batches any more: those that wait go one by one. What is out is looked at again later."""
         after, lane.was_batching = 0, False
-        while numbers := await self._batches.pending(self._holder, lane.endpoint, lane.lane, after, DISSOLVED):
+        while numbers := await self._batches.pending(lane.endpoint, lane.lane, after, DISSOLVED):
             after = numbers[-1]
             idle = [number for number in numbers if number not in lane.batches_held]
             self._lanes.take(await self._batches.dissolve(self._holder, idle, self._now_ms()))
@@ -99,12 +112,15 @@ class Refills:
                 await self._read_batches(lane)
             elif lane.was_batching:
                 await self._dissolve(lane)
-            page = await self._queue.due(self._holder, lane.endpoint, lane.lane, self._now_ms(), limit, after)
+            page = await self._queue.due(lane.endpoint, lane.lane, self._now_ms(), limit, after)
         except (StoreUnavailable, StorageFull) as error:
             log.error("refill.waits", problem=error.slug)
             lane.was_batching = True
             lane.refilled()
             self._lanes.wake_at(lane, self._now_ms() + RETRY_MS)
+            return
+        except Fenced:
+            self._fenced()
             return
         if self._lanes.known_lane(lane.endpoint, lane.lane) is not lane:
             return

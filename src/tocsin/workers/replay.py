@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tocsin.errors import StorageFull, StoreUnavailable
@@ -15,17 +15,19 @@ from tocsin.model.notice import Notice
 from tocsin.model.replay import Replay, ReplayState
 from tocsin.operations.endpoint_codec import with_fields
 from tocsin.operations.replays import at_all_times, chosen
-from tocsin.ports import Replays
+from tocsin.ports import Hint, Replays, Revisions, Taken
 from tocsin.rules.notices import replay_notice
 from tocsin.telemetry import log
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.endpoints import Endpoints
+from tocsin.workers.holding import Held
 from tocsin.workers.notices import NoticeWorker
 
 AHEAD: Final = 1024
 """Unsettled deliveries of a replay, at most: the rest waits in the log."""
 _STEP: Final = 256
 _LOOK_SECONDS: Final = 0.2
+_LATE_SECONDS: Final = 0.02
 _AHEAD_SECONDS: Final = 2.0
 _WAIT_SECONDS: Final = 1.0
 _SPEED_EVERY_MS: Final = 500
@@ -62,32 +64,77 @@ class ReplayWorker:
         self,
         *,
         store: Replays,
+        held: Held,
         endpoints: Endpoints,
         delivery: DeliveryWorker,
         notices: NoticeWorker,
         mint: IdMint,
         now_ms: Callable[[], Millis],
+        tell: Callable[[Hint], None],
     ) -> None:
         self._store = store
+        self._held = held
         self._endpoints = endpoints
         self._delivery = delivery
         self._notices = notices
         self._mint = mint
         self._now_ms = now_ms
+        self._tell = tell
         self._replays: dict[int, Replay] = {}
         self._paid_until: dict[int, float] = {}
         self._speeds: dict[int, Speed] = {}
         self._news = asyncio.Event()
-        self._is_stopping = False
+        self._moving: Replay | None = None
+        self._is_to_look = self._is_stopping = False
 
-    async def start(self) -> None:
-        """Find what was under way when the process began."""
+    async def taken(self, taken: Sequence[Taken]) -> None:
+        """Find what is under way there."""
+        partitions = {one.partition for one in taken}
         for replay in await self._store.under_way():
-            self._replays[replay.number] = replay
-            self._delivery.replay_changed(replay)
+            if self._held.partition_of(replay.tenant) in partitions:
+                self._replays[replay.number] = replay
+                self._delivery.replay_changed(replay)
+        self._news.set()
+
+    async def giving_back(self, partitions: frozenset[int]) -> None:
+        """Make no more of these."""
+        for replay in tuple(self._replays.values()):
+            if self._held.partition_of(replay.tenant) in partitions:
+                self._forget(replay)
+        while (moving := self._moving) is not None and self._held.partition_of(moving.tenant) in partitions:  # noqa: ASYNC110  # a step ends within milliseconds
+            await asyncio.sleep(_LATE_SECONDS)
+
+    def lost(self) -> None:
+        for replay in tuple(self._replays.values()):
+            self._forget(replay)
+
+    def moved(self, before: Revisions | None, now: Revisions) -> None:
+        """Somebody changed a replay, maybe elsewhere."""
+        if before is not None and before.replays != now.replays:
+            self._is_to_look = True
+            self._news.set()
+
+    async def _look(self) -> None:
+        """What others changed of the replays that move here."""
+        self._is_to_look = False
+        try:
+            under_way = await self._store.under_way()
+        except (StoreUnavailable, StorageFull) as error:
+            log.error("replay.waits", problem=error.slug)
+            self._is_to_look = True
+            return
+        for stored in under_way:
+            known = self._replays.get(stored.number)
+            if self._held.holds(stored.tenant) and (
+                known is None or with_fields(stored, position=known.position, made=known.made) != known
+            ):
+                self.changed(stored)
 
     def changed(self, replay: Replay) -> None:
         """A replay is new, goes on, pauses or is cancelled."""
+        if not self._held.holds(replay.tenant):
+            self._tell(Hint(changed=True))
+            return
         self._replays[replay.number] = replay
         self._speeds.pop(replay.number, None)
         self._delivery.replay_changed(replay)
@@ -106,11 +153,16 @@ class ReplayWorker:
         while not self._is_stopping:
             self._news.clear()
             moved = False
+            if self._is_to_look:
+                await self._look()
             for replay in tuple(self._replays.values()):
                 try:
-                    moved |= await self._advance(replay)
+                    self._moving = replay
+                    moved |= self._replays.get(replay.number) is replay and await self._advance(replay)
                 except (StoreUnavailable, StorageFull) as error:
                     log.error("replay.waits", replay=replay.id, problem=error.slug)
+                finally:
+                    self._moving = None
             if not moved and not self._is_stopping:
                 wait = _LOOK_SECONDS if self._has_running() else _WAIT_SECONDS
                 try:
@@ -186,7 +238,7 @@ class ReplayWorker:
         stored = await self._store.replay(replay.id, replay.tenant)
         if stored is None or stored.finished_at is not None:
             self._forget(replay)
-        else:
+        elif self._held.holds(stored.tenant):
             self._replays[replay.number] = stored
         return True
 

@@ -18,7 +18,7 @@ from tocsin.model.ids import Millis
 from tocsin.model.retention import FOR_EVER, KINDS, TABLES, RetentionCursor, RetentionRule, Table, What
 from tocsin.model.times import to_text
 from tocsin.operations.retention import RetentionPass, RetentionProgress
-from tocsin.ports import Aged, Expired, Key, RetentionStore
+from tocsin.ports import Aged, Expired, Key, RetentionStore, Taken
 from tocsin.rules.retention import Ages, Limits, Policy, judged_time
 from tocsin.telemetry import Metrics, log
 from tocsin.workers.delivery import DeliveryWorker
@@ -73,8 +73,10 @@ class RetentionWorker:
         metrics: Metrics,
         now_ms: Callable[[], Millis],
         monotonic: Callable[[], float],
+        is_shared: bool = False,
     ) -> None:
         self._store = store
+        self._is_shared = self._is_elsewhere = is_shared
         self._delivery = delivery
         self._metrics = metrics
         self._now_ms = now_ms
@@ -87,7 +89,7 @@ class RetentionWorker:
         self._left_mono: float | None = None
         self._table_mono: dict[Table, float] = {}
         self._passes: list[_Pass] = []
-        self._warned = self._moved = False
+        self._warned = self._moved = self._is_at_work = False
         self.policy = Policy(limits, {})
 
     async def start(self) -> None:
@@ -96,6 +98,28 @@ class RetentionWorker:
         self._judged = state.judged_at
         self._judged_mono = self._monotonic()
         self._set(state.rules, state.cursors)
+
+    @property
+    def _ends(self) -> bool:
+        """Whether what is under way ends as soon as it can."""
+        return self._is_stopping or self._is_elsewhere
+
+    async def taken(self, taken: Sequence[Taken]) -> None:
+        """One process removes, the holder of the first partition: it goes on where the last one was."""
+        if self._is_elsewhere and any(one.partition == 0 for one in taken):
+            await self.start()
+            self._is_elsewhere = False
+            self._news.set()
+
+    async def giving_back(self, partitions: frozenset[int]) -> None:
+        if 0 in partitions and not self._is_elsewhere:
+            self._is_elsewhere = True
+            while self._is_at_work:  # noqa: ASYNC110  # a step ends within milliseconds
+                await asyncio.sleep(_LEAST_PAUSE)
+            await self.save()
+
+    def lost(self) -> None:
+        self._is_elsewhere = self._is_shared
 
     def changed(self, rules: Mapping[str, tuple[RetentionRule, ...]]) -> None:
         """The rules are others now: what they concern is gone through from the beginning."""
@@ -130,16 +154,24 @@ class RetentionWorker:
         while not self._is_stopping:
             self._news.clear()
             wait = LOOK_SECONDS
+            self._is_at_work = True
             try:
-                if await self.round():
+                if self._is_elsewhere:
+                    await self._expire_here()
+                elif await self.round():
                     continue
+                elif self._is_shared and (rules := (await self._store.load()).rules) != self.policy.rules:
+                    self.changed(rules)
             except (StoreUnavailable, StorageFull) as problem:
                 log.error("retention.waits", problem=problem.slug)
                 wait = _RETRY_SECONDS
+            finally:
+                self._is_at_work = False
             if not self._is_stopping:
                 await self._rest(wait, until_news=True)
         try:
-            await self.save()
+            if not self._is_elsewhere:
+                await self.save()
         except (StoreUnavailable, StorageFull) as problem:
             log.error("retention.not_saved", problem=problem.slug)
 
@@ -147,7 +179,7 @@ class RetentionWorker:
         """Remove everything that is old now; gives whether that was too much for one round."""
         passes, end = self._passes, self._monotonic() + LOOK_SECONDS
         moved = True
-        while moved and not self._is_stopping and passes is self._passes and self._monotonic() < end:
+        while moved and not self._ends and passes is self._passes and self._monotonic() < end:
             moved = False
             for one in passes:
                 moved |= await self._advance(one)
@@ -202,7 +234,7 @@ class RetentionWorker:
     async def _advance(self, one: _Pass) -> bool:
         """One page of a pass; False when nothing is old enough."""
         until = self._now() - one.keep
-        if self._is_stopping or (one.next_at is not None and one.next_at > until):
+        if self._ends or (one.next_at is not None and one.next_at > until):
             return False
         page = await self._store.page(one.what, one.scope, one.position, until, PAGE)
         one.next_at = page.next_at
@@ -223,7 +255,7 @@ class RetentionWorker:
 
     def _goes_on(self, one: _Pass) -> bool:
         """Neither stopped nor overtaken by other rules."""
-        return not self._is_stopping and one in self._passes
+        return not self._ends and one in self._passes
 
     def _takes(self, one: _Pass, aged: Aged) -> bool:
         if one.what not in KINDS or aged.event_type is None or self.policy.scope_of(aged.tenant) != one.scope:
@@ -260,10 +292,23 @@ class RetentionWorker:
         await self._delivery.give_up(endpoint, frozenset(numbers), write)
         self._count({"expired": len(expired)})
 
+    async def _expire_here(self) -> None:
+        """What the one that removes left behind because it is not its to give up: only its holder knows what is out."""
+        if self.policy.limits.pending == FOR_EVER:
+            return
+        after, until = 0, self._now() - self.policy.limits.pending
+        while not self._is_stopping:
+            page = await self._store.left("expire", after, PAGE)
+            pending = [aged for aged in page.found if aged.ended_at is None and aged.event_type]
+            await self._expire([aged for aged in pending if self._delivery.is_here(aged.endpoint)], until)
+            if len(page.found) < PAGE:
+                return
+            after = page.end
+
     async def _look_at_left(self, what: What) -> None:
         """What was left behind and has ended since, or is gone."""
         after, is_more = 0, True
-        while is_more and not self._is_stopping:
+        while is_more and not self._ends:
             now = self._now()
             page = await self._store.left(what, after, PAGE)
             after, is_more = page.end, len(page.found) == PAGE
@@ -278,7 +323,7 @@ class RetentionWorker:
                 await self._expire(pending, now - self.policy.limits.pending)
             for keep, numbers in by_keep.items():
                 waiting = numbers
-                while waiting and not self._is_stopping:
+                while waiting and not self._ends:
                     waiting = await self._remove(what, waiting, now - keep, None)
             await self._rest(_LEAST_PAUSE if page.found else 0)
 
@@ -296,7 +341,7 @@ class RetentionWorker:
         if table not in _IN_ORDER and last is not None and self._monotonic() - last < TABLE_SECONDS:
             return
         after: Key | None = None
-        while not self._is_stopping:
+        while not self._ends:
             removed, after = await self._store.look_through(table, after, Ages(policy=self.policy, now=self._now()))
             self._count({table: removed})
             if after is None:
@@ -306,7 +351,7 @@ class RetentionWorker:
 
     async def _give_back(self) -> None:
         """Give the disk what the file has too much of."""
-        while not self._is_stopping:
+        while not self._ends:
             space = await self._store.space()
             most = space.unused - max(UNUSED_BYTES, space.file // 10)
             if most <= 0 or not await self._store.give_back(most):

@@ -92,17 +92,21 @@ class SlowShare:
 
 
 class Burst:
-    """Counts what begins in one turn of the event loop. When that was all that may, `again` is called in the next one."""
+    """Counts what begins in one turn of the event loop. When that was all that may, `again` is called in the next one. Once in each turn it asks
+    whether anything `may_send`."""
 
-    __slots__ = ("_again", "_begun")
+    __slots__ = ("_again", "_begun", "_may_send")
 
-    def __init__(self, again: Callable[[], None]) -> None:
+    def __init__(self, again: Callable[[], None], may_send: Callable[[], bool]) -> None:
         self._again = again
+        self._may_send = may_send
         self._begun = 0
 
     def begin(self) -> bool:
         """Whether one more may begin now."""
         if self._begun == 0:
+            if not self._may_send():
+                return False
             asyncio.get_running_loop().call_soon(self._next_turn)
         elif self._begun == BURST:
             return False

@@ -19,10 +19,10 @@ from tocsin.model.event_view import EventView
 from tocsin.model.exchange import Exchange, Outbound
 from tocsin.model.ids import IdMint, Millis
 from tocsin.operations.tails import Tails
-from tocsin.pipeline.exchanges import INEXPRESSIBLE, Exchanges, Judge, Sent
+from tocsin.pipeline.exchanges import INEXPRESSIBLE, NOT_NOW, Exchanges, Judge, Sent
 from tocsin.pipeline.prepare import Preparation
 from tocsin.pipeline.settle import Settle
-from tocsin.ports import Batches, Holder, Queue
+from tocsin.ports import Batches, Fenced, Holder, Queue
 from tocsin.telemetry import log
 from tocsin.workers.batches import BatchSending
 from tocsin.workers.endpoints import Endpoints
@@ -51,9 +51,10 @@ class _Out:
 
 
 class Sending:
-    """Sends for every endpoint of this process, as `ready` says what is ready and `settle` can write."""
+    """Sends for every endpoint that is open here, as `ready` says what is ready and `settle` can write, by the right of one holder: for another
+    one there is another object, so that nothing of the old one is taken for its own."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (everything that a delivery meets on its way)
         self,
         *,
         queue: Queue,
@@ -66,7 +67,13 @@ class Sending:
         judge: Judge,
         standings: Standings,
         tails: Tails,
+        may_send: Callable[[], bool],
+        is_open: Callable[[int, str], bool],
+        fenced: Callable[[Holder], None],
     ) -> None:
+        self.holder = holder
+        self._may_send = may_send
+        self._fenced = partial(fenced, holder)
         self._queue = queue
         self._exchanges = exchanges
         self._endpoints = endpoints
@@ -74,7 +81,7 @@ class Sending:
         self._judge = judge
         self._standings = standings
         self._tails = tails
-        self.ready = Ready(queue, batches, holder, endpoints, now_ms, self.begin)
+        self.ready = Ready(queue, batches, holder, endpoints, now_ms, self.begin, is_open, self._fenced)
         self._flight = self.ready.flight
         self.rendering = Rendering(exchanges.templates, endpoints, self.ready, now_ms)
         self._batch_sending = BatchSending(
@@ -88,12 +95,13 @@ class Sending:
             judge=judge,
             exchanges=exchanges,
             rendering=self.rendering,
+            may_send=may_send,
             give_up=self._give_up,
         )
-        self.settle = Settle(queue, holder, self._settled)
+        self.settle = Settle(queue, holder, self._settled, self._fenced)
         self.withdrawing = Withdrawing(self.ready, self.settle)
         self.slow = SlowShare(self.ready.list_all)
-        self._burst = Burst(self.begin)
+        self._burst = Burst(self.begin, may_send)
         self._keys: dict[int, tuple[str, ...]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._written = 0
@@ -111,6 +119,14 @@ class Sending:
                     await asyncio.sleep(_LATE)
         except TimeoutError:
             self._is_over = True
+        for task in self._tasks:
+            task.cancel()
+
+    def abandon(self) -> None:
+        """Others have taken over: begin nothing more, and forget what is out; what comes of it is theirs to find out."""
+        self._is_stopping = self._is_over = True
+        self.settle.abandon()
+        self.ready.forget()
         for task in self._tasks:
             task.cancel()
 
@@ -217,8 +233,10 @@ class Sending:
             self._ended(out, sent)
             return
         lane, number = out.lane, out.claim.delivery.number
-        self._left(out)
-        await self._give_up(lane, out.claim, sent)
+        try:
+            await self._give_up(lane, out.claim, sent)
+        finally:
+            self._left(out)
         self._flight.unsettled -= 1
         lane.settled(number, self._keys.pop(number, ()))
         self.ready.list_all(lane.outlet)
@@ -243,6 +261,8 @@ class Sending:
     async def _deliver_batch(self, lane: Lane, work: Coroutine[None, None, None], *, is_slow: bool) -> None:
         try:
             await work
+        except Fenced:
+            self._fenced()
         finally:
             lane.outlet.in_flight -= 1
             if is_slow:
@@ -260,6 +280,8 @@ class Sending:
         replay = lane.replay
 
         def make(now: Millis, token: Token | None) -> Outbound | Unrendered:
+            if not self._may_send():
+                return NOT_NOW
             if preparation.renderer.expresses(view):
                 return preparation.request(delivery, view, now, token, replay, rendered)
             return INEXPRESSIBLE

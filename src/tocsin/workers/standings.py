@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from typing import Final
 
 from tocsin.errors import Conflict, StorageFull, StoreUnavailable
@@ -37,12 +37,24 @@ class Standings:
         self._notices = notices
         self._disable = disable
         self._background: set[asyncio.Task[None]] = set()
+        self._keeping: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> None:
+    def start(self, endpoints: Collection[int]) -> None:
         """Finish what a crash cut short: endpoints that were to be disabled."""
-        for number, standing in tuple(self._endpoints.standings.items()):
-            if standing.stopped and number in self._endpoints.prepared:
-                self._in_background(self._stop_sending(number))
+        for number in endpoints:
+            standing = self._endpoints.standings.get(number)
+            if standing is not None and standing.stopped:
+                _ = self._in_background(self._stop_sending(number))
+
+    async def written(self) -> None:
+        """Wait until everything so far is stored."""
+        if self._keeping:
+            await asyncio.wait(tuple(self._keeping))
+
+    def abandon(self) -> None:
+        """Others follow them now."""
+        for task in self._background:
+            task.cancel()
 
     async def close(self) -> None:
         """What is being stored is stored, unless that takes too long."""
@@ -78,7 +90,7 @@ class Standings:
         else:
             self._endpoints.standings[outlet.endpoint] = after
         if after.stopped and not before.stopped:
-            self._in_background(self._stop_sending(outlet.endpoint))
+            _ = self._in_background(self._stop_sending(outlet.endpoint))
 
     def begin_anew(self, number: int) -> None:
         """An endpoint that is enabled again has a clean standing."""
@@ -100,7 +112,9 @@ class Standings:
     def _stand(self, standing: Standing, notice: Notice | None = None) -> None:
         """How an endpoint stands from now on; it is stored as well, with what is told of it."""
         self._endpoints.standings[standing.endpoint] = standing
-        self._in_background(self._keep(standing, notice))
+        task = self._in_background(self._keep(standing, notice))
+        self._keeping.add(task)
+        task.add_done_callback(self._keeping.discard)
 
     async def _keep(self, standing: Standing, notice: Notice | None) -> None:
         """However long that takes; meanwhile it may have changed again."""
@@ -115,10 +129,11 @@ class Standings:
         if notice is not None:
             self._notices.wake()
 
-    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+    def _in_background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
 
 def _is_worth_keeping(before: Standing, after: Standing) -> bool:

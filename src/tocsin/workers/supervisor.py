@@ -12,6 +12,7 @@ from tocsin.telemetry import log
 from tocsin.workers.consent import ConsentWorker
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.fanout import FanoutWorker
+from tocsin.workers.holding import HoldingWorker
 from tocsin.workers.notices import NoticeWorker
 from tocsin.workers.replay import ReplayWorker
 
@@ -34,6 +35,7 @@ class Supervisor:
     def __init__(
         self,
         *,
+        holding: HoldingWorker,
         accept: Accept,
         fanout: FanoutWorker,
         delivery: DeliveryWorker,
@@ -44,6 +46,7 @@ class Supervisor:
         keys: ApiKeys,
         stop: asyncio.Event,
     ) -> None:
+        self._holding = holding
         self._accept = accept
         self._fanout = fanout
         self._delivery = delivery
@@ -54,12 +57,12 @@ class Supervisor:
         self._keys = keys
         self._stop = stop
         self._loops: list[asyncio.Task[None]] = []
+        self._beating: asyncio.Task[None] | None = None
         self._flushing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        self._consent.start()
-        await self._replay.start()
-        await self._delivery.start()
+        await self._holding.start()
+        self._beating = self._watched(self._holding.run(), "holding")
         self._loops = [
             self._watched(self._fanout.run(), "fanout"),
             self._watched(self._delivery.run(), "delivery"),
@@ -72,8 +75,8 @@ class Supervisor:
 
     def problems(self) -> list[str]:
         """What keeps the server from being ready; empty when it is."""
-        problems: list[str] = []
-        if not self._loops or any(loop.done() for loop in self._loops):
+        problems = self._holding.problems()
+        if self._beating is None or any(loop.done() for loop in (self._beating, *self._loops)):
             problems.append("a loop of the server has stopped")
         if self._delivery.is_stalled():
             problems.append("outcomes cannot be written")
@@ -82,7 +85,9 @@ class Supervisor:
         return problems
 
     async def stop(self) -> None:
-        """No new submissions arrive any more. What was taken is answered, what is out may finish, outcomes are written."""
+        """No new submissions arrive any more. What was taken is answered, what is out may finish, outcomes are written; then
+        others may go on."""
+        self._holding.close()
         for loop in self._background.values():
             loop.stop()
         await self._accept.idle()
@@ -92,6 +97,9 @@ class Supervisor:
         await self._delivery.stop(DRAIN_SECONDS)
         self._notices.stop()
         ended = await asyncio.gather(*self._loops, return_exceptions=True)
+        await self._holding.leave()
+        if self._beating is not None:
+            ended += await asyncio.gather(self._beating, return_exceptions=True)
         if self._flushing is not None:
             self._flushing.cancel()
         await self._keys.flush()

@@ -19,6 +19,7 @@ from tocsin.adapters.postgres.store import PostgresStore
 from tocsin.adapters.storing.rows import new_event_row
 from tocsin.model.ids import IdMint
 from tocsin.model.submission import Accepted, Facts, Needs, Submission, Verdict
+from tocsin.rules.partitions import PARTITIONS, partition_of
 
 NODES = 4
 CLOCK = Clock()
@@ -47,7 +48,8 @@ async def node(url: str) -> AsyncIterator[Opener]:
 
 async def appended(connection: Connection, count: int) -> int:
     """Append within an open transaction; gives the position before."""
-    columns = [list(column) for column in zip(*(new_event_row(new_event(MINT)) for _ in range(count)), strict=True)]
+    rows = [(*new_event_row(new_event(MINT)), partition_of("acme", PARTITIONS)) for _ in range(count)]
+    columns = [list(column) for column in zip(*rows, strict=True)]
     row = await read_one(connection, "add_events", (CLOCK.now, *columns))
     assert row is not None
     assert isinstance(row[0], int)

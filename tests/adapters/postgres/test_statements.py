@@ -40,6 +40,21 @@ ONE_BY_ONE = {
     "transaction_status": "likewise",
     "transfer_analyze": "the planner of the embedded store needs no numbers",
     "transfer_set_log_head": "the embedded store finds the head in the log",
+    "beat": "nobody else uses the embedded store",
+    "free_partitions": "likewise",
+    "give_back": "likewise",
+    "give_back_all": "likewise",
+    "leave": "likewise",
+    "mark_all_lines": "the embedded store looks through all lines, when it is opened",
+    "mark_lines": "likewise",
+    "move_revision": "nobody else has to notice a change",
+    "notify": "nobody is told",
+    "remove_node": "nobody else uses the embedded store",
+    "share_database": "the embedded store has a lock file",
+    "stretch": "the embedded store has one partition",
+    "take": "likewise",
+    "transfer_cursor": "the embedded store has one cursor",
+    "transfer_set_cursors": "likewise",
 }
 """What the embedded store has no statement of, or another one, and why."""
 

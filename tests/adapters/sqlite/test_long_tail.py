@@ -11,6 +11,7 @@ from pathlib import Path
 import apsw
 import pytest
 from tests.contracts.given import NOTHING, deciding, delivery, endpoint, entry, submission
+from tests.kit.stores import held, moves
 
 from tocsin.adapters.sqlite.database import open_connection
 from tocsin.adapters.sqlite.lines import followers, leave_lines, together
@@ -32,12 +33,15 @@ async def given_tail(path: Path, length: int) -> None:
         await store.log.accept([(submission(), NOTHING)], deciding(mint))
         await store.directory.add_endpoint(endpoint(mint), entry(mint))
         revision, _ = await store.directory.endpoints()
-        holder, cursor = await store.queue.acquire(0)
+        holder, cursor = await held(store)
         keys = ["stuck"] * length + [f"other {n % (OTHERS // 2)}" for n in range(OTHERS)]
         for at in range(0, len(keys), CHUNK):
             made = [delivery(mint, 1, 1, keys=[key]) for key in keys[at : at + CHUNK]]
             after = Cursor(position=cursor.position + 1)
-            assert await store.queue.fan(holder, cursor, after, made, directory_revision=revision) is not None
+            assert (
+                await store.queue.fan(holder, moves(store, cursor, after), made, directory_revision=revision)
+                is not None
+            )
             cursor = after
     finally:
         store.close()

@@ -16,7 +16,8 @@ from tocsin.adapters.nats.connection import CONNECT_SECONDS, LOST, NatsConnectio
 from tocsin.adapters.nats.reading import arrivals
 from tocsin.errors import IntakeUnavailable, TocsinError
 from tocsin.model.intake import IntakeState
-from tocsin.ports.intake import INTAKE_PARTITIONS, Arrivals
+from tocsin.ports.intake import Arrivals
+from tocsin.rules.partitions import PARTITIONS
 from tocsin.telemetry import log
 
 INCARNATION: Final = "tocsin-incarnation"
@@ -141,7 +142,7 @@ class NatsIntake:
     async def read(self, after: Mapping[int, int]) -> Arrivals:
         client = self._connection.client
         try:
-            return await arrivals(client, self._stream, after, INTAKE_PARTITIONS, PREFIX)
+            return await arrivals(client, self._stream, after, PARTITIONS, PREFIX)
         except LOST as error:
             raise unavailable(f"The stream cannot be read ({type(error).__name__}).") from error
 

@@ -33,11 +33,7 @@ class PostgresBatches:
         self._tallies = tallies
         self._now_ms = now_ms
 
-    async def following(
-        self, holder: Holder, numbers: Sequence[int], now: Millis, limit: int, limit_bytes: int
-    ) -> Following:
-        del holder  # reading needs no right; settling does
-
+    async def following(self, numbers: Sequence[int], now: Millis, limit: int, limit_bytes: int) -> Following:
         async def query(connection: Connection) -> Following:
             found = await followers(connection, numbers, now, 2 * limit)
             claims: list[Claim] = []
@@ -68,9 +64,7 @@ class PostgresBatches:
 
         return await self._writer.run(Rank.SETTLE, transaction)
 
-    async def due(self, holder: Holder, endpoint: int, lane: int, now: Millis, limit: int) -> BatchPage:
-        del holder  # reading needs no right; settling does
-
+    async def due(self, endpoint: int, lane: int, now: Millis, limit: int) -> BatchPage:
         async def query(connection: Connection) -> BatchPage:
             claims = await _with_members(
                 connection, await read(connection, "due_batches", (endpoint, lane, now, limit))
@@ -145,9 +139,7 @@ class PostgresBatches:
 
         return await self._writer.run(Rank.SETTLE, transaction)
 
-    async def pending(self, holder: Holder, endpoint: int, lane: int, after: int, limit: int) -> list[int]:
-        del holder  # reading needs no right
-
+    async def pending(self, endpoint: int, lane: int, after: int, limit: int) -> list[int]:
         async def query(connection: Connection) -> list[int]:
             rows = await read(connection, "pending_batches", (endpoint, lane, after, limit))
             return [cast("int", number) for (number,) in rows]
@@ -198,14 +190,9 @@ class PostgresBatches:
         (number,) = cast("tuple[int]", await read_one(connection, "add_batch", row))
         return msgspec.structs.replace(batch, number=number)
 
-    async def waiting(self, holder: Holder) -> list[Waiting]:
-        del holder  # one partition
-
-        async def query(connection: Connection) -> list[Waiting]:
-            rows = cast("list[tuple[int, int, int]]", await read(connection, "waiting_batches"))
-            return [Waiting(endpoint=endpoint, lane=lane, due_at=due_at) for endpoint, lane, due_at in rows]
-
-        return await self._readers.run(query)
+    async def waiting(self, partitions: Sequence[int]) -> list[Waiting]:
+        rows = cast("list[tuple[int, int, int]]", await self._readers.read("waiting_batches", (list(partitions),)))
+        return [Waiting(endpoint=endpoint, lane=lane, due_at=due_at) for endpoint, lane, due_at in rows]
 
 
 async def _released(connection: Connection, batch: int) -> list[BatchClaim]:

@@ -7,7 +7,7 @@ from typing import cast
 
 from tocsin.adapters.postgres.audit import write_entry
 from tocsin.adapters.postgres.readers import Readers
-from tocsin.adapters.postgres.statements import Connection, write_rows
+from tocsin.adapters.postgres.statements import Connection, write, write_rows
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.ranks import Rank
 from tocsin.model.audit import AuditEntry
@@ -32,6 +32,7 @@ class PostgresDataKeys:
         async def transaction(connection: Connection) -> None:
             rows = [(key.id, key.master_key, key.wrapped, key.created_at) for key in keys]
             await write_rows(connection, "save_data_keys", rows)
+            await write(connection, "move_revision", ("data_keys",))
             if entry is not None:
                 await write_entry(connection, entry)
 

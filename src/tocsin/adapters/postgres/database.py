@@ -15,6 +15,8 @@ from tocsin.telemetry import log
 OLDEST: Final = 14
 CONNECT_SECONDS: Final = 10.0
 CLOSE_SECONDS: Final = 5.0
+PROMPT_SECONDS: Final = 3.0
+"""The same for what others wait for: then somebody else is to do it."""
 ANSWER_SECONDS: Final = 30.0
 """How long a server may be silent within a transaction before its connection is given up."""
 _MIGRATING: Final = 0x746F6373
@@ -47,14 +49,19 @@ REFUSALS: Final = (
 """The store cannot take what it was given."""
 
 
-async def connect(url: str, *, seconds: float) -> Connection:
-    """A connection whose statements may take so long. Raises StoreUnavailable."""
+async def connect(url: str, *, seconds: float, is_prompt: bool = False, is_lasting: bool = True) -> Connection:
+    """A connection whose statements may take so long. `is_prompt`: locks no longer either, and a silent server is given up a second
+    later. What is written on one that is not `is_lasting` may be lost with the server. Raises StoreUnavailable."""
     settings = {**_SETTINGS, "statement_timeout": f"{round(seconds * 1000)}ms"}
+    if is_prompt:
+        settings["lock_timeout"] = settings["statement_timeout"]
+    if not is_lasting:
+        settings["synchronous_commit"] = "off"
     try:
         connection = await asyncpg.connect(
             url,
-            timeout=CONNECT_SECONDS,
-            command_timeout=seconds + 5,
+            timeout=PROMPT_SECONDS if is_prompt else CONNECT_SECONDS,
+            command_timeout=seconds + (1 if is_prompt else 5),
             statement_cache_size=1024,
             max_cached_statement_lifetime=0,
             server_settings=settings,

@@ -23,6 +23,7 @@ from tocsin.model.endpoint import Standing
 from tocsin.model.ids import EndpointId, KeyId, Millis
 from tocsin.model.notice import Notice
 from tocsin.ports import StoredEndpoint
+from tocsin.rules.partitions import PARTITIONS, partition_of
 
 _decode_standing = msgspec.json.Decoder(Standing).decode
 
@@ -54,8 +55,10 @@ class PostgresDirectory:
         return await self._readers.run(query)
 
     async def add_endpoint(self, endpoint: StoredEndpoint, entry: AuditEntry) -> StoredEndpoint:
+        partition = partition_of(endpoint.tenant, PARTITIONS)
+
         async def transaction(connection: Connection) -> StoredEndpoint:
-            new = (endpoint.id, endpoint.tenant, endpoint.revision, endpoint.created_at, endpoint.config)
+            new = (endpoint.id, endpoint.tenant, endpoint.revision, endpoint.created_at, endpoint.config, partition)
             await write(connection, "move_directory")
             number, active_from = cast("tuple[int, int]", await read_one(connection, "add_endpoint", new))
             await write_rows(connection, "save_tenant", [(endpoint.tenant, 0, endpoint.created_at)])
@@ -129,6 +132,7 @@ class PostgresDirectory:
                 return False
             if key.tenant is not None:
                 await write_rows(connection, "save_tenant", [(key.tenant, 0, key.created_at)])
+            await write(connection, "move_revision", ("api_keys",))
             await write_entry(connection, entry)
             return True
 
@@ -143,6 +147,7 @@ class PostgresDirectory:
         async def transaction(connection: Connection) -> bool:
             if not await read_page(connection, "remove_key", values):
                 return False
+            await write(connection, "move_revision", ("api_keys",))
             await write_entry(connection, entry)
             return True
 
@@ -160,6 +165,7 @@ class PostgresDirectory:
 
         async def transaction(connection: Connection) -> None:
             await write(connection, "save_standing", row)
+            await write(connection, "move_revision", ("standings",))
             if notice is not None:
                 await write_notice(connection, notice)
 

@@ -8,7 +8,7 @@ from typing import Final, TypeVar, cast
 import msgspec
 
 from tocsin.adapters.postgres.audit import write_entry
-from tocsin.adapters.postgres.lines import end_batch, leave_lines
+from tocsin.adapters.postgres.lines import end_batch, leave_lines, mark_lines
 from tocsin.adapters.postgres.queue import claims_of
 from tocsin.adapters.postgres.readers import Readers
 from tocsin.adapters.postgres.statements import (
@@ -150,6 +150,7 @@ class PostgresErasures:
         async def transaction(connection: Connection) -> tuple[Erasure, list[Claim]]:
             cancelled = await read(connection, "cancel", (ERASED, now, list(deliveries)))
             left = await _without_batches(connection, here, now)
+            await mark_lines(connection, sorted(set(deliveries).difference(left)))
             ready = await claims_of(connection, await leave_lines(connection, left))
             await self._tallies.write(connection, moves_of(cancelled, DeliveryState.PENDING, DeliveryState.CANCELLED))
             progress = counted(erasure.progress, deliveries_cancelled=len(cancelled))

@@ -20,7 +20,7 @@ from tocsin.errors import StorageFull, StoreUnavailable, TocsinError
 from tocsin.model.ids import Millis
 from tocsin.model.intake import IntakeCursor, Receipt, Taking
 from tocsin.model.submission import Accepted, Decide, Needs, Submission, Verdict
-from tocsin.ports import Holder
+from tocsin.ports import Fenced, Holder
 from tocsin.rules.intake import takes
 from tocsin.rules.notices import refusal_notice
 
@@ -62,11 +62,9 @@ class PostgresIntake:
             return await self._accept(holder, incarnation, takings, moves, decide)
         except _Elsewhere:
             return None
-        except (StoreUnavailable, StorageFull):
+        except (Fenced, StoreUnavailable, StorageFull):
             raise
-        except Exception as error:
-            if type(error).__name__ == "Fenced":
-                raise
+        except Exception as error:  # noqa: BLE001  # one submission's fault must not be its neighbours'
             if len(takings) == 1:
                 return await self._refuse(holder, incarnation, takings[0][0], moves, fault_of(error))
         return await self._accept_singly(holder, incarnation, takings, moves, decide)
@@ -168,8 +166,8 @@ class PostgresIntake:
 
 async def _move(connection: Connection, holder: Holder, incarnation: str, moves: Moves) -> None:
     """First of all, so that whoever is not the holder any more, or reads what was read before, writes nothing."""
-    if await read_one(connection, "holds", (holder.epoch,)) is None:
-        raise _Elsewhere
+    if await read_one(connection, "epoch", (holder.epoch,)) is None:
+        raise Fenced
     rows = [
         (partition, incarnation, old.sequence, new.sequence, encode(new.numbers).decode())
         for partition, (old, new) in sorted(moves.items())

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from enum import IntEnum
 from typing import Final, cast
 
-from tocsin.adapters.postgres.statements import Connection, read, read_among, read_one, write, write_rows
+from tocsin.adapters.postgres.statements import Connection, read, read_among, read_one, write, write_among, write_rows
 from tocsin.adapters.storing.lines import Line, lines_of
 from tocsin.model.delivery import NewDelivery
 from tocsin.model.ids import Millis
@@ -73,7 +73,13 @@ async def let_go(connection: Connection, numbers: Sequence[int], in_flight: froz
         members = {cast("int", number) for (number,) in await read(connection, "batch_member_numbers", (batch,))}
         if in_flight.isdisjoint(members) and await read_one(connection, "has_pending_member", (batch,)) is None:
             free.extend(await end_batch(connection, batch, now))
+    await mark_lines(connection, sorted(set(numbers).difference(free)))
     return await leave_lines(connection, free)
+
+
+async def mark_lines(connection: Connection, numbers: Sequence[int]) -> None:
+    """Those of these deliveries that have ended stay in their lines, for their holder to find."""
+    await write_among(connection, "mark_lines", (), numbers)
 
 
 async def end_batch(connection: Connection, batch: int, now: Millis | None) -> list[int]:

@@ -31,9 +31,12 @@ from tocsin.errors import StorageFull, StoreUnavailable, TocsinError
 from tocsin.model.event import Event
 from tocsin.model.ids import EventId, Millis
 from tocsin.model.submission import Accepted, Decide, Facts, Lineage, Needs, Verdict
-from tocsin.ports import JobOver
+from tocsin.ports import JobOver, Stretch
+from tocsin.rules.partitions import PARTITIONS, partition_of
 
 T = TypeVar("T")
+SPAN: Final = 20_000
+"""Positions that one stretch looks at, at most."""
 ASIDE: Final = 64
 """Groups of more than so many things are decided about in a thread: the event loop goes on meanwhile."""
 
@@ -134,6 +137,12 @@ class PostgresLog:
     async def read(self, after: int, limit: int) -> list[Event]:
         return [event_of(row) for row in await self._readers.read("events_after", (after, limit))]
 
+    async def stretch(self, partitions: Sequence[int], after: int, limit: int) -> Stretch:
+        rows = await self._readers.read("stretch", (list(partitions), after, limit, SPAN))
+        events = tuple(event_of(row[1:]) for row in rows if row[1] is not None)
+        end = events[-1].position if len(events) == limit else max(after, cast("int", rows[0][0]))
+        return Stretch(events=events, end=end)
+
     async def jobs_over(self, limit: int) -> list[JobOver]:
         rows = await self._readers.page("jobs_over", {"limit": limit})
         return [msgspec.convert(dict(zip(JobOver.__struct_fields__, row, strict=True)), JobOver) for row in rows]
@@ -148,6 +157,7 @@ async def _append(connection: Connection, group: Group, now: Millis) -> tuple[in
     if not group.events:
         return 0, now
     columns = [list(column) for column in zip(*group.events, strict=True)]
+    columns.append([partition_of(cast("str", row[1]), PARTITIONS) for row in group.events])
     return cast("tuple[int, int]", await read_one(connection, "add_events", (now, *columns)))
 
 

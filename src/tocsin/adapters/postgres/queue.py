@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from tocsin.adapters.postgres.audit import write_entry
-from tocsin.adapters.postgres.lines import Slots, end_batch, join_lines, leave_lines, let_go, lock_slots
+from tocsin.adapters.postgres.lines import Slots, end_batch, join_lines, leave_lines, let_go, lock_slots, mark_lines
 from tocsin.adapters.postgres.notices import count_given_up
 from tocsin.adapters.postgres.readers import Readers
 from tocsin.adapters.postgres.statements import Connection, read, read_among, read_one, write, write_rows
@@ -16,12 +16,11 @@ from tocsin.adapters.storing.ranks import Rank
 from tocsin.adapters.storing.rows import attempt_row, claim_of, place_of, settle_row
 from tocsin.adapters.storing.tally_changes import Changes, moves_of
 from tocsin.adapters.storing.values import Row
-from tocsin.errors import StoreUnavailable
 from tocsin.model.attempt import Settlement
 from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, DeliveryState, NewDelivery, Step
 from tocsin.model.ids import Millis
-from tocsin.ports import BEGINNING, Cursor, DuePage, Fanned, Holder, Place, Waiting
+from tocsin.ports import BEGINNING, DuePage, Fanned, Fenced, Holder, Move, Place, Waiting
 
 _FAILED_TEMPLATE = "the template failed"
 """What failures of templates are counted as: each has a reason of its own."""
@@ -37,32 +36,17 @@ class PostgresQueue:
         self._tallies = tallies
         self._now_ms = now_ms
 
-    async def acquire(self, partition: int) -> tuple[Holder, Cursor]:
-        async def transaction(connection: Connection) -> tuple[Holder, Cursor]:
-            row = await read_one(connection, "take_cursor", (partition,))
-            epoch, position, endpoint = cast("tuple[int, int, int]", row)
-            while cancelled := await read(connection, "cancelled_batches"):
-                for (batch,) in cast("list[tuple[int]]", cancelled):
-                    await end_batch(connection, batch, None)
-            while ended := await read(connection, "release_ended_lines"):
-                await leave_lines(connection, [cast("int", number) for (number,) in ended])
-            return Holder(partition=partition, epoch=epoch), Cursor(position=position, endpoint=endpoint)
-
-        return await self._writer.run(Rank.FANOUT, transaction)
-
-    async def position(self, holder: Holder) -> Cursor | None:
-        rows = await self._readers.read("cursor", (holder.partition, holder.epoch))
-        if not rows:
-            return None
-        position, endpoint = cast("tuple[int, int]", rows[0])
-        return Cursor(position=position, endpoint=endpoint)
-
     async def fan(
-        self, holder: Holder, old: Cursor, new: Cursor, deliveries: Sequence[NewDelivery], *, directory_revision: int
+        self, holder: Holder, moves: Sequence[Move], deliveries: Sequence[NewDelivery], *, directory_revision: int
     ) -> list[Fanned] | None:
+        rows = [
+            (move.partition, move.old.position, move.old.endpoint, move.new.position, move.new.endpoint)
+            for move in moves
+        ]
+        columns = [list(column) for column in zip(*rows, strict=True)]
+
         async def transaction(connection: Connection) -> list[Fanned] | None:
-            moved = (new.position, new.endpoint, holder.partition, holder.epoch, old.position, old.endpoint)
-            if not await write(connection, "move_cursor", (*moved, directory_revision)):
+            if not await write(connection, "move_cursors", (*columns, holder.epoch, directory_revision)):
                 return None
             return await self.add(connection, deliveries)
 
@@ -99,11 +83,7 @@ class PostgresQueue:
         await self._tallies.write_created(connection, deliveries, numbers)
         return [Fanned(number=number, blocked=waits) for number, waits in zip(numbers, blocked, strict=True)]
 
-    async def due(
-        self, holder: Holder, endpoint: int, lane: int, now: Millis, limit: int, after: Place = BEGINNING
-    ) -> DuePage:
-        del holder  # reading needs no right; settling does
-
+    async def due(self, endpoint: int, lane: int, now: Millis, limit: int, after: Place = BEGINNING) -> DuePage:
         async def query(connection: Connection) -> DuePage:
             claims: list[Claim] = []
             end = after
@@ -145,10 +125,29 @@ class PostgresQueue:
 
         return await self._writer.run(Rank.SETTLE, transaction)
 
-    async def waiting(self, holder: Holder) -> list[Waiting]:
-        del holder  # one partition
-        rows = cast("list[tuple[int, int, int]]", await self._readers.read("waiting"))
+    async def waiting(self, partitions: Sequence[int]) -> list[Waiting]:
+        rows = cast("list[tuple[int, int, int]]", await self._readers.read("waiting", (list(partitions),)))
         return [Waiting(endpoint=endpoint, lane=lane, due_at=due_at) for endpoint, lane, due_at in rows]
+
+    async def release_ended(self, holder: Holder, endpoints: Sequence[int], in_flight: frozenset[int]) -> list[Claim]:
+        among = (list(endpoints), list(in_flight))
+
+        async def found(connection: Connection) -> tuple[list[Row], list[Row]]:
+            ended = await read(connection, "release_ended_lines", among)
+            return await read(connection, "cancelled_batches", among), ended
+
+        async def step(connection: Connection) -> list[Claim]:
+            await check_holder(connection, holder)
+            for (batch,) in cast("list[tuple[int]]", await read(connection, "cancelled_batches", among)):
+                await mark_lines(connection, await end_batch(connection, batch, None))
+            ended = await read(connection, "release_ended_lines", among)
+            ready = await leave_lines(connection, [cast("int", number) for (number,) in ended])
+            return await claims_of(connection, ready)
+
+        ready: list[Claim] = []
+        while any(await self._readers.run(found)):
+            ready.extend(await self._writer.run(Rank.REST, step))
+        return ready
 
     async def cancel(
         self,
@@ -192,9 +191,9 @@ class PostgresQueue:
 
 
 async def check_holder(connection: Connection, holder: Holder) -> None:
-    """The right to write: nobody takes it over before COMMIT. Raises StoreUnavailable."""
-    if await read_one(connection, "epoch", (holder.partition,)) != (holder.epoch,):
-        raise StoreUnavailable("Another process holds the deliveries now.")
+    """The right to write: nobody takes it away before COMMIT. Raises Fenced."""
+    if await read_one(connection, "epoch", (holder.epoch,)) is None:
+        raise Fenced
 
 
 async def claims_of(connection: Connection, numbers: Sequence[int]) -> list[Claim]:

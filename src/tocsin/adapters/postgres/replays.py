@@ -75,6 +75,7 @@ class PostgresReplays:
 
         async def transaction(connection: Connection) -> int:
             (number,) = cast("tuple[int]", await read_one(connection, "add_replay", new))
+            await write(connection, "move_revision", ("replays",))
             await write_entry(connection, entry)
             return number
 
@@ -142,6 +143,7 @@ class PostgresReplays:
         async def transaction(connection: Connection) -> bool:
             if not await write(connection, "change_replay", (to, reason, replay.number, replay.state)):
                 return False
+            await write(connection, "move_revision", ("replays",))
             if entry is not None:
                 await write_entry(connection, entry)
             if is_over:

@@ -6,7 +6,7 @@ A statement for many rows takes one array for each column (`unnest`). Names (`:n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Final, Protocol
@@ -37,6 +37,10 @@ class Connection(Protocol):
     def is_closed(self) -> bool: ...
 
     def get_server_pid(self) -> int: ...
+
+    async def add_listener(self, channel: str, callback: Callable[[Connection, int, str, object], None]) -> None: ...
+
+    def add_termination_listener(self, callback: Callable[[Connection], None]) -> None: ...
 
 
 @cache

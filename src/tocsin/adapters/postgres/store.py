@@ -12,6 +12,7 @@ from tocsin.adapters.postgres.data_keys import PostgresDataKeys
 from tocsin.adapters.postgres.database import LOST, connect, hang_up, prepare_database, problem_of
 from tocsin.adapters.postgres.directory import PostgresDirectory
 from tocsin.adapters.postgres.erasing import PostgresErasures
+from tocsin.adapters.postgres.holding import PostgresHolding
 from tocsin.adapters.postgres.inspecting import PostgresCopies, PostgresInspection
 from tocsin.adapters.postgres.intake import PostgresIntake
 from tocsin.adapters.postgres.log import PostgresLog
@@ -37,9 +38,9 @@ class PostgresStore:
     """Every port of the shared store over one database."""
 
     def __init__(
-        self, url: str, now_ms: Callable[[], Millis], monotonic: Callable[[], float], *, alone: bool = True
+        self, url: str, now_ms: Callable[[], Millis], monotonic: Callable[[], float], *, alone: bool = False
     ) -> None:
-        """Connects to nothing yet: see `open`. `alone`: no other process may have it open for writing."""
+        """Connects to nothing yet: see `open`. `alone`: no other process has it open for writing meanwhile."""
         self._url = url
         self.free_bytes: Callable[[], int] | None = None
         self._writer = Writer(url, alone=alone)
@@ -51,6 +52,7 @@ class PostgresStore:
         self.intake = PostgresIntake(self._writer, self._readers, self.log, now_ms)
         self.queue = PostgresQueue(self._writer, self._readers, tallies, now_ms)
         self.batches = PostgresBatches(self._writer, self._readers, tallies, now_ms)
+        self.holding = PostgresHolding(url)
         self.replays = PostgresReplays(self._writer, self._readers, self.queue.add, tallies)
         self.directory = PostgresDirectory(self._writer, self._readers, tallies)
         self.notices = PostgresNotices(self._writer, self._readers)
@@ -65,10 +67,10 @@ class PostgresStore:
 
     @classmethod
     async def open(
-        cls, url: str, now_ms: Callable[[], Millis], monotonic: Callable[[], float], *, alone: bool = True
+        cls, url: str, now_ms: Callable[[], Millis], monotonic: Callable[[], float], *, alone: bool = False
     ) -> Self:
-        """Check the server, bring the schema up to date, connect. Raises Misconfigured, also when another process has it open
-        `alone`."""
+        """Check the server, bring the schema up to date, connect. Raises Misconfigured, also when others have it open and this one
+        wants it `alone`, or another has it alone."""
         await prepare_database(url)
         store = cls(url, now_ms, monotonic, alone=alone)
         try:
@@ -83,6 +85,7 @@ class PostgresStore:
         """Finish what waits to be written, then let go of the server."""
         await self._readers.close()
         await self._writer.close()
+        await self.holding.close()
 
     async def _vacuum(self) -> None:
         """Take what was deleted or replaced out of the tables. Raises StoreUnavailable."""

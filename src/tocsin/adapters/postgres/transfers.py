@@ -25,9 +25,16 @@ from tocsin.adapters.storing.transfers import (
 )
 from tocsin.errors import Conflict
 from tocsin.ports.transferring import TABLES, NeutralRow, Progress, Table, TransferMark
+from tocsin.rules.partitions import PARTITIONS, partition_of
 
 _LONG_SECONDS: Final = 3600.0
 _HEADS: Final = frozenset({"event", "accepted_at"})
+_BY_TENANT: Final = frozenset({"event", "endpoint"})
+"""Tables whose rows are kept with the partition of their tenant."""
+_BEHIND: Final = (
+    "Events of this database still wait for their fan-out, those of some tenants longer than others: have it served until they are"
+    " through, and begin then."
+)
 
 
 class PostgresTransfers:
@@ -62,6 +69,7 @@ class PostgresTransfers:
     async def finish(self, mark: TransferMark) -> None:
         """The planner is told of what is there now, before anybody asks."""
         await self._at_length(statement("transfer_analyze"))
+        await self._at_length(statement("mark_all_lines"))
 
         async def transaction(connection: Connection) -> None:
             await write(connection, "transfer_forget_progress")
@@ -70,10 +78,14 @@ class PostgresTransfers:
         await self._writer.run(Rank.REST, transaction)
 
     async def count(self, table: Table) -> int:
+        if table.name == "cursor":
+            return len(await self._cursor())
         ((count,),) = await self._at_length(filled(statement("transfer_count"), parts_of(table)))
         return cast("int", count)
 
     async def page(self, table: Table, after: NeutralRow | None) -> list[NeutralRow]:
+        if table.name == "cursor":
+            return [] if after else await self._cursor()
         given = frozenset({"after"} if after else ())
         parts = parts_of(table) | {"after": ", ".join(f"${number + 2}" for number in range(table.keys))}
         bindings = after or ()
@@ -95,8 +107,10 @@ class PostgresTransfers:
 
     async def save(self, table: Table, rows: Sequence[NeutralRow], progress: Progress) -> None:
         async def transaction(connection: Connection) -> None:
-            if rows:
-                await connection.copy_records_to_table(table.name, records=rows, columns=table.columns)
+            if rows and table.name == "cursor":
+                await write(connection, "transfer_set_cursors", rows[0][1:])
+            elif rows:
+                await _copy(connection, table, rows)
             await write(connection, "transfer_save_progress", progress_row(table, progress))
 
         try:
@@ -115,6 +129,13 @@ class PostgresTransfers:
 
         await self._writer.run(Rank.REST, transaction)
 
+    async def _cursor(self) -> list[NeutralRow]:
+        """The one row that the neutral table has. Raises Conflict when there is no one place for it."""
+        rows = await self._at_length(statement("transfer_cursor"))
+        if not all(row[-1] for row in rows):
+            raise Conflict(_BEHIND)
+        return [_neutral(row[:-1]) for row in rows]
+
     async def _at_length(self, text: str) -> list[tuple[object, ...]]:
         """On a connection that may take its time. Raises StoreUnavailable."""
         connection = await connect(self._url, seconds=_LONG_SECONDS)
@@ -128,3 +149,12 @@ class PostgresTransfers:
 
 def _neutral(row: tuple[object, ...]) -> NeutralRow:
     return cast("NeutralRow", tuple(tuple(value) if isinstance(value, list) else value for value in row))
+
+
+async def _copy(connection: Connection, table: Table, rows: Sequence[NeutralRow]) -> None:
+    columns: Sequence[str] = table.columns
+    if table.name in _BY_TENANT:
+        place = columns.index("tenant")
+        rows = [(*row, partition_of(str(row[place]), PARTITIONS)) for row in rows]
+        columns = (*columns, "partition")
+    await connection.copy_records_to_table(table.name, records=rows, columns=columns)

@@ -19,6 +19,7 @@ import asyncpg
 from tocsin.adapters.postgres.database import AGAIN, ANSWER_SECONDS, LOST, REFUSALS, connect, hang_up, problem_of
 from tocsin.adapters.postgres.statements import Connection, read_one
 from tocsin.adapters.storing.ranks import ALONE, DataRefusedError, Rank
+from tocsin.adapters.storing.transfers import mark_of
 from tocsin.errors import StoreUnavailable, TocsinError
 
 T = TypeVar("T")
@@ -32,8 +33,10 @@ ASKED_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.1
 _LOCK_TRIES: Final = 20
 _DATABASE: Final = 0x746F6300
-"""The session's advisory lock of whoever has the database for itself."""
-IN_USE: Final = "Another server runs on this database; this version runs one."
+"""The session's advisory lock of everybody who writes: shared, or alone."""
+IN_USE: Final = "Servers run on this database; stop them first."
+TAKEN: Final = "A transfer has this database for itself."
+MOVED: Final = "Everything in this database went to another one, or is on its way."
 
 
 class _Work(Generic[T]):
@@ -61,7 +64,7 @@ class Writer:
         self._waiting: list[_Work[object]] = []
         self._wake = asyncio.Event()
         self._done = self._arrived = 0
-        self._closed = False
+        self._closed = self._was_open = False
         self._task: asyncio.Task[None] | None = None
         self.on_begin: list[Callable[[], None]] = []
         """Called when a transaction begins, perhaps once more."""
@@ -71,6 +74,7 @@ class Writer:
     async def open(self) -> None:
         """Raises StoreUnavailable."""
         self._connection = await self._connect()
+        self._was_open = True
         self._task = asyncio.create_task(self._run(), name="tocsin-writer")
 
     async def run(self, rank: Rank, transaction: Transaction[T]) -> T:
@@ -188,20 +192,32 @@ class Writer:
         return False
 
     async def _connect(self) -> Connection:
-        """Our own last connection may have the lock until the server notices that it is gone."""
+        """Our own last connection may have the lock until the server notices that it is gone. While we had none, a transfer may have
+        begun."""
         connection = await connect(self._url, seconds=ANSWER_SECONDS)
         try:
-            for _ in range(_LOCK_TRIES if self._alone else 0):
-                if await read_one(connection, "lock_database", (_DATABASE,)) == (True,):
-                    return connection
-                await asyncio.sleep(_PAUSE_SECONDS)
+            refusal = await self._lock(connection)
         except (*LOST, asyncpg.PostgresError) as error:
             connection.terminate()
             raise problem_of(error) from error
-        if self._alone:
+        if refusal is not None:
             await hang_up(connection)
-            raise StoreUnavailable(IN_USE, reason="in_use")
+            raise StoreUnavailable(refusal, reason="in_use")
         return connection
+
+    async def _lock(self, connection: Connection) -> str | None:
+        """Why the database is not to be had, if so."""
+        name = "lock_database" if self._alone else "share_database"
+        for _ in range(_LOCK_TRIES):
+            if await read_one(connection, name, (_DATABASE,)) == (True,):
+                break
+            await asyncio.sleep(_PAUSE_SECONDS)
+        else:
+            return IN_USE if self._alone else TAKEN
+        if self._alone or not self._was_open:
+            return None
+        mark = mark_of(await read_one(connection, "transfer_mark"))
+        return None if mark is None or mark.is_servable else MOVED
 
     def _discard(self, connection: Connection) -> None:
         self._connection = None

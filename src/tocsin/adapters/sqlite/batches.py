@@ -10,7 +10,7 @@ import msgspec
 
 from tocsin.adapters.sqlite.lines import end_batch, followers, leave_lines, together
 from tocsin.adapters.sqlite.notices import count_given_up
-from tocsin.adapters.sqlite.queue import claims_of
+from tocsin.adapters.sqlite.queue import check_holder, claims_of
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.statements import listed, read, read_among, read_one, statement, write
 from tocsin.adapters.sqlite.tallies import Tallies
@@ -19,7 +19,6 @@ from tocsin.adapters.storing.ranks import Rank
 from tocsin.adapters.storing.rows import ATTEMPT_BITS, batch_of, claim_of, encode
 from tocsin.adapters.storing.tally_changes import Changes
 from tocsin.adapters.storing.values import Row
-from tocsin.errors import StoreUnavailable
 from tocsin.model.batch import Batch, BatchClaim, BatchSettlement
 from tocsin.model.delivery import Claim, DeliveryState
 from tocsin.model.ids import Millis
@@ -35,11 +34,7 @@ class SqliteBatches:
         self._tallies = tallies
         self._now_ms = now_ms
 
-    async def following(
-        self, holder: Holder, numbers: Sequence[int], now: Millis, limit: int, limit_bytes: int
-    ) -> Following:
-        del holder  # reading needs no right; settling does
-
+    async def following(self, numbers: Sequence[int], now: Millis, limit: int, limit_bytes: int) -> Following:
         def query(connection: apsw.Connection) -> Following:
             found = followers(connection, numbers, now, 2 * limit)
             claims: list[Claim] = []
@@ -56,7 +51,7 @@ class SqliteBatches:
 
     async def form(self, holder: Holder, batch: Batch, members: Sequence[int], left: Sequence[int]) -> Formed:
         def transaction(connection: apsw.Connection) -> Formed:
-            _check(connection, holder)
+            check_holder(connection, holder)
             numbers = together(connection, members)
             ended = [cast("int", row[0]) for row in read_among(connection, "cancelled_among", (), [*members, *left])]
             ready = tuple(claims_of(connection, leave_lines(connection, ended)))
@@ -68,9 +63,7 @@ class SqliteBatches:
 
         return await self._writer.run(Rank.SETTLE, transaction)
 
-    async def due(self, holder: Holder, endpoint: int, lane: int, now: Millis, limit: int) -> BatchPage:
-        del holder  # reading needs no right; settling does
-
+    async def due(self, endpoint: int, lane: int, now: Millis, limit: int) -> BatchPage:
         def query(connection: apsw.Connection) -> BatchPage:
             claims = _with_members(connection, read(connection, "due_batches", (endpoint, lane, now, limit)))
             later = read_one(connection, "next_due_batch", (endpoint, lane, now))
@@ -84,7 +77,7 @@ class SqliteBatches:
         place = first + attempt.number
 
         def transaction(connection: apsw.Connection) -> tuple[list[BatchClaim], list[Claim]] | None:
-            _check(connection, holder)
+            check_holder(connection, holder)
             if is_in(connection):
                 return None
             ended = settlement.state != "pending"
@@ -132,7 +125,7 @@ class SqliteBatches:
 
     async def dissolve(self, holder: Holder, numbers: Sequence[int], now: Millis) -> list[Claim]:
         def transaction(connection: apsw.Connection) -> list[Claim]:
-            _check(connection, holder)
+            check_holder(connection, holder)
             ready: list[int] = []
             left = list(numbers)
             while left:
@@ -149,9 +142,7 @@ class SqliteBatches:
 
         return await self._writer.run(Rank.SETTLE, transaction)
 
-    async def pending(self, holder: Holder, endpoint: int, lane: int, after: int, limit: int) -> list[int]:
-        del holder  # reading needs no right
-
+    async def pending(self, endpoint: int, lane: int, after: int, limit: int) -> list[int]:
         def query(connection: apsw.Connection) -> list[int]:
             rows = read(connection, "pending_batches", (endpoint, lane, after, limit))
             return [cast("int", number) for (number,) in rows]
@@ -202,8 +193,8 @@ class SqliteBatches:
         (number,) = cast("tuple[int]", read_one(connection, "add_batch", row))
         return msgspec.structs.replace(batch, number=number)
 
-    async def waiting(self, holder: Holder) -> list[Waiting]:
-        del holder  # one partition
+    async def waiting(self, partitions: Sequence[int]) -> list[Waiting]:
+        del partitions  # there is one
 
         def query(connection: apsw.Connection) -> list[Waiting]:
             rows = cast("list[tuple[int, int, int]]", read(connection, "waiting_batches"))
@@ -243,8 +234,3 @@ def _changes_of(connection: apsw.Connection, settlement: BatchSettlement) -> Cha
                 waited.append(settlement.settled_at - accepted_at)
     changes.attempted(batch.endpoint, settlement.attempt, waited)
     return changes
-
-
-def _check(connection: apsw.Connection, holder: Holder) -> None:
-    if read_one(connection, "epoch", (holder.partition,)) != (holder.epoch,):
-        raise StoreUnavailable("Another process holds the deliveries now.")

@@ -28,7 +28,7 @@ from tocsin.errors import StorageFull, StoreUnavailable, TocsinError
 from tocsin.model.event import Event
 from tocsin.model.ids import EventId, Millis
 from tocsin.model.submission import Accepted, Decide, Facts, Lineage, Needs
-from tocsin.ports import JobOver
+from tocsin.ports import JobOver, Stretch
 
 
 class SqliteLog:
@@ -115,6 +115,11 @@ class SqliteLog:
         return await self._readers.run(
             lambda connection: [event_of(row) for row in read(connection, "events_after", (after, limit))]
         )
+
+    async def stretch(self, partitions: Sequence[int], after: int, limit: int) -> Stretch:
+        del partitions  # there is one
+        events = await self.read(after, limit)
+        return Stretch(events=tuple(events), end=events[-1].position if events else after)
 
     async def jobs_over(self, limit: int) -> list[JobOver]:
         def query(connection: apsw.Connection) -> list[JobOver]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Final, cast
 
 import apsw
 
@@ -18,23 +18,18 @@ from tocsin.adapters.storing.ranks import Rank
 from tocsin.adapters.storing.rows import ATTEMPT_BITS, attempt_row, claim_of, place_of, settle_row
 from tocsin.adapters.storing.tally_changes import Changes, moves_of
 from tocsin.adapters.storing.values import Row
-from tocsin.errors import StoreUnavailable
 from tocsin.model.attempt import Settlement
 from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, DeliveryState, NewDelivery, Step
 from tocsin.model.ids import Millis
-from tocsin.ports import (
-    BEGINNING,
-    Cursor,
-    DuePage,
-    Fanned,
-    Holder,
-    Place,
-    Waiting,
-)
+from tocsin.ports import BEGINNING, DuePage, Fanned, Fenced, Holder, Move, Place, Waiting
 
 _FAILED_TEMPLATE = "the template failed"
 """What failures of templates are counted as: each has a reason of its own."""
+PARTITION: Final = 0
+"""There is one."""
+NOBODY: Final = 0
+"""No delivery has this number: a list must have something in it."""
 _PAGE_BYTES = 8 * 1024 * 1024
 
 
@@ -52,40 +47,20 @@ class SqliteQueue:
     def _forget(self) -> None:
         self._head = None
 
-    async def acquire(self, partition: int) -> tuple[Holder, Cursor]:
-        def transaction(connection: apsw.Connection) -> tuple[Holder, Cursor]:
-            row = read_one(connection, "take_cursor", (partition,))
-            epoch, position, endpoint = cast("tuple[int, int, int]", row)
-            while cancelled := read(connection, "cancelled_batches"):
-                for (batch,) in cast("list[tuple[int]]", cancelled):
-                    end_batch(connection, batch, None)
-            while ended := read(connection, "release_ended_lines"):
-                leave_lines(connection, [cast("int", number) for (number,) in ended])
-            return Holder(partition=partition, epoch=epoch), Cursor(position=position, endpoint=endpoint)
-
-        return await self._writer.run(Rank.FANOUT, transaction)
-
-    async def position(self, holder: Holder) -> Cursor | None:
-        row = await self._readers.run(
-            lambda connection: read_one(connection, "cursor", (holder.partition, holder.epoch))
-        )
-        if row is None:
-            return None
-        position, endpoint = cast("tuple[int, int]", row)
-        return Cursor(position=position, endpoint=endpoint)
-
     async def fan(
-        self, holder: Holder, old: Cursor, new: Cursor, deliveries: Sequence[NewDelivery], *, directory_revision: int
+        self, holder: Holder, moves: Sequence[Move], deliveries: Sequence[NewDelivery], *, directory_revision: int
     ) -> list[Fanned] | None:
+        (move,) = moves
+        old, new = move.old, move.new
+
         def transaction(connection: apsw.Connection) -> list[Fanned] | None:
-            moved = (new.position, new.endpoint, holder.partition, holder.epoch, old.position, old.endpoint)
-            if not write(connection, "move_cursor", (*moved, directory_revision)):
+            moved = (new.position, new.endpoint, holder.epoch, old.position, old.endpoint)
+            if not write(connection, "move_cursors", (*moved, directory_revision)):
                 return None
             return self.add(connection, deliveries)
 
         def is_in(connection: apsw.Connection) -> bool:
-            where = read_one(connection, "cursor", (holder.partition, holder.epoch))
-            return where == (new.position, new.endpoint)
+            return read_one(connection, "cursors", (holder.epoch,)) == (PARTITION, new.position, new.endpoint)
 
         return await self._writer.run(Rank.FANOUT, transaction, is_in)
 
@@ -119,11 +94,7 @@ class SqliteQueue:
         self._head = number
         return fanned
 
-    async def due(
-        self, holder: Holder, endpoint: int, lane: int, now: Millis, limit: int, after: Place = BEGINNING
-    ) -> DuePage:
-        del holder  # reading needs no right; settling does
-
+    async def due(self, endpoint: int, lane: int, now: Millis, limit: int, after: Place = BEGINNING) -> DuePage:
         def query(connection: apsw.Connection) -> DuePage:
             claims: list[Claim] = []
             end = after
@@ -149,8 +120,7 @@ class SqliteQueue:
         rows: list[Row] = []
 
         def transaction(connection: apsw.Connection) -> list[Claim] | None:
-            if read_one(connection, "epoch", (holder.partition,)) != (holder.epoch,):
-                raise StoreUnavailable("Another process holds the deliveries now.")
+            check_holder(connection, holder)
             rows.extend(_attempt_row(connection, s) for s in settlements)
             if is_in(connection):
                 return None
@@ -168,14 +138,32 @@ class SqliteQueue:
 
         return await self._writer.run(Rank.SETTLE, transaction, is_in)
 
-    async def waiting(self, holder: Holder) -> list[Waiting]:
-        del holder  # one partition
+    async def waiting(self, partitions: Sequence[int]) -> list[Waiting]:
+        del partitions  # there is one
 
         def query(connection: apsw.Connection) -> list[Waiting]:
             rows = cast("list[tuple[int, int, int]]", read(connection, "waiting"))
             return [Waiting(endpoint=endpoint, lane=lane, due_at=due_at) for endpoint, lane, due_at in rows]
 
         return await self._readers.run(query)
+
+    async def release_ended(self, holder: Holder, endpoints: Sequence[int], in_flight: frozenset[int]) -> list[Claim]:
+        def step(connection: apsw.Connection) -> tuple[int, list[Claim]]:
+            check_holder(connection, holder)
+            among = (listed(endpoints), listed((NOBODY, *in_flight)))
+            batches = connection.execute(statement("cancelled_batches"), among).fetchall()
+            for (batch,) in cast("list[tuple[int]]", batches):
+                end_batch(connection, batch, None)
+            ended = connection.execute(statement("release_ended_lines"), among).fetchall()
+            ready = leave_lines(connection, [cast("int", number) for (number,) in ended])
+            return len(batches) + len(ended), claims_of(connection, ready)
+
+        ready: list[Claim] = []
+        released = len(endpoints)
+        while released:
+            released, claims = await self._writer.run(Rank.REST, step)
+            ready.extend(claims)
+        return ready
 
     async def cancel(
         self,
@@ -215,6 +203,12 @@ class SqliteQueue:
             return fanned
 
         return await self._writer.run(Rank.REST, transaction)
+
+
+def check_holder(connection: apsw.Connection, holder: Holder) -> None:
+    """The right to write. Raises Fenced."""
+    if read_one(connection, "epoch") != (holder.epoch,):
+        raise Fenced
 
 
 def _delivery_head(connection: apsw.Connection) -> int:

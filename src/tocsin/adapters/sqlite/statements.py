@@ -68,8 +68,9 @@ def read_one(connection: apsw.Connection, name: str, values: Row = ()) -> Row | 
 
 
 def listed(values: Iterable[int]) -> apsw.CArrayBinding:
-    """Whole numbers as one parameter: `IN (SELECT value FROM carray(?))`."""
-    return apsw.carray(array("q", values))
+    """Whole numbers as one parameter: `IN (SELECT value FROM carray(?))`. None at all: an empty array may lie where SQLite refuses
+    it, so it is a number that nothing has."""
+    return apsw.carray(array("q", values) or array("q", (-1,)))
 
 
 def read_among(

@@ -22,6 +22,7 @@ from tocsin.adapters.sqlite.database import (
 )
 from tocsin.adapters.sqlite.directory import SqliteDirectory
 from tocsin.adapters.sqlite.erasing import SqliteErasures
+from tocsin.adapters.sqlite.holding import SqliteHolding
 from tocsin.adapters.sqlite.inspecting import SqliteInspection
 from tocsin.adapters.sqlite.log import SqliteLog
 from tocsin.adapters.sqlite.notices import SqliteNotices
@@ -54,6 +55,7 @@ class SqliteStore:
         self.log = SqliteLog(self._writer, self._readers, tallies, now_ms)
         self.queue = SqliteQueue(self._writer, self._readers, tallies, now_ms)
         self.batches = SqliteBatches(self._writer, self._readers, tallies, now_ms)
+        self.holding = SqliteHolding(self._writer, self._readers)
         self.replays = SqliteReplays(self._writer, self._readers, self.queue.add, tallies)
         self.directory = SqliteDirectory(self._writer, self._readers, tallies)
         self.notices = SqliteNotices(self._writer, self._readers)

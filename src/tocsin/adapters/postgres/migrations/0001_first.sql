@@ -1,6 +1,7 @@
 -- The first schema. Times are milliseconds since 1970-01-01 UTC, except `minute`: minutes since then. The tables are those of the
 -- embedded store; what differs is said.
 
+-- `partition` is that of the tenant.
 CREATE TABLE event (
     position bigint PRIMARY KEY,
     id text NOT NULL UNIQUE,
@@ -13,7 +14,8 @@ CREATE TABLE event (
     accepted_at bigint NOT NULL,
     keys text,
     cloud bytea,
-    data bytea NOT NULL
+    data bytea NOT NULL,
+    partition smallint NOT NULL
 );
 CREATE INDEX event_by_tenant ON event (tenant, position);
 CREATE INDEX event_by_subject ON event (subject_id, tenant, position) WHERE subject_id <> '';
@@ -82,13 +84,28 @@ CREATE TABLE tenant (
     created_at bigint NOT NULL
 );
 
+-- The processes that may write, each with the number of its last beat. Whoever takes that right away removes the row.
+CREATE TABLE node (
+    epoch bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL,
+    beats bigint NOT NULL DEFAULT 0,
+    is_watching boolean NOT NULL DEFAULT false
+) WITH (fillfactor = 10);
+
+-- How far the fan-out of each partition is, and which node holds it (null: it is free). `fenced_at` is when the right of one that
+-- held it was taken away last.
 CREATE TABLE cursor (
-    partition bigint PRIMARY KEY,
+    partition smallint PRIMARY KEY,
     position bigint NOT NULL,
     endpoint bigint NOT NULL,
-    epoch bigint NOT NULL
+    holder bigint REFERENCES node DEFERRABLE INITIALLY DEFERRED,
+    fenced_at timestamptz
 ) WITH (fillfactor = 10);
-INSERT INTO cursor VALUES (0, 0, 0, 0);
+INSERT INTO cursor SELECT partition, 0, 0 FROM generate_series(0, 63) AS of (partition);
+
+-- How often others should have noticed a change of something.
+CREATE TABLE revision (what text PRIMARY KEY, number bigint NOT NULL) WITH (fillfactor = 10);
+INSERT INTO revision VALUES ('standings', 0), ('api_keys', 0), ('data_keys', 0), ('replays', 0);
 
 -- Grows with each change of an endpoint, so that fan-out never works from an older list; `endpoint.moved` is the revision
 -- in which it changed last.
@@ -104,8 +121,10 @@ CREATE TABLE endpoint (
     created_at bigint NOT NULL,
     deleted_at bigint,
     moved bigint NOT NULL,
-    config bytea NOT NULL
+    config bytea NOT NULL,
+    partition smallint NOT NULL
 );
+CREATE INDEX endpoint_by_partition ON endpoint (partition) WHERE deleted_at IS NULL;
 CREATE INDEX endpoint_by_move ON endpoint (moved);
 CREATE INDEX endpoint_by_tenant ON endpoint (tenant, number) WHERE deleted_at IS NULL;
 
@@ -149,14 +168,17 @@ CREATE UNIQUE INDEX delivery_of_replay ON delivery (lane, position) WHERE lane >
 CREATE INDEX delivery_by_lane ON delivery (lane, state) WHERE lane > 0;
 CREATE INDEX delivery_by_batch ON delivery (batch, number) WHERE batch IS NOT NULL;
 
--- The lines of an ordered endpoint: who waits for whom. `key` is a 64-bit hash; a collision only makes somebody wait.
+-- The lines of an ordered endpoint: who waits for whom. `key` is a 64-bit hash; a collision only makes somebody wait. `has_ended`:
+-- the delivery was cancelled, and stays until it is sure that it is not out.
 CREATE TABLE line (
     endpoint bigint NOT NULL,
     lane bigint NOT NULL,
     key bigint NOT NULL,
     delivery bigint NOT NULL,
+    has_ended boolean NOT NULL DEFAULT false,
     PRIMARY KEY (endpoint, lane, key, delivery)
 );
+CREATE INDEX line_ended ON line (endpoint) WHERE has_ended;
 CREATE INDEX line_by_delivery ON line (delivery);
 
 -- `place` is delivery number << 20 | attempt number. `body` is null where it is the one of an earlier attempt.

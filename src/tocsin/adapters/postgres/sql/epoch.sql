@@ -1,1 +1,2 @@
-SELECT epoch FROM cursor WHERE partition = $1 FOR SHARE
+-- Nobody takes the right to write away before COMMIT; beats go on.
+SELECT epoch FROM node WHERE epoch = $1 FOR KEY SHARE

@@ -72,7 +72,7 @@ CREATE TABLE cursor (
     partition INTEGER PRIMARY KEY,
     position INTEGER NOT NULL,
     endpoint INTEGER NOT NULL,
-    epoch INTEGER NOT NULL
+    epoch INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 INSERT INTO cursor VALUES (0, 0, 0, 0);
 

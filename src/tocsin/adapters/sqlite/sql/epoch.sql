@@ -1,1 +1,1 @@
-SELECT epoch FROM cursor WHERE partition = ?
+SELECT epoch FROM cursor WHERE partition = 0

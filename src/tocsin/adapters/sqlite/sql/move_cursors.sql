@@ -1,3 +1,3 @@
 UPDATE cursor SET position = ?, endpoint = ?
-WHERE partition = ? AND epoch = ? AND position = ? AND endpoint = ?
+WHERE partition = 0 AND epoch = ? AND position = ? AND endpoint = ?
     AND (SELECT revision FROM directory WHERE one = 1) = ?

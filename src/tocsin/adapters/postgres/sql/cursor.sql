@@ -1,1 +1,0 @@
-SELECT position, endpoint FROM cursor WHERE partition = $1 AND epoch = $2

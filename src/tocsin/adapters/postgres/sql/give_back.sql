@@ -1,0 +1,1 @@
+UPDATE cursor SET holder = NULL WHERE holder = $1 AND partition = ANY($2)

@@ -1,0 +1,1 @@
+INSERT INTO node (name) VALUES ($1) RETURNING epoch

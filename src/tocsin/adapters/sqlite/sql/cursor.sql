@@ -1,1 +1,0 @@
-SELECT position, endpoint FROM cursor WHERE partition = ? AND epoch = ?

@@ -1,0 +1,1 @@
+SELECT partition, position, endpoint FROM cursor WHERE epoch = ?

@@ -1,0 +1,1 @@
+UPDATE cursor SET epoch = epoch + 1 WHERE partition = 0 RETURNING epoch
