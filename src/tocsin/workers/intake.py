@@ -26,6 +26,7 @@ from tocsin.telemetry import log
 from tocsin.workers.intake_watch import IntakeWatch
 
 PAUSE_SECONDS: Final = 0.2
+KEEP_UP_MS: Final = 5_000
 HEARD_MS: Final = 60_000
 """Nobody waits longer for a verdict."""
 _encode = msgspec.msgpack.Encoder().encode
@@ -73,6 +74,7 @@ class IntakeWorker:
         self._cursors: dict[int, IntakeCursor] = {}
         self._arrivals: Arrivals | None = None
         self._under_way = 0
+        self._kept_up_at = 0
         self._changed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -141,9 +143,12 @@ class IntakeWorker:
             if self._watch.problem() is not None or self._watch.incarnation != incarnation:
                 return
             while not self._changed.is_set():
-                for group in _groups(await arrivals.next()):
+                come = await arrivals.next()
+                for group in _groups(come):
                     if not await self._accept_group(holder, incarnation, group):
                         return
+                if come and not await self._keep_up(holder, incarnation, come[-1].sequence):
+                    return
         finally:
             self._arrivals = None
             await arrivals.close()
@@ -168,6 +173,26 @@ class IntakeWorker:
         if events:
             self._committed(events)
         await self._tell(takings, answers)
+        return True
+
+    async def _keep_up(self, holder: Holder, incarnation: str, sequence: int) -> bool:
+        """Now and then the cursors of partitions without traffic follow: whoever reads next begins at the lowest of them."""
+        now = self._now_ms()
+        if abs(now - self._kept_up_at) < KEEP_UP_MS:
+            return True
+        moves = {
+            partition: (cursor, IntakeCursor(sequence=sequence, numbers=cursor.numbers))
+            for partition, cursor in self._cursors.items()
+            if cursor.sequence < sequence
+        }
+        self._idle.clear()
+        try:
+            if moves and await self._accept(holder, incarnation, [], moves) is None:
+                return False
+        finally:
+            self._idle.set()
+        self._cursors.update({partition: new for partition, (_, new) in moves.items()})
+        self._kept_up_at = now
         return True
 
     async def _takings(

@@ -82,7 +82,7 @@ class NatsAppender:
     def _parts(self, partition: int, content: bytes) -> list[Message]:
         """The messages of one submission: as many as it needs. Each begins with its number and how many follow."""
         subject = f"{self._stream}.{partition}"
-        limit = self._connection.client.max_payload - ROOM
+        limit = self._connection.max_payload - ROOM
         if len(content) <= limit:
             return [(subject, bytes((0, 0)) + content)]
         if not self.is_atomic:

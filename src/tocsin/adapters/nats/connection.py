@@ -39,6 +39,10 @@ class NatsConnection:
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self._heard: list[tuple[str, Callable[[Msg], Awaitable[None]]]] = []
+        self.max_payload = 1024 * 1024
+        """The largest message, as the last server has said."""
+        self.broke: set[Callable[[], None]] = set()
+        """Called when the connection is lost: what was under way on it is."""
         self.first = asyncio.Event()
         """The first connection is there."""
 
@@ -99,6 +103,10 @@ class NatsConnection:
         async def closed() -> None:
             over.set()
 
+        async def disconnected() -> None:
+            for call in tuple(self.broke):
+                call()
+
         async def erred(error: Exception) -> None:
             log.warning("intake.connection", error=type(error).__name__)
 
@@ -116,7 +124,9 @@ class NatsConnection:
             max_outstanding_pings=2,
             error_cb=erred,
             closed_cb=closed,
+            disconnected_cb=disconnected,
         )
+        self.max_payload = client.max_payload
         for subject, heard in self._heard:
             await client.subscribe(subject, cb=heard)
 

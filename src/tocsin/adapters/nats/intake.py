@@ -22,7 +22,6 @@ from tocsin.telemetry import log
 
 INCARNATION: Final = "tocsin-incarnation"
 """The name in the stream's metadata under which its incarnation is kept."""
-PREFIX: Final = "$JS.API"
 MANY: Final = 3
 NOT_FOUND: Final = 10059
 IN_USE: Final = 10058
@@ -140,9 +139,8 @@ class NatsIntake:
         return await self._appender.append(contents)
 
     async def read(self, after: Mapping[int, int]) -> Arrivals:
-        client = self._connection.client
         try:
-            return await arrivals(client, self._stream, after, PARTITIONS, PREFIX)
+            return await arrivals(self._connection, self._stream, after, PARTITIONS)
         except LOST as error:
             raise unavailable(f"The stream cannot be read ({type(error).__name__}).") from error
 

@@ -13,37 +13,39 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from tocsin.adapters.nats.connection import LOST, unavailable
+from tocsin.adapters.nats.connection import LOST, NatsConnection, unavailable
 from tocsin.model.intake import Arrival
 
 ASKED: Final = 512
 """Messages, and bytes, that are asked for at a time."""
 ASKED_BYTES: Final = 8 * 1024 * 1024
-IDLE_SECONDS: Final = 1.0
+IDLE_SECONDS: Final = 2.0
 """How long the server keeps a question when it has nothing."""
-SILENT_SECONDS: Final = 2.0
-"""When it has said nothing for so much longer, the consumer is taken to be gone."""
+HEARTBEAT_SECONDS: Final = 0.5
+"""How often it says so meanwhile."""
+SILENT_SECONDS: Final = 1.5
+"""When it has said nothing for so long, the consumer is taken to be gone."""
 FORGOTTEN_SECONDS: Final = 30.0
 _FEWEST_TOKENS: Final = 9
 _HEARTBEAT: Final = "100"
-_MESSAGE_TOO_LARGE: Final = "409"
+_AS_MUCH_AS_ASKED: Final = frozenset({"batch completed", "message size exceeds maxbytes"})
 _NOTHING_MORE: Final = frozenset({"404", "408"})
 
 
 class NatsArrivals:
     """`ports.Arrivals`."""
 
-    def __init__(self, client: Client, stream: str, consumer: str, after: Mapping[int, int], api_prefix: str) -> None:
-        self._client = client
+    def __init__(self, connection: NatsConnection, stream: str, consumer: str, after: Mapping[int, int]) -> None:
+        self._connection = connection
+        self._client = client = connection.client
         self._stream = stream
         self._consumer = consumer
         self._after = after
-        self._question = f"{api_prefix}.CONSUMER.MSG.NEXT.{stream}.{consumer}"
+        self._question = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox = client.new_inbox()
         self._subscription: Subscription | None = None
         self._heard: deque[Msg] = deque()
@@ -51,10 +53,11 @@ class NatsArrivals:
         self._left = 0
         self._until = 0.0
         self._number = 0
-        self._is_idle = False
+        self._is_idle = self._is_broken = False
         self._pieces: dict[int, list[bytes]] = {}
 
     async def open(self) -> None:
+        self._connection.broke.add(self._break)
         self._subscription = await self._client.subscribe(self._inbox, cb=self._hear)
 
     async def next(self) -> list[Arrival]:
@@ -72,10 +75,12 @@ class NatsArrivals:
                 await self._ask(loop.time())
             self._news.clear()
             try:
-                async with asyncio.timeout(IDLE_SECONDS + SILENT_SECONDS):
+                async with asyncio.timeout(SILENT_SECONDS):
                     await self._news.wait()
             except TimeoutError:
                 raise unavailable("The consumer is silent.") from None
+            if self._is_broken:
+                raise unavailable("The connection to the NATS server was lost.")
 
     def _take(self) -> list[Arrival]:
         """What was heard up to something that is no message."""
@@ -94,10 +99,15 @@ class NatsArrivals:
         return (info.num_pending or 0) + len(self._heard)
 
     async def close(self) -> None:
+        self._connection.broke.discard(self._break)
         with contextlib.suppress(*LOST):
             if self._subscription is not None:
                 await self._subscription.unsubscribe()
             await self._client.jetstream().delete_consumer(self._stream, self._consumer)
+
+    def _break(self) -> None:
+        self._is_broken = True
+        self._news.set()
 
     async def _hear(self, message: Msg) -> None:
         self._heard.append(message)
@@ -106,21 +116,27 @@ class NatsArrivals:
     async def _ask(self, now: float) -> None:
         self._left = ASKED
         self._until = now + IDLE_SECONDS + SILENT_SECONDS
-        question = {"batch": ASKED, "max_bytes": ASKED_BYTES, "expires": int(IDLE_SECONDS * 1e9)}
+        question = {
+            "batch": ASKED,
+            "max_bytes": ASKED_BYTES,
+            "expires": int(IDLE_SECONDS * 1e9),
+            "idle_heartbeat": int(HEARTBEAT_SECONDS * 1e9),
+        }
         try:
             await self._client.publish(self._question, json.dumps(question).encode(), reply=self._inbox)
         except LOST as error:
             raise unavailable(type(error).__name__) from error
 
     def _take_status(self, message: Msg) -> None:
-        """The question is over, or the consumer is."""
-        status, headers = _status(message), message.headers or {}
-        text = headers.get("Description", "").lower()
-        if status in _NOTHING_MORE or (status == _MESSAGE_TOO_LARGE and "max" in text and "bytes" in text):
-            self._left = 0
-            self._is_idle = status in _NOTHING_MORE
-        elif status != _HEARTBEAT:
-            raise unavailable(f"The consumer is gone ({status}).")
+        """The question is answered, or the consumer is gone."""
+        status = _status(message)
+        why = (message.headers or {}).get("Description", "").lower()
+        if status == _HEARTBEAT:
+            return
+        if status not in _NOTHING_MORE and why not in _AS_MUCH_AS_ASKED:
+            raise unavailable(f"The consumer is gone ({status} {why}).")
+        self._left = 0
+        self._is_idle = status in _NOTHING_MORE
 
     def _arrival(self, message: Msg) -> Arrival | None:
         """None for a piece of something larger that is not whole yet."""
@@ -145,7 +161,7 @@ class NatsArrivals:
         return Arrival(partition=partition, sequence=sequence, content=content)
 
 
-async def arrivals(client: Client, stream: str, after: Mapping[int, int], partitions: int, prefix: str) -> NatsArrivals:
+async def arrivals(connection: NatsConnection, stream: str, after: Mapping[int, int], partitions: int) -> NatsArrivals:
     """Begin to read; `after` is the sequence behind which, by partition."""
     made = ConsumerConfig(
         deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
@@ -159,8 +175,8 @@ async def arrivals(client: Client, stream: str, after: Mapping[int, int], partit
         made.filter_subject = f"{stream}.*"
     else:
         made.filter_subjects = _subjects(stream, sorted(after))
-    info = await client.jetstream().add_consumer(stream, made)
-    reading = NatsArrivals(client, stream, info.name, after, prefix)
+    info = await connection.client.jetstream().add_consumer(stream, made)
+    reading = NatsArrivals(connection, stream, info.name, after)
     await reading.open()
     return reading
 
