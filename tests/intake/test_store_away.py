@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from tests.intake.given import asked, cloud_event, CLOUD_EVENT, outcomes, receipt, report
+from tests.intake.given import CLOUD_EVENT, asked, cloud_event, outcomes, receipt, report
 from tests.kit.links import Link
 from tests.kit.nats import NatsCluster
 from tests.kit.server import Answer, Server

@@ -187,6 +187,7 @@ def _accept_problems(path: str) -> tuple[type[TocsinError], ...]:
         InvalidRequest,
         IdempotencyKeyReused,
         StoreUnavailable,
+        IntakeUnavailable,
         StorageFull,
         TocsinError,
     )

@@ -13,6 +13,7 @@ from tocsin.errors import IllegalTransition, Overloaded, TocsinError, VersionCon
 from tocsin.model.noun import Noun
 from tocsin.rules.accepting import ChangeAnswer, CloudEventAnswer, DataVersionAnswer, ReportAnswer
 from tocsin.rules.accepting_runs import RunEventAnswer, RunEventBatchAnswer
+from tocsin.rules.intake import QueuedAnswer, QueuedBatchAnswer
 
 Json = dict[str, object]
 
@@ -91,6 +92,8 @@ ACCEPT_TYPES: Final[tuple[type, ...]] = (
     OpenLineageRunEvent,
     RunEventAnswer,
     RunEventBatchAnswer,
+    QueuedAnswer,
+    QueuedBatchAnswer,
 )
 
 CLOUDEVENT_SCHEMA: Final[Json] = {
@@ -145,7 +148,11 @@ def accept_operation(operation: AcceptOperation, problems: Mapping[str, Json]) -
         "required": ["results"],
     }
     schema = _ref(operation.gives.__name__) if operation.is_whole else results
-    accepted = {"description": "Accepted and on disk.", "content": {"application/json": {"schema": schema}}}
+    queued = _ref((QueuedBatchAnswer if operation.is_whole else QueuedAnswer).__name__)
+    accepted = {
+        "description": "Accepted and on disk; or `queued`, with a replicated intake: kept safely, its verdict is told by the receipt.",
+        "content": {"application/json": {"schema": {"anyOf": [schema, queued]}}},
+    }
     return {
         "operationId": operation.name,
         "summary": operation.summary,

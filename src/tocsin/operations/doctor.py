@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import chain
 from typing import Final
 
+import msgspec
+
 from tocsin import __version__
 from tocsin.config import Settings
 from tocsin.model.endpoint import Endpoint, Standing
@@ -21,6 +23,7 @@ from tocsin.ports import Directory, Inspection, StoreFacts, Views
 from tocsin.rules.delivery_diagnosis import Backlog, backlog_findings, dead_finding, endpoint_findings, key_findings
 from tocsin.rules.diagnosis import (
     SettingFacts,
+    intake_findings,
     integrity_findings,
     server_findings,
     setting_findings,
@@ -62,6 +65,19 @@ class ServerShown(Noun, frozen=True, kw_only=True):
     holds: tuple[int, ...]
 
 
+class IntakeShown(Noun, frozen=True, kw_only=True):
+    """The replicated intake; sizes in bytes. `server` is the one that this process is connected to, empty while there is none; `behind`: how
+    many submissions stand there for what this process holds; of `replicas` copies `in_sync` have everything."""
+
+    server: str
+    behind: int
+    held_bytes: int
+    max_bytes: int
+    replicas: int
+    in_sync: int
+    is_store_away: bool
+
+
 class Diagnosis(Noun, frozen=True, kw_only=True):
     """What doctor found, the worst first, and the facts that it judged by. `is_well`: neither errors nor warnings. `process` null:
     no server runs, and only its settings and its file were looked at."""
@@ -72,6 +88,7 @@ class Diagnosis(Noun, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     store: StoreShown
     process: ServerShown | None
+    intake: IntakeShown | None = None
 
 
 class Doctor:
@@ -91,6 +108,7 @@ class Doctor:
         files: Callable[[], int],
         held: Callable[[], tuple[int, ...]],
         now_ms: Callable[[], Millis],
+        intake: Callable[[], IntakeShown | None] = lambda: None,
     ) -> None:
         self._settings = setting_facts(settings)
         self._reserve = reserve_of(settings)
@@ -104,6 +122,7 @@ class Doctor:
         self._files = files
         self._held = held
         self._now_ms = now_ms
+        self._intake = intake
         self._started_at = now_ms()
 
     async def diagnose(self, *, integrity: bool) -> Diagnosis:
@@ -125,11 +144,13 @@ class Doctor:
             if tally.oldest_at is not None
         ]
         files = self._files()
+        intake = self._intake()
         return diagnosis_of(
             now,
             findings=(
                 integrity_findings(faults),
                 server_findings(files, self._ready(), max((one.behind_seconds for one in passes), default=0)),
+                () if intake is None else intake_findings(**msgspec.structs.asdict(intake)),
                 store_findings(store, self._reserve, now),
                 endpoint_findings(standings, now),
                 dead_finding(day.deliveries.dead, [failing.name for failing in day.failing[:3]]),
@@ -144,11 +165,17 @@ class Doctor:
                 files=files if files >= 0 else None,
                 holds=self._held(),
             ),
+            intake=intake,
         )
 
 
 def diagnosis_of(
-    now: Millis, *, findings: Iterable[Iterable[Finding]], store: StoreShown, process: ServerShown | None
+    now: Millis,
+    *,
+    findings: Iterable[Iterable[Finding]],
+    store: StoreShown,
+    process: ServerShown | None,
+    intake: IntakeShown | None = None,
 ) -> Diagnosis:
     """The findings of several checks, put in order."""
     found = sorted(chain.from_iterable(findings), key=lambda finding: _ORDER[finding.severity])
@@ -159,6 +186,7 @@ def diagnosis_of(
         findings=tuple(found),
         store=store,
         process=process,
+        intake=intake,
     )
 
 

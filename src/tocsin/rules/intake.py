@@ -26,6 +26,7 @@ from tocsin.model.submission import (
     Submission,
     Verdict,
 )
+from tocsin.rules.accepting_runs import RunEventAnswer, RunEventBatchAnswer, batch_answer
 from tocsin.rules.record_expansion import missing_role
 
 PREFIX: Final = "rcp_"
@@ -81,6 +82,12 @@ class QueuedAnswer(Noun, frozen=True, kw_only=True):
     receipt_id: str
 
 
+class QueuedBatchAnswer(RunEventBatchAnswer, frozen=True, kw_only=True):
+    """The same for a batch of OpenLineage events: those that wait count as successful, and sending them again would not help."""
+
+    receipt_id: str
+
+
 class ReceiptName(Noun, frozen=True, kw_only=True):
     """What the id of a receipt says."""
 
@@ -112,9 +119,12 @@ def queued_verdict(submission: Submission, receipt: str) -> Verdict:
     match submission.body:
         case Reports(items=reports):
             return _queued(_ACCEPTED, tuple(_report(n, item) for n, item in enumerate(reports)), receipt)
-        case RunEvents(items=runs, is_batch=is_batch):
-            answers = tuple(_report(n, item) for n, item in enumerate(runs))
-            return _queued(_OK if is_batch else _CREATED, answers, receipt)
+        case RunEvents(items=runs, is_batch=True):
+            whole = batch_answer([_run(n, item) for n, item in enumerate(runs)])
+            body = QueuedBatchAnswer(**msgspec.structs.asdict(whole), receipt_id=receipt)
+            return Verdict(status=_OK, body=_encode(body))
+        case RunEvents(items=runs):
+            return _queued(_CREATED, tuple(_report(n, item) for n, item in enumerate(runs)), receipt)
         case Changes(items=changes):
             return _queued(_ACCEPTED, tuple(QueuedChange(version_id=one.version_id) for one in changes), receipt)
         case DataVersions(items=versions):
@@ -143,6 +153,13 @@ def _report(index: int, item: Report | RunEvent | TocsinError | None) -> QueuedR
             return QueuedReport(job_id=report.job_id, outcome="queued", event_ids=[])
         case Report(job_id=job_id):
             return QueuedReport(job_id=job_id, outcome="queued", event_ids=[])
+
+
+def _run(index: int, item: RunEvent | TocsinError | None) -> RunEventAnswer:
+    if isinstance(item, TocsinError):
+        problem = item.under(f"/{index}").problem()
+        return RunEventAnswer(job_id=None, outcome="refused", event_ids=[], problem=problem)
+    return RunEventAnswer(job_id=None, outcome="ignored", event_ids=[])
 
 
 def _queued(

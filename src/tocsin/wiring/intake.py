@@ -12,6 +12,7 @@ from tocsin.config import Settings
 from tocsin.errors import Misconfigured
 from tocsin.model.intake_servers import IntakeServers
 from tocsin.model.noun import Noun
+from tocsin.operations.doctor import IntakeShown
 from tocsin.pipeline.intake import Door
 from tocsin.ports.intake import Intake
 from tocsin.rules.needs import needs_of
@@ -37,6 +38,21 @@ class IntakeParts(Noun, frozen=True, kw_only=True):
     def loops(self) -> dict[str, Background]:
         """By name."""
         return {"intake": self.worker, "intake watch": self.watch}
+
+    def shown(self) -> IntakeShown | None:
+        """For doctor; None until it was seen once."""
+        watch = self.watch
+        if watch.state is None:
+            return None
+        return IntakeShown(
+            server=watch.state.server,
+            behind=watch.behind,
+            held_bytes=watch.state.held_bytes,
+            max_bytes=watch.state.max_bytes,
+            replicas=watch.state.replicas,
+            in_sync=watch.state.in_sync,
+            is_store_away=watch.is_store_away,
+        )
 
     def is_store_away(self) -> bool:
         return self.watch.is_store_away

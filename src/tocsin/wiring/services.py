@@ -144,6 +144,7 @@ def make_services(
             ready=ready,
             files=open_files,
             held=lambda: tuple(sorted(loops.held.partitions)),
+            intake=intake.shown if intake is not None else lambda: None,
             now_ms=now_ms,
         ),
         now_ms=now_ms,
