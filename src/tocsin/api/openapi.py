@@ -24,6 +24,7 @@ from tocsin.errors import (
     Forbidden,
     HeadersTooLarge,
     IdempotencyKeyReused,
+    IntakeUnavailable,
     InvalidRequest,
     MalformedJson,
     MalformedRequest,

@@ -75,7 +75,6 @@ class IntakeShown(Noun, frozen=True, kw_only=True):
     max_bytes: int
     replicas: int
     in_sync: int
-    is_store_away: bool
 
 
 class Diagnosis(Noun, frozen=True, kw_only=True):

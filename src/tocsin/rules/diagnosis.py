@@ -209,18 +209,10 @@ def server_findings(files: int, problems: Sequence[str], behind_seconds: float) 
 
 
 def intake_findings(
-    *, server: str, behind: int, held_bytes: int, max_bytes: int, replicas: int, in_sync: int, is_store_away: bool
+    *, server: str, behind: int, held_bytes: int, max_bytes: int, replicas: int, in_sync: int
 ) -> Iterator[Finding]:
     """What there is to say of the replicated intake; that it is not reached, or is another one, is why the server is not ready."""
-    del server
-    if is_store_away:
-        yield Finding(
-            severity="error",
-            code="intake.store_away",
-            what=f"PostgreSQL is away; {behind} submissions wait in the intake.",
-            why="Producers are answered `queued`; nothing is delivered.",
-            remedy="Bring the database back: what waits is accepted then, in order.",
-        )
+    del server, behind
     if in_sync < replicas:
         yield Finding(
             severity="warning",

@@ -51,7 +51,6 @@ class IntakeParts(Noun, frozen=True, kw_only=True):
             max_bytes=watch.state.max_bytes,
             replicas=watch.state.replicas,
             in_sync=watch.state.in_sync,
-            is_store_away=watch.is_store_away,
         )
 
     def is_store_away(self) -> bool:
