@@ -36,6 +36,8 @@ NOT_MOVED = {
     "sqlite_sequence": "the numbers that are set, which are checked",
     "node": "who is there is there by itself",
     "revision": "what nodes have noticed, while they run",
+    "intake": "what stands before a store stays with it: it is empty by then",
+    "receipt": "they live for a day",
 }
 DERIVED = {
     ("cursor", "epoch"): "a right to write is taken anew",
