@@ -103,9 +103,7 @@ SETTINGS: Final = (
         "`record.*=1d, *=7d`; the first that matches counts. `never` (or 0) to remove nothing.",
     ),
     Setting(
-        name="keep_attempts",
-        default="30d",
-        meaning="How long attempts are kept after their delivery ended, as above.",
+        name="keep_attempts", default="30d", meaning="How long attempts are kept after their delivery ended, as above."
     ),
     Setting(
         name="keep_rows",
@@ -137,8 +135,7 @@ SETTINGS: Final = (
     Setting(
         name="lease_seconds",
         default="10",
-        meaning="On PostgreSQL: how long a process that is not heard of keeps what it holds; then others deliver in its place. "
-        "Alike for all of them.",
+        meaning="On PostgreSQL: how long a process that is not heard of keeps what it holds. Alike for all of them.",
     ),
     Setting(name="log_level", default="info", meaning="`debug`, `info`, `warning` or `error`."),
 )

@@ -72,7 +72,7 @@ async def test_a_stretch_has_the_events_of_its_partitions_and_an_end(store: Stor
     events = [event for answer in answers if isinstance(answer, Accepted) for event in answer.events]
     assert len(events) == 24
     wanted = [event for event in events if partition_of(event.tenant, count) in mine]
-    assert 0 < len(wanted)
+    assert len(wanted) > 0
     first = await store.log.stretch(mine, 0, 3)
     assert (list(first.events), first.end) == (wanted[:3], wanted[2].position)
     rest = await store.log.stretch(mine, first.end, 100)
@@ -113,3 +113,31 @@ async def test_telling_and_hearing_do_no_harm_where_nobody_is(store: Store) -> N
     store.holding.tell(Hint(partitions=(0,), changed=True))
     holder = await store.holding.join("one")
     assert await store.holding.beat(holder, is_watching=False) is not None
+
+
+async def test_what_expires_elsewhere_keeps_its_order_keys_until_its_holder_releases_it(
+    store: Store, mint: IdMint
+) -> None:
+    await store.log.accept([(submission(), NOTHING)], deciding(mint, 2))
+    await store.directory.add_endpoint(endpoint(mint), entry(mint))
+    holder, cursor = await held(store)
+    revision, _ = await store.directory.endpoints()
+    made = [delivery(mint, 1, position, keys=["k"], at=position) for position in (1, 2)]
+    await store.queue.fan(holder, moves(store, cursor, Cursor(position=2)), made, directory_revision=revision)
+    expired, ready = await store.retention.expire([1], 1, frozenset(), 50, is_held_here=False)
+    assert ([one.endpoint for one in expired], ready) == ([1], [])
+    assert (await store.queue.due(1, 0, 100, 10)).claims == ()
+    assert await store.queue.release_ended(holder, [1], frozenset({1})) == []
+    (claim,) = await store.queue.release_ended(holder, [1], frozenset())
+    assert claim.delivery.number == 2
+
+
+async def test_a_replay_goes_as_far_as_the_fan_out_of_its_tenant(store: Store, mint: IdMint) -> None:
+    """Others may be behind: that is nothing to it."""
+    await store.log.accept([(submission(), NOTHING)], deciding(mint, 3))
+    holder, old = await held(store)
+    revision, _ = await store.directory.endpoints()
+    home = partition_of("acme", store.holding.partitions)
+    move = Move(partition=home, old=old, new=Cursor(position=2))
+    assert await store.queue.fan(holder, [move], [], directory_revision=revision) == []
+    assert await store.replays.span("acme", None, None) == (0, 2)

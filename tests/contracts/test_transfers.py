@@ -12,11 +12,11 @@ from pathlib import Path
 
 import apsw
 import pytest
-from tests.contracts.given import NOTHING, Clock, deciding, submission
+from tests.contracts.given import NOTHING, Clock, deciding, delivery, endpoint, entry, submission
 from tests.kit.killed_transfers import PAGE_ROWS
 from tests.kit.planted_rows import plant
 from tests.kit.postgres import PostgresServer
-from tests.kit.stores import Place, PostgresPlace, SqlitePlace, Store, close
+from tests.kit.stores import Place, PostgresPlace, SqlitePlace, Store, close, held, moves
 
 from tocsin.adapters.postgres.database import prepare_database
 from tocsin.adapters.storing.transfers import PAGE_BYTES
@@ -24,7 +24,9 @@ from tocsin.errors import Conflict, Misconfigured
 from tocsin.model.ids import IdMint
 from tocsin.model.submission import Accepted
 from tocsin.operations.transfer import Advance, Transfer, Transferred, check_servable, take_back
+from tocsin.ports import Cursor, Move
 from tocsin.ports.transferring import TABLES, Progress, digest_of
+from tocsin.rules.partitions import PARTITIONS, partition_of
 
 MOVED = {table.name: table for table in TABLES}
 NOT_MOVED = {
@@ -46,6 +48,9 @@ DERIVED = {
     ("endpoint", "partition"): "follows from the tenant",
     ("event", "partition"): "likewise",
     ("line", "has_ended"): "follows from the delivery",
+    ("tally", "shard"): "the shards are summed before",
+    ("tally_history", "shard"): "likewise",
+    ("pending_block", "shard"): "likewise",
 }
 """Columns that do not go along, and why."""
 EMBEDDED = {"commit_group", "sqlite_sequence"}
@@ -310,3 +315,83 @@ async def test_kill_9_at_any_write_and_it_goes_on(
     if to_postgres:
         await moved(postgres, last, clock)
     assert rows_of((last if to_postgres else target).path) == before
+
+
+async def test_one_cursor_becomes_one_for_each_partition_and_back(
+    tmp_path: Path, postgres: PostgresPlace, clock: Clock, mint: IdMint
+) -> None:
+    """The endpoint of the cursor belongs to the event behind it, and so to one partition. Cursors that had nothing to go past are
+    behind, and mean the same place."""
+    first, last = SqlitePlace(tmp_path / "a.db"), SqlitePlace(tmp_path / "b.db")
+    store = await first.open(clock)
+    await store.log.accept([(submission(tenant), NOTHING) for tenant in ("acme", "other")], deciding(mint, 2, 3))
+    holder, cursor = await held(store)
+    revision, _ = await store.directory.endpoints()
+    at = Cursor(position=2, endpoint=7)
+    assert await store.queue.fan(holder, moves(store, cursor, at), [], directory_revision=revision) == []
+    await close(store)
+    assert (await moved(first, postgres, clock)).is_over
+    other = partition_of("other", PARTITIONS)
+    rows = await postgres.rows("SELECT partition, position, endpoint FROM cursor ORDER BY partition")
+    assert rows == [(number, 2, 7 if number == other else 0) for number in range(PARTITIONS)]
+    await postgres.rows("UPDATE cursor SET position = 1, endpoint = 0 WHERE partition = 0")
+    assert (await moved(postgres, last, clock)).is_over
+    assert await last.rows("SELECT partition, position, endpoint FROM cursor") == [(0, 2, 7)]
+
+
+async def test_fan_outs_at_different_places_are_no_source(
+    tmp_path: Path, postgres: PostgresPlace, clock: Clock, mint: IdMint
+) -> None:
+    """Read again from the first of them, what is behind it would be delivered twice; from the last, not at all."""
+    store = await postgres.open(clock)
+    await store.log.accept([(submission(tenant), NOTHING) for tenant in ("acme", "other")], deciding(mint, 2, 3))
+    holder, _ = await held(store)
+    revision, _ = await store.directory.endpoints()
+    target = SqlitePlace(tmp_path / "a.db")
+
+    async def fanned(tenant: str, old: int, new: int) -> None:
+        partition = partition_of(tenant, PARTITIONS)
+        move = Move(partition=partition, old=Cursor(position=old), new=Cursor(position=new))
+        assert await store.queue.fan(holder, [move], [], directory_revision=revision) == []
+
+    async def refused() -> None:
+        other = await target.open(clock)
+        try:
+            names = (postgres.url, target.url)
+            work = Transfer(
+                store.transfers, other.transfers, names, new_id=mint.uuid, now_ms=clock, tell=lambda _: None
+            )
+            with pytest.raises(Conflict, match="wait for their fan-out"):
+                await work.run()
+        finally:
+            await close(other)
+
+    await fanned("other", 0, 5)
+    await refused()
+    await fanned("acme", 0, 1)
+    await refused()
+    assert await store.transfers.mark() is None
+    await fanned("acme", 1, 2)
+    await close(store)
+    assert (await moved(postgres, target, clock)).is_over
+    assert await target.rows("SELECT partition, position, endpoint FROM cursor") == [(0, 5, 0)]
+
+
+async def test_lines_of_what_was_cancelled_are_released_in_the_other_store(
+    tmp_path: Path, postgres: PostgresPlace, clock: Clock, mint: IdMint
+) -> None:
+    source = SqlitePlace(tmp_path / "a.db")
+    store = await source.open(clock)
+    await store.log.accept([(submission(), NOTHING)], deciding(mint, 2))
+    await store.directory.add_endpoint(endpoint(mint), entry(mint))
+    holder, cursor = await held(store)
+    revision, _ = await store.directory.endpoints()
+    made = [delivery(mint, 1, position, keys=["k"]) for position in (1, 2)]
+    await store.queue.fan(holder, moves(store, cursor, Cursor(position=2)), made, directory_revision=revision)
+    await store.queue.cancel([1], frozenset({1}), "by hand", 50)
+    await close(store)
+    assert (await moved(source, postgres, clock)).is_over
+    target = await postgres.open(clock)
+    holder, _ = await held(target)
+    assert [c.delivery.number for c in await target.queue.release_ended(holder, [1], frozenset())] == [2]
+    await close(target)

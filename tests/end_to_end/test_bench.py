@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
+import asyncpg
 import msgspec
 import pytest
+from tests.kit.apart import apart
+from tests.kit.postgres import PostgresServer
 
 from tocsin.bench.report import Report
 from tocsin.bench.scenarios import FormatName
@@ -110,3 +113,52 @@ def test_an_unknown_scenario_is_a_usage_error() -> None:
     ran = run_bench("--scenario", "single-63")
     assert ran.returncode == 2
     assert "single-63" in ran.stdout
+
+
+def test_on_a_database_server_its_work_is_told_apart() -> None:
+    """Two nodes, and tenants of both, on a PostgreSQL of its own."""
+    report = report_of(
+        "--quick", "--no-floors", *chosen(["single-64", "fanout-3"]), "--postgres", "--nodes", "2", "--tenants", "3"
+    )
+    assert report.database.startswith("PostgreSQL ")
+    assert "fsync on" in report.database
+    assert (report.effort.nodes, report.effort.tenants) == (2, 3)
+    assert [(m.events, m.deliveries, m.lost, m.duplicated) for m in report.measurements] == [
+        (300, 300, 0, 0),
+        (300, 900, 0, 0),
+    ]
+    for measurement in report.measurements:
+        assert measurement.is_right
+        assert measurement.database_cpu_us is not None
+        assert measurement.all_cpu_us == measurement.cpu_us + measurement.database_cpu_us
+        assert (measurement.wal_bytes_per_event or 0) > 1024
+        assert 0 < (measurement.commits_per_event or 0) <= 3
+    assert [m.budget_us for m in report.measurements] == [150 + 60, 70 + 50]
+
+
+def test_a_database_is_made_on_the_server_and_dropped(postgres_server: PostgresServer) -> None:
+    async def names() -> list[str]:
+        connection = await asyncpg.connect(postgres_server.url())
+        try:
+            return [row["datname"] for row in await connection.fetch("SELECT datname FROM pg_database ORDER BY 1")]
+        finally:
+            await connection.close()
+
+    before = apart(names())
+    report = report_of("--quick", "--no-floors", "--scenario", "batch-100", "--database", postgres_server.url())
+    assert "fsync off" in report.database
+    assert report.is_right
+    assert apart(names()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--nodes", "2"), "Several nodes need a PostgreSQL"),
+        (("--database", "postgresql://nobody@127.0.0.1:1/none"), "The database server: "),
+    ],
+)
+def test_without_a_database_server_nothing_is_measured(arguments: Sequence[str], said: str) -> None:
+    ran = run_bench("--quick", "--no-floors", "--scenario", "single-64", *arguments)
+    assert ran.returncode != 0
+    assert said in ran.stdout + ran.stderr

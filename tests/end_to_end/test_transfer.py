@@ -117,7 +117,7 @@ def is_calm(server: Server) -> bool:
         " UNION ALL SELECT count(*) FROM batch WHERE state = 'pending' AND attempts = 0"
         " UNION ALL SELECT count(*) FROM notice"
     )
-    return server.rows("SELECT position FROM cursor") == position and server.rows(waiting) == [(0,)] * 3
+    return server.rows("SELECT min(position) FROM cursor") == position and server.rows(waiting) == [(0,)] * 3
 
 
 def answers(server: Server) -> dict[str, Any]:
@@ -176,7 +176,7 @@ async def test_the_api_answers_as_before(
         target = serve(database)
         after = answers(target)
         code, _, told = await asyncio.to_thread(moved, capsys, "--from", source, "--to", database)
-        assert (code, "Another server runs on this database" in told) == (4, True)
+        assert (code, "Servers run on this database" in told) == (4, True)
         assert "\n".join(differences(before, after)) == ""
         assert len(web.asked) == asked
         repeated = target.post("/v1/events", {"specversion": "1.0", "id": "e1", "source": "/s", "type": "order.made"},

@@ -14,6 +14,7 @@ import pytest
 from tests.conftest import MASTER_KEY
 from tests.kit.postgres import PostgresServer
 from tests.kit.program import Program
+from tests.kit.server import Client
 from tests.kit.waiting import until
 
 from tocsin.adapters.postgres.database import prepare_database
@@ -47,14 +48,14 @@ def node(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[Callable[.
         program.kill()
 
 
-def measured(program: Program, name: str) -> float:
+def measured(program: Client, name: str) -> float:
     text = program.get("/metrics").body.decode()
     found = re.search(rf"^{name} ([0-9.e+]+)$", text, re.MULTILINE)
     assert found is not None, text
     return float(found[1])
 
 
-def holds(program: Program, count: int) -> Callable[[], bool]:
+def holds(program: Client, count: int) -> Callable[[], bool]:
     return lambda: measured(program, "tocsin_partitions_held") == count
 
 
@@ -68,7 +69,7 @@ async def both(node: Callable[..., Program], **settings: str) -> tuple[Program, 
     return one, other
 
 
-def emit(program: Program, tenant: str, *ids: str, subject: str = "s") -> None:
+def emit(program: Client, tenant: str, *ids: str, subject: str = "s") -> None:
     events = [{"specversion": "1.0", "id": i, "source": "/n", "type": "n.went", "subject": subject} for i in ids]
     headers = {"Content-Type": "application/cloudevents-batch+json"}
     answer = program.post(f"/v1/events?tenant={tenant}", events, headers=headers)
@@ -79,7 +80,7 @@ def taken(receiver: Receiver) -> list[str]:
     return [json.loads(arrival.body)["id"] for arrival in receiver.arrivals if arrival.status < 300]
 
 
-def states(program: Program, tenant: str) -> dict[str, int]:
+def states(program: Client, tenant: str) -> dict[str, int]:
     count: dict[str, int] = defaultdict(int)
     for delivery in program.get(f"/v1/deliveries?tenant={tenant}&limit=200").json["items"]:
         count[delivery["state"]] += 1

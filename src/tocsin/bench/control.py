@@ -16,9 +16,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """To the generator: POST for so many `seconds`, or `events` where given, numbering events from `first`; `rate`
     in events per second, None: as fast as the connections are answered; each POST is of the next one of `tenants`.
     Each connection has `subjects` of its own: only it sends their events, one request after the other, so that the order in
-    which they were accepted is known."""
+    which they were accepted is known. The connections are spread over the `ports`."""
 
-    port: int
+    ports: tuple[int, ...]
     load: Load
     tenants: int = 1
     event_type: str = "bench.measured"
@@ -49,13 +49,14 @@ class Count(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Tell(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """To the sink: how often did each event of `[first, beyond)` arrive at each of the `endpoints`? Event n is for those
-    endpoints that are n modulo `tenants`. `phases` are stretches of time, in ns: how long did it take what was sent in them?"""
+    """To the sink: how often did each event of `[first, beyond)` arrive at each of the `endpoints`? POST n, which has `batch` events,
+    is for those endpoints that are n modulo `tenants`. `phases` are stretches of time, in ns: how long did it take what was sent in them?"""
 
     first: int
     beyond: int
     endpoints: int
     tenants: int = 1
+    batch: int = 1
     phases: tuple[tuple[int, int], ...] = ()
 
 

@@ -11,7 +11,8 @@ import msgspec
 
 from tocsin.bench.control import Arrived, Away, Generated, Mark
 from tocsin.bench.figures import Course, difference, together
-from tocsin.bench.processes import BenchError, Server
+from tocsin.bench.processes import BenchError
+from tocsin.bench.server import Server
 from tocsin.bench.stage import Stage
 from tocsin.bench.usage import Usage
 

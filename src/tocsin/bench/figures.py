@@ -7,25 +7,33 @@ import hashlib
 import hmac
 import statistics
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from tocsin.bench.control import Arrived, Generated, Received, Spread
+from tocsin.bench.databases import Worked
 from tocsin.bench.endpoints import SIGNING_KEY, TOKEN
 from tocsin.bench.scenarios import WITHOUT_TROUBLE, Figure, Scenario
 from tocsin.bench.usage import Usage
 from tocsin.model.noun import Noun
 
+DATABASE_US: Final = 60
+DATABASE_US_OF_SEVERAL: Final = 50
+"""What a delivery may cost more where there is a database server: of one endpoint, and of several."""
+
 
 class Effort(Noun, frozen=True, kw_only=True):
     """How much is measured: so many seconds, or events where given; `warm_up` events before; `backlog_share`
-    of every backlog."""
+    of every backlog; `nodes` servers on one database; events of so many `tenants`, where more than the scenario has."""
 
     seconds: float
     events: int | None
     warm_up: int
     pin: bool
     backlog_share: float = 1.0
+    nodes: int = 1
+    tenants: int = 1
 
 
 class Comparison(Noun, frozen=True, kw_only=True):
@@ -50,7 +58,9 @@ class Measurement(Noun, frozen=True, kw_only=True):
     there is nothing to do); `floor_us`: of its floors together, in the same round, and `over_floor` what it is over that; times in
     ms: `accept` until the POST was answered, `latency` from sending it until the sink had the event. `troubled_requests` came to
     endpoints in trouble. Endpoints were `created_per_second`; started again with all that is there, the server listens after
-    `start_seconds`, and the sink has the first of the events that were waiting after `first_delivery_seconds` (0: not measured)."""
+    `start_seconds`, and the sink has the first of the events that were waiting after `first_delivery_seconds` (0: not measured).
+    With a database server: its CPU where it runs on this machine (to which the budget applies as well), write-ahead log, and
+    transactions that wrote."""
 
     name: str
     meaning: str
@@ -87,11 +97,19 @@ class Measurement(Noun, frozen=True, kw_only=True):
     reconnected: int
     signed: bool
     stopped_cleanly: bool
+    database_cpu_us: float | None = None
+    wal_bytes_per_event: float | None = None
+    commits_per_event: float | None = None
     troubled_requests: int = 0
     created_per_second: float = 0.0
     start_seconds: float = 0.0
     first_delivery_seconds: float = 0.0
     beside: Comparison | None = None
+
+    @property
+    def all_cpu_us(self) -> float:
+        """Of Tocsin and of the database server."""
+        return self.cpu_us + (self.database_cpu_us or 0.0)
 
     @property
     def is_right(self) -> bool:
@@ -113,6 +131,7 @@ class Course(Noun, frozen=True, kw_only=True):
     server: Usage
     generator: Usage
     sink: Usage
+    database: Worked | None = None
     phases: tuple[tuple[int, int], ...] = ()
 
 
@@ -133,6 +152,17 @@ def difference(after: Usage, before: Usage) -> Usage:
         user=after.user - before.user,
         system=after.system - before.system,
         written=after.written - before.written,
+    )
+
+
+def worked_since(before: Worked | None, after: Worked | None) -> Worked | None:
+    """What a database server did in between."""
+    if before is None or after is None:
+        return None
+    return Worked(
+        cpu=None if before.cpu is None or after.cpu is None else after.cpu - before.cpu,
+        wal_bytes=after.wal_bytes - before.wal_bytes,
+        transactions=after.transactions - before.transactions,
     )
 
 
@@ -158,6 +188,7 @@ def figures(
     done = deliveries or events
     unwanted = course.arrived.total if scenario.endpoints and not scenario.is_wanted else 0
     us = 1e6 / (seconds if scenario.is_idle else max(done, 1))
+    database = course.database
     return Measurement(
         name=scenario.name,
         meaning=scenario.meaning,
@@ -171,7 +202,7 @@ def figures(
         cpu_us=round(course.server.cpu * us, 2),
         cpu_user_us=round(course.server.user * us, 2),
         cpu_system_us=round(course.server.system * us, 2),
-        budget_us=scenario.budget_us,
+        budget_us=budget_of(scenario, database),
         is_idle=scenario.is_idle,
         server_cpu_share=round(course.server.cpu / seconds, 3),
         generator_cpu_us=round(course.generator.cpu * us, 2),
@@ -192,10 +223,22 @@ def figures(
         reconnected=generated.reconnected,
         signed=scenario.is_floor or all(is_signed(sample) for sample in received.samples),
         stopped_cleanly=stopped,
+        database_cpu_us=round(database.cpu * us, 2) if database is not None and database.cpu is not None else None,
+        wal_bytes_per_event=round(database.wal_bytes / max(events, 1), 1) if database is not None else None,
+        commits_per_event=round(database.transactions / max(events, 1), 4) if database is not None else None,
         troubled_requests=received.troubled,
         first_delivery_seconds=round(course.first_delivery_seconds, 3),
         beside=with_over_without(received.phases),
     )
+
+
+def budget_of(scenario: Scenario, database: Worked | None) -> float | None:
+    """With what a database server may add, where its CPU is known."""
+    if scenario.budget_us is None or database is None:
+        return scenario.budget_us
+    if database.cpu is None:
+        return None
+    return scenario.budget_us + (DATABASE_US if scenario.receivers == 1 else DATABASE_US_OF_SEVERAL)
 
 
 def with_over_without(phases: Sequence[Spread | None]) -> Comparison | None:

@@ -202,18 +202,18 @@ class Connection(asyncio.Protocol):
 
 
 class Generator:
-    """The connections, kept from run to run as long as server and number stay the same."""
+    """The connections, kept from run to run as long as servers and number stay the same."""
 
     def __init__(self) -> None:
         self._connections: list[Connection] = []
-        self._made_for: tuple[int, int] = (0, 0)
+        self._made_for: tuple[tuple[int, ...], int] = ((), 0)
 
     async def answer(self, command: Command) -> msgspec.Struct | None:
         """Do what the measuring process asks."""
         if not isinstance(command, Run):
             return None
-        await self._connect(command.port, command.connections)
-        host = f"127.0.0.1:{command.port}"
+        await self._connect(command.ports, command.connections)
+        host = f"127.0.0.1:{command.ports[0]}"
         course = Course(command, requests_for(command, host))
         for connection in self._connections:
             connection.begin(course)
@@ -224,13 +224,13 @@ class Generator:
             course.fail(f"{course.running} requests were never answered")
         return course.told()
 
-    async def _connect(self, port: int, count: int) -> None:
-        if self._made_for == (port, count):
+    async def _connect(self, ports: tuple[int, ...], count: int) -> None:
+        if self._made_for == (ports, count):
             return
         for connection in self._connections:
             connection.close()
-        self._connections = [Connection(port, index) for index in range(count)]
-        self._made_for = (port, count)
+        self._connections = [Connection(ports[index % len(ports)], index) for index in range(count)]
+        self._made_for = (ports, count)
         for connection in self._connections:
             await connection.open()
 

@@ -10,16 +10,19 @@ from pathlib import Path
 
 import msgspec
 
+from tocsin.bench.databases import Database, fresh_database
 from tocsin.bench.draining import drained, idle, restarted
 from tocsin.bench.figures import Course, Effort, Measurement, figures
-from tocsin.bench.processes import Server, cores, running_instrument, running_server, stop
+from tocsin.bench.processes import cores, running_instrument
 from tocsin.bench.scenarios import Scenario
+from tocsin.bench.server import Server, running_server
 from tocsin.bench.stage import Stage
 
 
-async def measure(scenario: Scenario, effort: Effort) -> Measurement:
+async def measure(scenario: Scenario, effort: Effort, database_server: str | None = None) -> Measurement:
     """Measure one scenario on a fresh database. Raises BenchError."""
     server_core, harness_core = cores(pin=effort.pin)
+    server_core = server_core if effort.nodes == 1 else None
     on_disk, stopped = 0, True
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as name:
         directory = Path(name)
@@ -29,24 +32,29 @@ async def measure(scenario: Scenario, effort: Effort) -> Measurement:
             running_instrument(
                 scenario.origin, harness_core if scenario.origin == "generator" else server_core
             ) as generator,
-            server_of(scenario, directory, server_core) as server,
+            fresh_database(database_server, directory) as database,
+            server_of(scenario, directory, database, server_core, effort.nodes) as server,
         ):
-            stage = Stage(scenario, effort, sink, generator, server)
+            stage = Stage(scenario, effort, sink, generator, server, database)
             await stage.create_endpoints()
-            empty = server.bytes_on_disk() if server is not None else 0
+            empty = await database.bytes_on_disk()
             await stage.fill()
             first = await stage.warm_up()
             course = await course_of(
-                stage, first, lambda: later.enter_async_context(running_server(directory, server_core))
+                stage,
+                first,
+                lambda: later.enter_async_context(
+                    running_server(directory, database.environment, server_core, effort.nodes)
+                ),
             )
             received, start_seconds = await stage.account(course), course.start_seconds
             usage = stage.measured_usage()
             if stage.server is not None:
-                stopped, on_disk = await stop(stage.server.process), stage.server.bytes_on_disk() - empty
-        if scenario.bystanders:
-            began = time.monotonic()
-            async with server_of(scenario, directory, server_core):
-                start_seconds = time.monotonic() - began
+                stopped, on_disk = await stage.server.stop(), await database.bytes_on_disk() - empty
+            if scenario.bystanders:
+                began = time.monotonic()
+                async with server_of(scenario, directory, database, server_core, effort.nodes):
+                    start_seconds = time.monotonic() - began
     return msgspec.structs.replace(
         figures(scenario, course, received, usage, on_disk, stopped=stopped),
         created_per_second=stage.created_per_second,
@@ -64,10 +72,12 @@ async def course_of(stage: Stage, first: int, start: Callable[[], Awaitable[Serv
 
 
 @contextlib.asynccontextmanager
-async def server_of(scenario: Scenario, directory: Path, core: int | None) -> AsyncIterator[Server | None]:
+async def server_of(
+    scenario: Scenario, directory: Path, database: Database, core: int | None, nodes: int
+) -> AsyncIterator[Server | None]:
     """The server, where the scenario has one."""
     if scenario.target == "sink":
         yield None
         return
-    async with running_server(directory, core) as server:
+    async with running_server(directory, database.environment, core, nodes) as server:
         yield server

@@ -41,6 +41,7 @@ class Report(Noun, frozen=True, kw_only=True):
     machine: Machine
     effort: Effort
     rounds: int
+    database: str = "SQLite"
     measurements: tuple[Measurement, ...]
 
     @property
@@ -67,6 +68,10 @@ def table_of(report: Report, baseline: Report | None) -> Group:
     table.add_column("scenario", no_wrap=True)
     table.add_column("delivered/s", justify="right", no_wrap=True)
     table.add_column("server CPU, us each", justify="left", no_wrap=True)
+    has_server = any(m.wal_bytes_per_event is not None for m in report.measurements)
+    if has_server:
+        table.add_column("database\nCPU / both", justify="right", no_wrap=True)
+        table.add_column("WAL bytes/event\n(commits)", justify="right", no_wrap=True)
     table.add_column("x floor", justify="right", no_wrap=True)
     table.add_column("accept ms\np50 / p99", justify="right", no_wrap=True)
     table.add_column("until receipt ms\np50 / p99", justify="right", no_wrap=True)
@@ -82,6 +87,7 @@ def table_of(report: Report, baseline: Report | None) -> Group:
             Text(measurement.name, style="dim" if measurement.is_floor else ""),
             f"{measurement.deliveries_per_second:,.0f}",
             cpu_cell(measurement, longest),
+            *((database_cell(measurement), wal_text(measurement)) if has_server else ()),
             f"{measurement.over_floor:.1f}" if measurement.over_floor is not None else "",
             spread_text(measurement.accept),
             Text(spread_text(measurement.latency), style=latency_style(measurement)),
@@ -151,6 +157,8 @@ def notes(report: Report) -> Iterable[Text]:
         style="dim",
     )
     yield Text(f"1 KB events, fsync before every answer; {load} each, {report.rounds} round(s), {pinned}.", style="dim")
+    spread = f", {effort.nodes} server(s)" + (f", {effort.tenants} tenants" if effort.tenants > 1 else "")
+    yield Text(f"On {report.database}{spread if effort.nodes > 1 or effort.tenants > 1 else ''}.", style="dim")
     yield Text("CPU: user and system time of all the server's threads, per delivery; | marks the budget.", style="dim")
     yield Text("x floor: over a bare accept and a bare sender of the same round together.", style="dim")
     for measurement in report.measurements:
@@ -194,8 +202,21 @@ def cpu_cell(measurement: Measurement, longest: float) -> Text:
     budget = measurement.budget_us
     if budget is not None and (at := int(budget / longest * BAR_WIDTH)) < BAR_WIDTH:
         bar = bar[:at] + "|" + bar[at + 1 :]
-    style = "dim" if budget is None else "green" if measurement.cpu_us <= budget else "red"
+    style = "dim" if budget is None else "green" if measurement.all_cpu_us <= budget else "red"
     return Text.assemble(f"{measurement.cpu_us:6.1f} ", (bar, style))
+
+
+def database_cell(measurement: Measurement) -> str:
+    """CPU of the database server, and with ours."""
+    own = measurement.database_cpu_us
+    return "" if own is None else f"{own:.1f} / {measurement.all_cpu_us:.1f}"
+
+
+def wal_text(measurement: Measurement) -> str:
+    """What the database server wrote, and in how many transactions."""
+    if not measurement.wal_bytes_per_event:
+        return ""
+    return f"{measurement.wal_bytes_per_event:,.0f} ({measurement.commits_per_event or 0:.3f})"
 
 
 def latency_style(measurement: Measurement) -> str:

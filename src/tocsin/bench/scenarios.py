@@ -119,6 +119,12 @@ class Scenario(Noun, frozen=True, kw_only=True):
         return self.backlog > 0 and not self.trouble.slow
 
     @property
+    def may_be_spread(self) -> bool:
+        """Whether its events may be of many tenants, each with such endpoints."""
+        is_plain = self.load == "cloudevents" and self.target == "server" and self.tenants == 1
+        return is_plain and not (self.is_troubled or self.bystanders or self.crowd or self.is_idle)
+
+    @property
     def receivers(self) -> int:
         """How many healthy endpoints each event goes to."""
         if self.target == "sink":

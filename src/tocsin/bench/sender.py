@@ -67,9 +67,9 @@ class _Course:
     """One run: the numbers that are left, and the parts of its requests that do not change."""
 
     def __init__(self, run: Run) -> None:
-        authority, path = f"127.0.0.1:{run.port}", run.path or "/0"
+        authority, path = f"127.0.0.1:{run.ports[0]}", run.path or "/0"
         self._target = Target(
-            scheme="http", host="127.0.0.1", port=run.port, authority=authority, path=path, pool="bench"
+            scheme="http", host="127.0.0.1", port=run.ports[0], authority=authority, path=path, pool="bench"
         )
         self._head = (
             f"POST {path} HTTP/1.1\r\nhost: {authority}\r\n{HEADERS}authorization: Bearer {run.key}\r\n".encode()

@@ -137,8 +137,8 @@ class Sink:
         lost = duplicated = 0
         tallies = [self.tally(b"/%d" % number) for number in range(asked.endpoints)]
         for number, tally in enumerate(tallies):
-            copies = tally.copies[asked.first : asked.beyond].ljust(asked.beyond - asked.first, b"\0")
-            copies = copies[(number - asked.first) % asked.tenants :: asked.tenants]
+            arrived = bytes(tally.copies[asked.first : asked.beyond]).ljust(asked.beyond - asked.first, b"\0")
+            copies = of_one(arrived, number, asked)
             lost += copies.count(0)
             duplicated += len(copies) - copies.count(0) - copies.count(1)
         return Received(
@@ -215,6 +215,13 @@ class SinkConnection(asyncio.Protocol):
             self._transport.write(FAILURE)
         elif url.startswith(b"/slow/"):
             asyncio.get_running_loop().call_later(SLOW_SECONDS, self._transport.write, ANSWER)
+
+
+def of_one(copies: bytes, number: int, asked: Tell) -> bytes:
+    """What is for this endpoint: the tenants take turns, POST by POST."""
+    batch = asked.batch
+    start = (number - asked.first // batch) % asked.tenants * batch
+    return b"".join(copies[at : at + batch] for at in range(start, len(copies), asked.tenants * batch))
 
 
 async def main() -> None:

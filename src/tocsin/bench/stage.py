@@ -9,10 +9,12 @@ from typing import Final
 import msgspec
 
 from tocsin.bench.control import Arrived, Count, Generated, Mark, Received, Run, Tell
+from tocsin.bench.databases import Database
 from tocsin.bench.endpoints import BACKLOG_TYPE, CROWD_TYPE, TOKEN, endpoints_of
-from tocsin.bench.figures import Course, Effort, difference
-from tocsin.bench.processes import BenchError, Instrument, Server
+from tocsin.bench.figures import Course, Effort, difference, worked_since
+from tocsin.bench.processes import BenchError, Instrument
 from tocsin.bench.scenarios import Scenario
+from tocsin.bench.server import Server
 from tocsin.bench.usage import Usage
 
 TROUBLES: Final = ("hanging ", "failing ", "slow ")
@@ -32,13 +34,20 @@ class Stage:
     """The processes of one scenario."""
 
     def __init__(
-        self, scenario: Scenario, effort: Effort, sink: Instrument, generator: Instrument, server: Server | None
+        self,
+        scenario: Scenario,
+        effort: Effort,
+        sink: Instrument,
+        generator: Instrument,
+        server: Server | None,
+        database: Database,
     ) -> None:
         self.scenario = scenario
         self.effort = effort
         self.sink = sink
         self.generator = generator
         self.server = server
+        self.database = database
         self._base = 0
         self._crowd = 0
         self._troubled: tuple[str, ...] = ()
@@ -84,7 +93,7 @@ class Stage:
     async def course(self, first: int) -> Course:
         """The measured run."""
         await self.sink.ask(Mark(), Arrived)
-        before = self.usages()
+        before, worked = self.usages(), await self.database.worked()
         events = self.effort.events
         batch = self.scenario.batch
         events = max(events // batch, 1) * batch if events is not None else None
@@ -111,6 +120,7 @@ class Stage:
             server=difference(self.measured_usage(), before[0]),
             generator=difference(generator, before[1]),
             sink=difference(self.sink.usage, before[2]),
+            database=worked_since(worked, await self.database.worked()),
             phases=phases,
         )
 
@@ -124,6 +134,7 @@ class Stage:
                 beyond=course.generated.beyond,
                 endpoints=endpoints,
                 tenants=scenario.tenants,
+                batch=scenario.batch,
                 phases=course.phases,
             ),
             Received,
@@ -172,7 +183,7 @@ class Stage:
     ) -> Generated:
         scenario, server = self.scenario, self.server
         run = Run(
-            port=server.port if server else self.sink.ready.port,
+            ports=server.ports if server else (self.sink.ready.port,),
             load=scenario.load,
             connections=scenario.connections,
             subjects=scenario.subjects,

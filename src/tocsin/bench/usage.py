@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from tocsin.model.noun import Noun
@@ -25,11 +27,13 @@ class Usage(Noun, frozen=True, kw_only=True):
 
 
 def usage_of(pid: int) -> Usage:
-    """The sum over a process, all its threads and all living descendants. Raises OSError when it is gone."""
-    return _sum([_one(member) for member in _family(pid)])
+    """The sum over a process, all its threads, all living descendants, and the CPU of those that ended. Raises OSError when it is
+    gone."""
+    return total([used for member in _family(pid) if (used := _one_or_gone(member, pid)) is not None])
 
 
-def _sum(members: list[Usage]) -> Usage:
+def total(members: Sequence[Usage]) -> Usage:
+    """What several used together."""
     return Usage(
         user=sum(m.user for m in members),
         system=sum(m.system for m in members),
@@ -40,12 +44,21 @@ def _sum(members: list[Usage]) -> Usage:
 
 
 def _family(pid: int) -> list[int]:
-    children = [
-        int(child)
-        for thread in Path(f"/proc/{pid}/task").iterdir()
-        for child in (thread / "children").read_text().split()
-    ]
+    children: list[int] = []
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            children.extend(map(int, (thread / "children").read_text().split()))
     return [pid, *(member for child in children for member in _family(child))]
+
+
+def _one_or_gone(pid: int, first: int) -> Usage | None:
+    """None: a descendant that ended meanwhile."""
+    try:
+        return _one(pid)
+    except OSError:
+        if pid == first:
+            raise
+        return None
 
 
 def _one(pid: int) -> Usage:
@@ -54,9 +67,9 @@ def _one(pid: int) -> Usage:
     lines = ((process / "status").read_text() + (process / "io").read_text()).splitlines()
     values = {name: value for name, _, value in (line.partition(":") for line in lines)}
     return Usage(
-        user=int(fields[11]) / TICKS_PER_SECOND,
-        system=int(fields[12]) / TICKS_PER_SECOND,
-        resident=int(values["VmRSS"].split()[0]) * 1024,
-        resident_peak=int(values["VmHWM"].split()[0]) * 1024,
+        user=(int(fields[11]) + int(fields[13])) / TICKS_PER_SECOND,
+        system=(int(fields[12]) + int(fields[14])) / TICKS_PER_SECOND,
+        resident=int(values.get("VmRSS", "0").split()[0]) * 1024,
+        resident_peak=int(values.get("VmHWM", "0").split()[0]) * 1024,
         written=int(values["write_bytes"]),
     )

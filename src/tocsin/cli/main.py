@@ -28,6 +28,7 @@ _MORE = Group("More", sort_key=4)
 _COMMANDS: Final = (
     (_SERVE, "demo", "tocsin.cli.demo.command:demo", "See it all work, in a minute."),
     (_SERVE, "serve", "tocsin.cli.server:serve", "Run the server."),
+    (_SERVE, "work", "tocsin.cli.server:work", "Deliver beside servers, on the same PostgreSQL."),
     (_SERVE, "config", "tocsin.cli.server:config", "Show each setting and where it comes from."),
     (_SERVE, "migrate", "tocsin.cli.server:migrate", "Bring the database up to date."),
     (_TELL, "run", "tocsin.cli.run:run", "Run a command as a reported job."),

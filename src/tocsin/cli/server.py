@@ -78,6 +78,8 @@ class SettingFlags:
     """Copies of the stream when it is made: 1, 3 or 5."""
     nats_max_bytes: Annotated[str | None, Parameter(group=_SETTINGS)] = None
     """What the stream takes at most, when it is made."""
+    lease_seconds: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """On PostgreSQL: how long a process that is not heard of keeps what it holds. Alike for all of them."""
     log_level: Annotated[str | None, Parameter(group=_SETTINGS)] = None
     """`debug`, `info`, `warning` or `error`."""
 
@@ -111,6 +113,7 @@ class SettingFlags:
             "nats_stream": self.nats_stream,
             "nats_replicas": self.nats_replicas,
             "nats_max_bytes": self.nats_max_bytes,
+            "lease_seconds": self.lease_seconds,
             "log_level": self.log_level,
         }
         return load_settings(flags, file=self.config)
@@ -120,11 +123,12 @@ _NO_FLAGS = SettingFlags()
 _Output = Annotated[Mode, Parameter(name=["--output", "-o"])]
 
 
-def serve(*, flags: SettingFlags = _NO_FLAGS, output: _Output = "text") -> int:
+def serve(*, processes: int = 1, flags: SettingFlags = _NO_FLAGS, output: _Output = "text") -> int:
     """Run the server, until SIGTERM or Ctrl-C.
 
     On a terminal it prints a link that signs in to the web interface as operator, once, within 15 minutes.
 
+    :param processes: So many of them on one address, all alike; with PostgreSQL only. When one ends, all do.
     :param output: `json`: say where it listens as one JSON line, with that link.
     """
     from tocsin import wiring  # noqa: PLC0415 (a server is heavy; other commands of this file need none)
@@ -145,7 +149,35 @@ def serve(*, flags: SettingFlags = _NO_FLAGS, output: _Output = "text") -> int:
             screen.print(f"\n  export TOCSIN_API_KEY={running.generated_key}\n", style="bold yellow", soft_wrap=True)
         screen.file.flush()
 
-    wiring.run(flags.settings(), ready)
+    settings = flags.settings()
+    if processes == 1:
+        wiring.run(settings, ready)
+        return 0
+    from tocsin.wiring.several import begin_several  # noqa: PLC0415 (as above)
+
+    alike = begin_several(settings, processes)
+    if isinstance(alike, int):
+        return alike
+    wiring.run(settings, ready if alike.told is not None else lambda _: None, alike=alike)
+    return 0
+
+
+def work(*, flags: SettingFlags = _NO_FLAGS, output: _Output = "text") -> int:
+    """Deliver like a server, without the API and the web interface, until SIGTERM or Ctrl-C; with PostgreSQL only.
+
+    At its address it answers `/livez`, `/readyz`, `/metrics` and `/version`.
+
+    :param output: `json`: say where it listens as one JSON line.
+    """
+    from tocsin import wiring  # noqa: PLC0415 (as above)
+
+    def ready(running: wiring.Running) -> None:
+        if output == "json":
+            print_json({"url": running.url}, line=True)
+        else:
+            console().print(f"Tocsin works, and tells how at {running.url}/readyz", style="bold", soft_wrap=True)
+
+    wiring.run(flags.settings(), ready, has_api=False)
     return 0
 
 

@@ -23,6 +23,7 @@ from tocsin.ports import Directory, Inspection, StoreFacts, Views
 from tocsin.rules.delivery_diagnosis import Backlog, backlog_findings, dead_finding, endpoint_findings, key_findings
 from tocsin.rules.diagnosis import (
     SettingFacts,
+    holding_findings,
     intake_findings,
     integrity_findings,
     server_findings,
@@ -55,14 +56,26 @@ class StoreShown(Noun, frozen=True, kw_only=True):
     mean_commit_ms: float | None
 
 
+class HoldingFacts(Noun, frozen=True, kw_only=True):
+    """What this process holds of so many partitions, which of them nobody holds, and the names of the other processes."""
+
+    holds: tuple[int, ...]
+    partitions: int
+    free: tuple[int, ...] = ()
+    neighbours: tuple[str, ...] = ()
+
+
 class ServerShown(Noun, frozen=True, kw_only=True):
     """The server's process. `files`: how many may be open at once, null without a limit. `holds`: the partitions that it fans out
-    and delivers."""
+    and delivers, of so many `partitions`; `free`: those that nobody does. `neighbours`: other processes on the same database."""
 
     started_at: str
     uptime_seconds: float
     files: int | None
     holds: tuple[int, ...]
+    partitions: int
+    free: tuple[int, ...]
+    neighbours: tuple[str, ...]
 
 
 class IntakeShown(Noun, frozen=True, kw_only=True):
@@ -105,7 +118,7 @@ class Doctor:
         standings: Standings,
         ready: Callable[[], Sequence[str]],
         files: Callable[[], int],
-        held: Callable[[], tuple[int, ...]],
+        holding: Callable[[], HoldingFacts],
         now_ms: Callable[[], Millis],
         intake: Callable[[], IntakeShown | None] = lambda: None,
     ) -> None:
@@ -119,7 +132,7 @@ class Doctor:
         self._standings = standings
         self._ready = ready
         self._files = files
-        self._held = held
+        self._holding = holding
         self._now_ms = now_ms
         self._intake = intake
         self._started_at = now_ms()
@@ -142,14 +155,15 @@ class Doctor:
             for tenant, endpoint_id, tally in backlogs
             if tally.oldest_at is not None
         ]
-        files = self._files()
         intake = self._intake()
+        files, holding = self._files(), self._holding()
         return diagnosis_of(
             now,
             findings=(
                 integrity_findings(faults),
                 server_findings(files, self._ready(), max((one.behind_seconds for one in passes), default=0)),
                 () if intake is None else intake_findings(**msgspec.structs.asdict(intake)),
+                holding_findings(holding.free),
                 store_findings(store, self._reserve, now),
                 endpoint_findings(standings, now),
                 dead_finding(day.deliveries.dead, [failing.name for failing in day.failing[:3]]),
@@ -162,7 +176,10 @@ class Doctor:
                 started_at=to_text(self._started_at),
                 uptime_seconds=(now - self._started_at) / 1000,
                 files=files if files >= 0 else None,
-                holds=self._held(),
+                holds=holding.holds,
+                partitions=holding.partitions,
+                free=holding.free,
+                neighbours=holding.neighbours,
             ),
             intake=intake,
         )

@@ -140,7 +140,7 @@ class Replays:
         endpoint = await self._endpoints.get(request.endpoint_id, tenant)
         if request.since is not None and request.until is not None and request.since >= request.until:
             raise InvalidRequest.at("/until", "The end must be later than the beginning.")
-        position, last = await self._store.span(request.since, request.until)
+        position, last = await self._store.span(endpoint.tenant, request.since, request.until)
         planned = Replay(
             number=0,
             id=self._mint.replay(),

@@ -65,8 +65,8 @@ class Transfer:
 
     async def run(self) -> Transferred:
         """Begin or go on, to the end. Raises Conflict when either side is not fit for it, and StoreUnavailable."""
+        mark = await self._agree()  # after which a source may have fewer rows, that say the same
         totals = {table.name: await self._source.count(table) for table in TABLES}
-        mark = await self._agree()
         if mark.is_over:
             await self._end(mark)
             return Transferred(tables=totals, was_over=True)
@@ -130,6 +130,11 @@ class Transfer:
         if right is not None and right.side == "target" and not right.is_over:
             raise Conflict(f"{self._target_name} is the unfinished target of another transfer: make it anew.")
         await self._expect_empty()
+        for table in TABLES:
+            if table.is_single:
+                await self._source.page(
+                    table, None
+                )  # raises Conflict where there is no one row: before there is a mark
         left = left or TransferMark(
             id=self._new_id(), side="source", other=self._target_name, began_at=self._now_ms(), is_over=False
         )

@@ -40,8 +40,8 @@ class Beat(Noun, frozen=True, kw_only=True):
 
 
 class Taken(Noun, frozen=True, kw_only=True):
-    """A partition that is held from now on: how far its fan-out is, and how long ago (ms) the process that held it was fenced; None:
-    it was given back in order, so that nothing of it is out."""
+    """A partition that is held from now on: how far its fan-out is, and how long ago (ms) a process that held it was fenced last,
+    also when it was given back in order since; None: never."""
 
     partition: int
     cursor: Cursor
@@ -80,7 +80,8 @@ class Holding(Protocol):
         the holder was fenced itself."""
 
     async def take(self, holder: Holder, limit: int) -> list[Taken]:
-        """Hold at most so many of the free partitions."""
+        """Hold at most so many of the free partitions. After StoreUnavailable some may be held: `beat` shows them, and what is
+        given back can be taken again."""
 
     async def give_back(self, holder: Holder, partitions: Sequence[int]) -> None:
         """Hold these no more: nothing of them is out, and everything is settled."""

@@ -29,9 +29,9 @@ class Candidates(Noun, frozen=True, kw_only=True):
 class Replays(Protocol):
     """Replays and their lanes."""
 
-    async def span(self, since: int | None, until: int | None) -> tuple[int, int]:
+    async def span(self, tenant: str, since: int | None, until: int | None) -> tuple[int, int]:
         """The positions accepted in `[since, until)` (ms): behind the first, up to and including the second, which is no
-        further than fan-out has read."""
+        further than the fan-out of this tenant has read."""
 
     async def add(self, replay: Replay, entry: AuditEntry) -> Replay:
         """Store a new one together with its entry in the audit log: the store gives `number`."""

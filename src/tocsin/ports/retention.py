@@ -115,10 +115,17 @@ class RetentionStore(Protocol):
         transaction, as far as that got (None: these had been left behind)."""
 
     async def expire(
-        self, numbers: Sequence[int], began_by: Millis, in_flight: frozenset[int], now: Millis
+        self,
+        numbers: Sequence[int],
+        began_by: Millis,
+        in_flight: frozenset[int],
+        now: Millis,
+        *,
+        is_held_here: bool = True,
     ) -> tuple[list[Expired], list[Claim]]:
         """Deliveries that are still pending, not in flight and old enough are dead. One in a batch waits until all of that are
-        old enough. Gives those that expired, and the deliveries that became ready; the others are left behind."""
+        old enough. Gives those that expired, and the deliveries that became ready; the others are left behind. Where another process
+        holds them nobody here knows what is out: then all that expire keep their order keys until it releases what has ended."""
 
     async def look_through(self, table: Table, after: Key | None, ages: Ages) -> tuple[int, Key | None]:
         """Remove what is old among the next rows of a table. Gives how many it removed and where to go on, None at the end."""

@@ -239,6 +239,19 @@ def intake_findings(
         )
 
 
+def holding_findings(free: Sequence[int]) -> Iterator[Finding]:
+    """`free`: the partitions that no process holds."""
+    if free:
+        yield Finding(
+            severity="warning",
+            code="holding.free",
+            what=f"{len(free)} of the partitions have no holder.",
+            why="What their tenants report is kept, and delivered once a process takes them. That takes a moment when one has just started "
+            "or ended; otherwise none can.",
+            remedy="Ask again in a minute; then see the logs of the processes for `holding.`.",
+        )
+
+
 def _size(count: int) -> str:
     """Bytes for people."""
     return f"{count / MIB:.0f} MiB" if count < 10_240 * MIB else f"{count / MIB / 1024:.0f} GiB"

@@ -19,6 +19,8 @@ from tocsin.adapters.http.sender import HttpSender
 from tocsin.api.direct import Direct
 from tocsin.api.serving import answer_requests, default_limits, listen
 from tocsin.config import Settings
+from tocsin.errors import Misconfigured
+from tocsin.model.database import SharedDatabase
 from tocsin.model.ids import IdMint, Millis
 from tocsin.model.noun import Noun
 from tocsin.operations.api_keys import ApiKeys
@@ -29,8 +31,9 @@ from tocsin.wiring.loops import make_background, make_loops
 from tocsin.wiring.parts import make_parts
 from tocsin.wiring.sending import make_sender
 from tocsin.wiring.services import make_consents, make_services
+from tocsin.wiring.several import Alike
 from tocsin.wiring.stores import Store, migrate_store, open_store
-from tocsin.wiring.web import Web
+from tocsin.wiring.web import Web, tells_only
 from tocsin.workers.consent import ConsentWorker
 from tocsin.workers.supervisor import Supervisor
 
@@ -59,34 +62,60 @@ def migrate(settings: Settings) -> None:
     migrate_store(settings)
 
 
-def run(settings: Settings, ready: Callable[[Running], None]) -> None:
-    """Serve until SIGTERM or SIGINT. Raises Misconfigured."""
+def run(
+    settings: Settings, ready: Callable[[Running], None], *, alike: Alike | None = None, has_api: bool = True
+) -> None:
+    """Serve until SIGTERM or SIGINT, or until the parent of those that are `alike` is gone. Raises Misconfigured."""
 
     async def main() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await serve(settings, ready, stop)
+        if alike is not None:
+            alive = alike.alive
+
+            def end() -> None:
+                loop.remove_reader(alive)
+                stop.set()
+
+            loop.add_reader(alive, end)
+        await serve(settings, ready, stop, alike=alike, has_api=has_api)
 
     sys.setswitchinterval(SWITCH_SECONDS)
     uvloop.run(main())
 
 
-async def serve(settings: Settings, ready: Callable[[Running], None], stop: asyncio.Event) -> None:
-    """Serve until `stop` is set. Raises Misconfigured, or what ended a loop of the server."""
+async def serve(
+    settings: Settings,
+    ready: Callable[[Running], None],
+    stop: asyncio.Event,
+    *,
+    alike: Alike | None = None,
+    has_api: bool = True,
+) -> None:
+    """Serve until `stop` is set, without `has_api` only what tells how it is. Raises Misconfigured, or what ended a loop of the server."""
+    if not has_api and not isinstance(settings.database, SharedDatabase):
+        raise Misconfigured("`tocsin work` needs PostgreSQL: with SQLite there is one process. See TOCSIN_DATABASE.")
     set_up_logs(settings.log_level)
     check_intake(settings)
     sender = make_sender(settings)
     try:
         async with open_store(settings, now_ms) as store:
-            await _serve(settings, store, sender, ready, stop)
+            await _serve(settings, store, sender, ready, stop, alike=alike, has_api=has_api)
     finally:
         await sender.close()
 
 
 async def _serve(
-    settings: Settings, store: Store, sender: HttpSender, ready: Callable[[Running], None], stop: asyncio.Event
+    settings: Settings,
+    store: Store,
+    sender: HttpSender,
+    ready: Callable[[Running], None],
+    stop: asyncio.Event,
+    *,
+    alike: Alike | None,
+    has_api: bool,
 ) -> None:
     mint = IdMint(now_ms, os.urandom)
     box = AesSecretBox()
@@ -94,7 +123,8 @@ async def _serve(
     await master_key.open()
     keys = ApiKeys(store.directory, mint=mint, now_ms=now_ms, entropy=os.urandom)
     await keys.load()
-    generated = await keys.bootstrap(settings.bootstrap_key.reveal() if settings.bootstrap_key else None)
+    given = settings.bootstrap_key.reveal() if settings.bootstrap_key else None
+    generated = await keys.bootstrap(given) if has_api else None
     await store.directory.finish_removals(now_ms())
     parts = await make_parts(settings, store, sender, mint, box, now_ms)
     loops = make_loops(parts)
@@ -102,7 +132,7 @@ async def _serve(
     consents = make_consents(parts, loops)
     consent = ConsentWorker(consents, loops.held, parts.endpoints, now_ms)
     loops.holding.followers.insert(0, consent)
-    intake = await open_intake(parts, loops)
+    intake = await open_intake(parts, loops, keys)
     supervisor = Supervisor(
         holding=loops.holding,
         accept=loops.accept,
@@ -115,8 +145,6 @@ async def _serve(
         keys=keys,
         stop=stop,
     )
-    if intake is not None:
-        keys.is_store_away = intake.is_store_away
     problems = supervisor.problems if intake is None else intake.ready(supervisor.problems)
     services = make_services(
         parts, loops, background, consents, intake, keys=keys, master_key=master_key, ready=problems
@@ -126,12 +154,15 @@ async def _serve(
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
     try:
-        listener, url = listen(settings.host, settings.port)
+        listener, url = (alike.listener, alike.url) if alike else listen(settings.host, settings.port)
         log.info("serving", url=url)
         web = Web(services, keys, settings, now_ms)
-        link = web.link(settings.public_url or url)
+        link = web.link(settings.public_url or url) if has_api else ""
         ready(Running(url=url, generated_key=generated, sign_in_link=link))
-        await answer_requests(web, listener, default_limits(), stop, direct=Direct(services), stopping=loops.tails.end)
+        if alike:
+            alike.is_ready()
+        app, direct = (web, Direct(services)) if has_api else (tells_only(web), None)
+        await answer_requests(app, listener, default_limits(), stop, direct=direct, stopping=loops.tails.end)
     finally:
         await supervisor.stop()
         if intake is not None:

@@ -12,6 +12,7 @@ from tocsin.config import Settings
 from tocsin.errors import Misconfigured
 from tocsin.model.intake_servers import IntakeServers
 from tocsin.model.noun import Noun
+from tocsin.operations.api_keys import ApiKeys
 from tocsin.operations.doctor import IntakeShown
 from tocsin.pipeline.intake import Door
 from tocsin.ports.intake import Intake
@@ -53,9 +54,6 @@ class IntakeParts(Noun, frozen=True, kw_only=True):
             in_sync=watch.state.in_sync,
         )
 
-    def is_store_away(self) -> bool:
-        return self.watch.is_store_away
-
     def ready(self, others: Callable[[], list[str]]) -> Callable[[], list[str]]:
         """What keeps the process from being ready. It takes submissions while the store is away, and has to get them then."""
 
@@ -66,7 +64,7 @@ class IntakeParts(Noun, frozen=True, kw_only=True):
         return problems
 
 
-async def open_intake(parts: Parts, loops: Loops) -> IntakeParts | None:
+async def open_intake(parts: Parts, loops: Loops, keys: ApiKeys) -> IntakeParts | None:
     """None without servers for it. Raises Misconfigured. It is no error when they cannot be reached: that may change."""
     servers, store = parts.settings.intake, parts.store.intake
     if servers is None or store is None:
@@ -103,6 +101,7 @@ async def open_intake(parts: Parts, loops: Loops) -> IntakeParts | None:
         now_ms=parts.now_ms,
     )
     loops.holding.followers.append(worker)
+    keys.is_store_away = lambda: watch.is_store_away
     await intake.open()
     await watch.look()
     return IntakeParts(servers=intake, door=door, watch=watch, worker=worker)

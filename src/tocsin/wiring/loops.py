@@ -27,7 +27,8 @@ from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.disk_watch import DiskWatch
 from tocsin.workers.erasing import ErasingWorker
 from tocsin.workers.fanout import FanoutWorker
-from tocsin.workers.holding import Held, HoldingWorker
+from tocsin.workers.held import Held
+from tocsin.workers.holding import HoldingWorker
 from tocsin.workers.job_watch import JobWatch, job_limits_of
 from tocsin.workers.notices import NoticeWorker
 from tocsin.workers.replay import ReplayWorker

@@ -12,7 +12,7 @@ from tocsin.operations.api_keys import ApiKeys
 from tocsin.operations.backups import Backups
 from tocsin.operations.consent import Consents
 from tocsin.operations.deliveries import Deliveries
-from tocsin.operations.doctor import Doctor
+from tocsin.operations.doctor import Doctor, HoldingFacts
 from tocsin.operations.drafts import Drafts
 from tocsin.operations.endpoint_lists import EndpointLists
 from tocsin.operations.erasures import Erasures
@@ -143,11 +143,22 @@ def make_services(
             standings=parts.endpoints.standings_of,
             ready=ready,
             files=open_files,
-            held=lambda: tuple(sorted(loops.held.partitions)),
             intake=intake.shown if intake is not None else lambda: None,
+            holding=lambda: holding_facts(loops),
             now_ms=now_ms,
         ),
         now_ms=now_ms,
+    )
+
+
+def holding_facts(loops: Loops) -> HoldingFacts:
+    """As far as the last beat showed it."""
+    last = loops.holding.last
+    return HoldingFacts(
+        holds=tuple(sorted(loops.held.partitions)),
+        partitions=loops.held.count,
+        free=() if last is None else tuple(sorted(number for number, holder in last.holders.items() if not holder)),
+        neighbours=() if last is None else tuple(other.name for other in last.neighbours),
     )
 
 

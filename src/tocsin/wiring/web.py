@@ -6,11 +6,12 @@ import contextlib
 from collections.abc import AsyncGenerator, Callable
 from typing import Final, cast
 
-from tocsin.api.app import API_ROUTES, make_app
-from tocsin.api.asgi import Receive, Scope, Send
+from tocsin.api.app import API_ROUTES, App, make_app
+from tocsin.api.asgi import Receive, Scope, Send, send_problem
 from tocsin.api.calling import InProcess
 from tocsin.api.services import Services
 from tocsin.config import Settings
+from tocsin.errors import NotFound
 from tocsin.model.access import Caller, Role
 from tocsin.model.audit import SERVER, actor_of
 from tocsin.model.ids import KeyId, Millis
@@ -71,6 +72,21 @@ class ApiCalls:
                     yield chunk
         finally:
             reply.stream.close()
+
+
+TELLING: Final = frozenset({"/livez", "/readyz", "/metrics", "/version"})
+
+
+def tells_only(app: App) -> App:
+    """Of an application only what tells how the process is."""
+
+    async def told(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope.get("path") not in TELLING:
+            await send_problem(send, NotFound("This process has no API: `tocsin serve` does."))
+        else:
+            await app(scope, receive, send)
+
+    return told
 
 
 class Web:

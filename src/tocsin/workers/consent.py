@@ -12,7 +12,7 @@ from tocsin.pipeline.prepare import Preparation
 from tocsin.ports import Taken
 from tocsin.telemetry import log
 from tocsin.workers.endpoints import Endpoints
-from tocsin.workers.holding import Held
+from tocsin.workers.held import Held
 
 QUESTIONS: Final = 16
 """Receivers that are asked at once."""
@@ -36,7 +36,11 @@ class ConsentWorker:
 
     async def taken(self, taken: Sequence[Taken]) -> None:
         """What the store remembers may be of another URL or origin; that is known before anything is sent."""
-        for number in self._those_of({one.partition for one in taken}):
+        partitions = {one.partition for one in taken}
+        if self._held.is_shared:
+            await self._endpoints.reload()
+            await self._endpoints.stand_anew(lambda tenant: self._held.partition_of(tenant) in partitions)
+        for number in self._those_of(partitions):
             self._follow(number)
 
     async def giving_back(self, partitions: frozenset[int]) -> None:

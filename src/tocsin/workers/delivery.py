@@ -19,7 +19,7 @@ from tocsin.pipeline.prepare import Preparation
 from tocsin.ports import Batches, Fanned, Hint, Holder, Queue, Taken
 from tocsin.telemetry import Metrics
 from tocsin.workers.endpoints import Endpoints
-from tocsin.workers.holding import Held
+from tocsin.workers.held import Held
 from tocsin.workers.lanes import LIVE
 from tocsin.workers.openings import Openings
 from tocsin.workers.sending import Sending
@@ -95,9 +95,6 @@ class DeliveryWorker:
         """Find what is pending there: it comes back from the store."""
         self._renew()
         partitions = {one.partition for one in taken}
-        if self._held.is_shared:
-            await self._endpoints.reload()
-            await self._endpoints.stand_anew(lambda tenant: self._held.partition_of(tenant) in partitions)
         await self._openings.taken(taken)
         self._standings.start(self._openings.numbers_in(partitions))
         self._ready.news.set()

@@ -23,7 +23,7 @@ from tocsin.telemetry import log
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.fanout import FanoutWorker
-from tocsin.workers.holding import Held
+from tocsin.workers.held import Held
 from tocsin.workers.replay import ReplayWorker
 
 PAGE: Final = 100

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Final
 
 from tocsin.errors import StorageFull, StoreUnavailable
@@ -15,7 +17,7 @@ from tocsin.ports import Cursor, Fanned, Hint, Holder, Holding, Log, Move, Queue
 from tocsin.telemetry import Metrics, log
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.fronts import Front, Fronts
-from tocsin.workers.holding import Held
+from tocsin.workers.held import Held
 from tocsin.workers.recent import Recent
 
 EVENTS: Final = 128
@@ -60,6 +62,7 @@ class FanoutWorker:
         self._fronts = Fronts()
         self._head = 0
         self._chunks = 0
+        self._lags_until = 0.0
         self._is_at_work = False
         self._wake = asyncio.Event()
         self._is_stopping = False
@@ -125,9 +128,10 @@ class FanoutWorker:
             self._wake.clear()
             try:
                 while await self._round():
-                    continue
+                    if self._held.is_shared:
+                        await self._write_lagging(monotonic())
                 if self._held.is_shared:
-                    await self._write_lagging()
+                    await self._write_lagging(monotonic())
             except (StoreUnavailable, StorageFull) as error:
                 log.error("fanout.waits", problem=error.slug)
                 self._fronts.news()
@@ -138,6 +142,9 @@ class FanoutWorker:
             self._metrics.fanout_lag.set(max(0, self._head - self._fronts.position()))
             if not self._is_stopping:
                 await self._rest()
+        if self._held.is_shared:
+            with contextlib.suppress(StoreUnavailable, StorageFull):
+                await self._write_lagging(self._lags_until)
 
     async def _rest(self) -> None:
         """Until there is news."""
@@ -184,6 +191,7 @@ class FanoutWorker:
         moves = self._moves(front, views, done, midst)
         fanned = await self._queue.fan(holder, moves, fan.deliveries, directory_revision=seen.revision)
         if fanned is None:
+            front.is_behind = True
             await self._look_again(holder)
             return True
         if self._held.holder is not holder or front not in self._fronts:
@@ -242,8 +250,11 @@ class FanoutWorker:
             for partition in sorted(partitions & front.partitions)
         ]
 
-    async def _write_lagging(self) -> None:
-        """So that retention is not held up, and whoever takes over reads little again."""
+    async def _write_lagging(self, now: float) -> None:
+        """Now and then, so that retention is not held up, and whoever takes over reads little again."""
+        if now < self._lags_until:
+            return
+        self._lags_until = now + _LOOK_SECONDS
         moves, holder = self._fronts.lagging(), self._held.holder
         if not moves:
             return

@@ -4,7 +4,6 @@ much, and leaves in the end."""
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Final, Protocol
@@ -12,8 +11,8 @@ from typing import Final, Protocol
 from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.ports import Beat, Fenced, Hint, Holder, Holding, Neighbour, Revisions, Taken
 from tocsin.rules.holding import Observed, observed, share, silent, too_much
-from tocsin.rules.partitions import partition_of
 from tocsin.telemetry import Metrics, log
+from tocsin.workers.held import Held, boottime_ms
 
 _BEATS: Final = 3
 """Beats in a lease."""
@@ -22,70 +21,9 @@ _RETRIES: Final = 12
 _RETRY_SECONDS: Final = 0.2
 _LEAST_SECONDS: Final = 0.05
 """Between two beats, however much is told."""
+_START_SECONDS: Final = 5.0
+"""How long the start waits for it: whoever is told that a process is ready may expect that it delivers."""
 _LEAVE_SECONDS: Final = 3.0
-_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
-def boottime_ms() -> int:
-    """A clock without steps that goes on while the machine sleeps."""
-    return time.clock_gettime_ns(_CLOCK) // 1_000_000
-
-
-class Held:
-    """What this process holds at the moment: asked by everything that concerns only the tenants of these partitions. What is
-    `leaving` is being given back: nothing more begins there."""
-
-    __slots__ = (
-        "_may_send_until",
-        "count",
-        "has_neighbours",
-        "holder",
-        "is_shared",
-        "is_watched",
-        "leaving",
-        "partitions",
-    )
-
-    def __init__(self, count: int, *, is_shared: bool) -> None:
-        self.count = count
-        """How many partitions there are."""
-        self.is_shared = is_shared
-        self.holder = Holder(epoch=0)
-        self.partitions: frozenset[int] = frozenset()
-        self.leaving: frozenset[int] = frozenset()
-        self.has_neighbours = False
-        self.is_watched = False
-        """Whether another process wants to hear what is settled here."""
-        self._may_send_until = 0
-
-    def partition_of(self, tenant: str) -> int:
-        return partition_of(tenant, self.count)
-
-    def holds(self, tenant: str) -> bool:
-        """Whether its events are fanned out and delivered here."""
-        return partition_of(tenant, self.count) in self.partitions
-
-    @property
-    def holds_all(self) -> bool:
-        return len(self.partitions) == self.count
-
-    @property
-    def runs_once(self) -> bool:
-        """Whether this is the process in which that runs of which there is one for all of them."""
-        return 0 in self.partitions
-
-    def may_send(self) -> bool:
-        """Whether nobody can have taken over yet. To be asked once for many requests."""
-        return not self.is_shared or boottime_ms() < self._may_send_until
-
-    def beaten(self, began: int, lease: int) -> None:
-        """A beat that began then was successful."""
-        self._may_send_until = began + lease
-
-    def nothing(self) -> None:
-        """Nothing is held any more, and nothing may be sent."""
-        self.partitions = self.leaving = frozenset()
-        self._may_send_until = 0
 
 
 class Follower(Protocol):
@@ -147,17 +85,27 @@ class HoldingWorker:
         return [] if self._held.may_send() else ["the store has not been reached for a lease"]
 
     async def start(self) -> None:
-        """Join; on the embedded store, take everything."""
+        """Join, and take what is free; on the embedded store that is everything."""
         began = boottime_ms()
         self._held.holder = await self._store.join(self._name)
         self._held.beaten(began, self._lease_ms)
         if not self._held.is_shared:
             await self._take(self._held.count)
+            return
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await self._look()
+                if self._moving is not None:
+                    await asyncio.wait([self._moving])
+        except (StoreUnavailable, StorageFull, TimeoutError) as error:
+            log.error("holding.waits", problem=getattr(error, "slug", "timeout"))
 
     async def run(self) -> None:
         """Beat until `leave`. A loss of the store or of the right to write ends nothing: it begins anew when it can."""
         if not self._held.is_shared:
             await self._news.wait()
+            if self._is_lost:
+                raise RuntimeError("Another process has the store.")
             return
         while not self._is_stopping:
             self._news.clear()

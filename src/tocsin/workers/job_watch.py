@@ -13,7 +13,7 @@ from tocsin.model.submission import Accepted, Overrun, Submission
 from tocsin.ports import JobOver, Log
 from tocsin.rules.job_watch import JobLimits, parse_limits
 from tocsin.telemetry import log
-from tocsin.workers.holding import Held
+from tocsin.workers.held import Held
 
 PAGE: Final = 200
 LOOK_SECONDS: Final = 1.0

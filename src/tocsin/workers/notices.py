@@ -16,7 +16,7 @@ from tocsin.model.submission import Accepted, Submission
 from tocsin.ports import NoticeStore
 from tocsin.rules.notices import dead_notice
 from tocsin.telemetry import log
-from tocsin.workers.holding import Held
+from tocsin.workers.held import Held
 
 PAGE: Final = 100
 LOOK_SECONDS: Final = 1.0

@@ -15,7 +15,7 @@ from tocsin.pipeline.prepare import Preparation
 from tocsin.ports import Batches, Fenced, Holder, Queue, Taken, Waiting
 from tocsin.telemetry import log
 from tocsin.workers.endpoints import Endpoints
-from tocsin.workers.holding import Held, boottime_ms
+from tocsin.workers.held import Held, boottime_ms
 from tocsin.workers.ready import Ready
 
 _AT_ONCE: Final = 256

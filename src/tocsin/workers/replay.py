@@ -20,7 +20,7 @@ from tocsin.rules.notices import replay_notice
 from tocsin.telemetry import log
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.endpoints import Endpoints
-from tocsin.workers.holding import Held
+from tocsin.workers.held import Held
 from tocsin.workers.notices import NoticeWorker
 
 AHEAD: Final = 1024

@@ -17,11 +17,12 @@ from tocsin.model.delivery import Claim
 from tocsin.model.ids import Millis
 from tocsin.model.retention import FOR_EVER, KINDS, TABLES, RetentionCursor, RetentionRule, Table, What
 from tocsin.model.times import to_text
-from tocsin.operations.retention import RetentionPass, RetentionProgress
+from tocsin.operations.retention import RetentionProgress
 from tocsin.ports import Aged, Expired, Key, RetentionStore, Taken
 from tocsin.rules.retention import Ages, Limits, Policy, judged_time
 from tocsin.telemetry import Metrics, log
 from tocsin.workers.delivery import DeliveryWorker
+from tocsin.workers.passes import Pass
 
 LOOK_SECONDS: Final = 60.0
 """How long it rests when nothing is old, and how long a round of the passes takes at most when there is no end of it."""
@@ -42,23 +43,6 @@ UNUSED_BYTES: Final = 4 * 1024 * 1024
 _AHEAD_MS: Final = 24 * 3600 * 1000
 LEFT: Final[tuple[What, ...]] = ("expire", *KINDS)
 _IN_ORDER: Final[frozenset[Table]] = frozenset({"answer", "audit"})
-
-
-class _Pass:
-    """One cursor at work. `next_at` is when what comes next began, as far as that is known."""
-
-    __slots__ = ("keep", "next_at", "policy", "position", "scope", "what")
-
-    def __init__(self, what: What, scope: str, keep: Millis, policy: str, position: int) -> None:
-        self.what = what
-        self.scope = scope
-        self.keep = keep
-        self.policy = policy
-        self.position = position
-        self.next_at: Millis | None = None
-
-    def cursor(self, position: int) -> RetentionCursor:
-        return RetentionCursor(what=self.what, scope=self.scope, keep=self.keep, policy=self.policy, position=position)
 
 
 class RetentionWorker:
@@ -88,7 +72,7 @@ class RetentionWorker:
         self._judged_mono = self._saved_mono = monotonic()
         self._left_mono: float | None = None
         self._table_mono: dict[Table, float] = {}
-        self._passes: list[_Pass] = []
+        self._passes: list[Pass] = []
         self._warned = self._moved = self._is_at_work = False
         self.policy = Policy(limits, {})
 
@@ -135,16 +119,7 @@ class RetentionWorker:
         space = await self._store.space()
         return RetentionProgress(
             removed=dict(self._removed),
-            passes=[
-                RetentionPass(
-                    what=one.what,
-                    tenant=one.scope or None,
-                    keep_seconds=one.keep // 1000,
-                    position=one.position,
-                    behind_seconds=self._behind(one) / 1000,
-                )
-                for one in self._passes
-            ],
+            passes=[one.shown(self._judged) for one in self._passes],
             judged_at=None if self._judged is None else to_text(self._judged),
             file_bytes=space.file,
             unused_bytes=space.unused,
@@ -184,7 +159,7 @@ class RetentionWorker:
             for one in passes:
                 moved |= await self._advance(one)
             await self._look_at_left("remains")
-            self._metrics.behind.set(max((self._behind(one) for one in passes), default=0) / 1000)
+            self._metrics.behind.set(max((one.behind(self._judged) for one in passes), default=0) / 1000)
         if self._left_mono is None or self._monotonic() - self._left_mono >= LEFT_SECONDS:
             self._left_mono = self._monotonic()
             for what in LEFT:
@@ -211,7 +186,7 @@ class RetentionWorker:
             wanted += [(kind, scope, keep) for kind in KINDS for keep in policy.classes(kind, scope)]
         prints = {scope: policy.fingerprint(scope) for scope in policy.scopes()}
         self._passes = [
-            _Pass(what, scope, keep, prints[scope], known.get((what, scope, keep, prints[scope]), 0))
+            Pass(what, scope, keep, prints[scope], known.get((what, scope, keep, prints[scope]), 0))
             for what, scope, keep in wanted
         ]
 
@@ -226,12 +201,7 @@ class RetentionWorker:
         self._warned = is_behind
         return self._judged
 
-    def _behind(self, one: _Pass) -> Millis:
-        if one.next_at is None or self._judged is None:
-            return 0
-        return max(0, self._judged - one.keep - one.next_at)
-
-    async def _advance(self, one: _Pass) -> bool:
+    async def _advance(self, one: Pass) -> bool:
         """One page of a pass; False when nothing is old enough."""
         until = self._now() - one.keep
         if self._ends or (one.next_at is not None and one.next_at > until):
@@ -253,11 +223,11 @@ class RetentionWorker:
         await self._rest(_LEAST_PAUSE)
         return True
 
-    def _goes_on(self, one: _Pass) -> bool:
+    def _goes_on(self, one: Pass) -> bool:
         """Neither stopped nor overtaken by other rules."""
         return not self._ends and one in self._passes
 
-    def _takes(self, one: _Pass, aged: Aged) -> bool:
+    def _takes(self, one: Pass, aged: Aged) -> bool:
         if one.what not in KINDS or aged.event_type is None or self.policy.scope_of(aged.tenant) != one.scope:
             return False
         return self.policy.keep(one.what, aged.tenant, aged.event_type) == one.keep

@@ -10,7 +10,7 @@ from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.ports import Fenced
 from tocsin.telemetry import log
 from tocsin.workers.delivery import DeliveryWorker
-from tocsin.workers.holding import Held
+from tocsin.workers.held import Held
 
 EVERY_SECONDS: Final = 15.0
 

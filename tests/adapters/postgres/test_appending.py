@@ -50,7 +50,7 @@ async def appended(connection: Connection, count: int) -> int:
     """Append within an open transaction; gives the position before."""
     rows = [(*new_event_row(new_event(MINT)), partition_of("acme", PARTITIONS)) for _ in range(count)]
     columns = [list(column) for column in zip(*rows, strict=True)]
-    row = await read_one(connection, "add_events", (CLOCK.now, *columns))
+    row = await read_one(connection, "add_events", (CLOCK.now, count, *([[]] * 4), *columns))
     assert row is not None
     assert isinstance(row[0], int)
     return row[0]

@@ -18,7 +18,7 @@ from tocsin.adapters.postgres.statements import Connection, write_rows
 from tocsin.adapters.postgres.store import PostgresStore
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.ranks import DataRefusedError, Rank
-from tocsin.errors import Misconfigured, StoreUnavailable
+from tocsin.errors import StoreUnavailable
 from tocsin.model.ids import IdMint
 from tocsin.model.submission import Accepted
 
@@ -171,9 +171,21 @@ async def test_a_client_that_froze_holds_nobody_up_for_long(url: str) -> None:
     await hang_up(frozen)
 
 
-async def test_one_server_to_a_database(url: str) -> None:
-    first = await PostgresStore.open(url, Clock(), time.monotonic)
-    with pytest.raises(Misconfigured, match="Another server"):
-        await PostgresStore.open(url, Clock(), time.monotonic)
-    await first.close()
-    await (await PostgresStore.open(url, Clock(), time.monotonic)).close()
+async def test_a_node_that_lost_its_connection_writes_no_more_to_what_was_moved_meanwhile(url: str) -> None:
+    store = await PostgresStore.open(url, Clock(), time.monotonic)
+    other = await connect(url, seconds=30)
+    await other.execute("INSERT INTO transfer VALUES (1, 'trf_1', 'source', 'elsewhere', 1, 1)")
+    (answer,) = await store.log.accept([(submission(), NOTHING)], deciding(MINT, 1))
+    assert isinstance(answer, Accepted)
+    await other.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            await store.log.accept([(submission(), NOTHING)], deciding(MINT, 1))
+    await other.execute("UPDATE transfer SET side = 'target'")
+    (answer,) = await store.log.accept([(submission(), NOTHING)], deciding(MINT, 1))
+    assert isinstance(answer, Accepted)
+    assert answer.events[0].position == 2
+    await store.close()
+    await hang_up(other)

@@ -17,7 +17,7 @@ def requests_of(
     load: Load, batch: int = 1, path: str | None = None, tenants: int = 1, event_type: str = "bench.measured"
 ) -> Requests:
     run = Run(
-        port=1, load=load, connections=1, batch=batch, key="secret-key", first=0, seconds=1, path=path, tenants=tenants,
+        ports=(1,), load=load, connections=1, batch=batch, key="secret-key", first=0, seconds=1, path=path, tenants=tenants,
         event_type=event_type, subjects=SUBJECTS,
     )  # fmt: skip
     return requests_for(run, "127.0.0.1:1")

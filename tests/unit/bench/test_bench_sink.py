@@ -122,6 +122,16 @@ async def test_an_event_is_expected_at_the_endpoints_of_its_tenant_only() -> Non
     assert (await account(sink, 2, 12, 6)).lost == 60 - 19
 
 
+async def test_tenants_take_turns_by_post() -> None:
+    sink = Sink()
+    for number in range(40):
+        if number != 23:
+            sink.count(sink.tally(b"/%d" % (number // 5 % 3)), body(number))
+    received = await sink.answer(Tell(first=10, beyond=40, endpoints=3, tenants=3, batch=5))
+    assert isinstance(received, Received)
+    assert (received.lost, received.duplicated) == (1, 0)
+
+
 async def test_what_was_sent_in_a_phase_is_told_apart() -> None:
     sink = Sink()
     sink.sent = [10, 20, 30, 40]

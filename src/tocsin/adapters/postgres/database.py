@@ -33,11 +33,25 @@ _SETTINGS: Final = {
     "tcp_keepalives_count": "3",
 }
 """A client that froze, or whose network did, holds up the others for seconds at most."""
+_BY_INDEX: Final = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
+"""For whoever writes: rows are found by their keys. A plan is made when a table is small or empty, and kept while it grows: one that
+reads it as a whole would be right only then."""
 LOST: Final = (
     OSError, EOFError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresConnectionError,
 )  # fmt: skip
 """The connection is gone, or of no use any more."""
-AGAIN: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+
+
+class Overtaken(Exception):
+    """Somebody else wrote meanwhile what we had found missing."""
+
+
+AGAIN: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, Overtaken)
 """Nothing was written because somebody else was quicker: it can be done again."""
 REFUSALS: Final = (
     asyncpg.DataError,
@@ -49,10 +63,15 @@ REFUSALS: Final = (
 """The store cannot take what it was given."""
 
 
-async def connect(url: str, *, seconds: float, is_prompt: bool = False, is_lasting: bool = True) -> Connection:
+async def connect(
+    url: str, *, seconds: float, is_prompt: bool = False, is_lasting: bool = True, is_keyed: bool = False
+) -> Connection:
     """A connection whose statements may take so long. `is_prompt`: locks no longer either, and a silent server is given up a second
-    later. What is written on one that is not `is_lasting` may be lost with the server. Raises StoreUnavailable."""
+    later. What is written on one that is not `is_lasting` may be lost with the server. `is_keyed`:
+    rows are found by their keys only. Raises StoreUnavailable."""
     settings = {**_SETTINGS, "statement_timeout": f"{round(seconds * 1000)}ms"}
+    if is_keyed:
+        settings |= _BY_INDEX
     if is_prompt:
         settings["lock_timeout"] = settings["statement_timeout"]
     if not is_lasting:

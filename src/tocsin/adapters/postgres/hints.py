@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 import asyncpg
@@ -26,6 +26,8 @@ MOST: Final = 20_000
 LOOK_SECONDS: Final = 3.0
 """After so long without a message the server is asked whether it is there."""
 LIMIT_SECONDS: Final = 2.0
+LISTEN_SECONDS: Final = 5.0
+"""How long a node that starts waits until it hears."""
 AGAIN_SECONDS: Final = (0.05, 0.2, 1.0, 2.0)
 CLOSE_SECONDS: Final = 1.0
 _encode: Final = msgspec.json.Encoder().encode
@@ -54,7 +56,7 @@ class Hints:
         self._heard = heard
         self._start()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LIMIT_SECONDS):
+            async with asyncio.timeout(LISTEN_SECONDS):
                 await self._is_listening.wait()
 
     def tell(self, hint: Hint) -> None:
@@ -126,18 +128,17 @@ class Hints:
             if self._is_closed:
                 return
 
-    def _messages(self) -> Iterator[str]:
-        """What was told since, in messages of a length that the server takes."""
+    def _messages(self) -> list[str]:
+        """What was told since, in messages of a length that the server takes. Taken out at once: more may be told while they go."""
         lanes, settled = list(self._lanes), list(self._settled)
+        hints = [Hint(lanes=tuple(lanes[at : at + PAIRS])) for at in range(0, len(lanes), PAIRS)]
+        hints += [Hint(settled=tuple(settled[at : at + PAIRS])) for at in range(0, len(settled), PAIRS)]
         if self._changed or self._partitions:
-            yield _text(Hint(partitions=tuple(sorted(self._partitions)), changed=self._changed))
+            hints.insert(0, Hint(partitions=tuple(sorted(self._partitions)), changed=self._changed))
         self._changed = False
         for some in (self._partitions, self._lanes, self._settled):
             some.clear()
-        for at in range(0, len(lanes), PAIRS):
-            yield _text(Hint(lanes=tuple(lanes[at : at + PAIRS])))
-        for at in range(0, len(settled), PAIRS):
-            yield _text(Hint(settled=tuple(settled[at : at + PAIRS])))
+        return [_encode(hint).decode() for hint in hints]
 
     def _notified(self, connection: Connection, pid: int, channel: str, payload: object) -> None:
         del channel
@@ -152,10 +153,6 @@ class Hints:
     def _lost(self, connection: Connection) -> None:
         del connection
         self._wake.set()
-
-
-def _text(hint: Hint) -> str:
-    return _encode(hint).decode()
 
 
 async def _let_go(connection: Connection, *, is_polite: bool) -> None:

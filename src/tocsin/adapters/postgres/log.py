@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar, cast
 from zlib import crc32
 
+import asyncpg
 import msgspec
 
+from tocsin.adapters.postgres.database import Overtaken
 from tocsin.adapters.postgres.lines import Slots, lock_slots
 from tocsin.adapters.postgres.readers import Readers
 from tocsin.adapters.postgres.statements import Connection, read, read_among, read_one, write_rows
@@ -37,7 +39,7 @@ from tocsin.rules.partitions import PARTITIONS, partition_of
 T = TypeVar("T")
 SPAN: Final = 20_000
 """Positions that one stretch looks at, at most."""
-ASIDE: Final = 64
+ASIDE: Final = 128
 """Groups of more than so many things are decided about in a thread: the event loop goes on meanwhile."""
 
 
@@ -111,8 +113,10 @@ class PostgresLog:
         if along is not None:
             await along(connection, decided.outcomes)
         self._tallies.accepted(decided.group.accepted)
-        await self._tallies.flush(connection)
-        return decided, *await _append(connection, decided.group, now)
+        named = await self._tallies.flush(connection)
+        position, accepted_at, appended = await _append(connection, decided.group, now)
+        self._writer.named = appended or named
+        return decided, position, accepted_at
 
     def _decide(
         self, submissions: Sequence[Item], decide: Decide, facts: dict[str, Facts], answers: Mapping[Named, Kept]
@@ -152,13 +156,22 @@ class PostgresLog:
         return cast("int", position)
 
 
-async def _append(connection: Connection, group: Group, now: Millis) -> tuple[int, Millis]:
-    """The events at the head of the log, in the last statement before COMMIT; gives the position before them and their time."""
+async def _append(connection: Connection, group: Group, now: Millis) -> tuple[int, Millis, str | None]:
+    """The events at the head of the log, in the last statement before COMMIT, with what was seen; gives the position before them,
+    their time, and the name of the transaction. Raises Overtaken when somebody else has just seen one of them."""
     if not group.events:
-        return 0, now
+        await write_rows(connection, "add_seen", group.seen)
+        return 0, now, None
     columns = [list(column) for column in zip(*group.events, strict=True)]
     columns.append([partition_of(cast("str", row[1]), PARTITIONS) for row in group.events])
-    return cast("tuple[int, int]", await read_one(connection, "add_events", (now, *columns)))
+    seen = [list(column) for column in zip(*group.seen, strict=True)] or [[]] * 4
+    try:
+        row = await read_one(connection, "add_events", (now, len(group.events), *seen, *columns))
+    except asyncpg.UniqueViolationError as error:
+        if error.table_name != "seen":
+            raise
+        raise Overtaken from error
+    return cast("tuple[int, int, str]", row)
 
 
 async def _aside(size: int, work: Callable[[], T]) -> T:
@@ -180,7 +193,6 @@ def _placed(decided: Decided, position: int, accepted_at: Millis) -> list[Accept
 async def _write(connection: Connection, group: Group, facts: dict[str, Facts], at: Millis) -> None:
     """Everything but the events."""
     await write_rows(connection, "save_jobs", group.job_rows())
-    await write_rows(connection, "add_seen", group.seen)
     await write_rows(connection, "add_versions", group.versions)
     streaks = group.streak_rows()
     await write_rows(connection, "save_streaks", [row for row in streaks if row[2]])
@@ -191,14 +203,14 @@ async def _write(connection: Connection, group: Group, facts: dict[str, Facts], 
 
 
 def _slots_of(submissions: Sequence[Item]) -> set[int]:
-    """What nobody else may decide about meanwhile: idempotency keys, jobs, what was seen, and the versions of a tenant."""
+    """What nobody else may decide about meanwhile: idempotency keys, jobs, and the versions of a tenant. What was seen has no slot:
+    whoever adds the same second is told, and begins anew."""
     slots: set[int] = set()
     for submission, needs in submissions:
         tenant = submission.tenant
         if (key := submission.idempotency) is not None:
             slots.add(crc32(f"key\0{tenant}\0{key.route}\0{key.key}".encode()))
         slots.update(crc32(f"job\0{tenant}\0{job_id}".encode()) for job_id in needs.jobs)
-        slots.update(map(crc32, needs.seen))
         if needs.counter or needs.versions:
             slots.add(crc32(f"versions\0{tenant}".encode()))
         if needs.streaks:
@@ -218,6 +230,10 @@ async def _load_facts(connection: Connection, submissions: Sequence[Item]) -> di
     for submission, needed in submissions:
         needs.setdefault(submission.tenant, []).append(needed)
     facts = {tenant: await _facts_of(connection, tenant, wanted) for tenant, wanted in needs.items()}
+    hashes = {(one.tenant, digest) for one, needed in submissions for digest in needed.seen}
+    columns = [list(column) for column in zip(*hashes, strict=True)]
+    for tenant, digest, event_id in await read(connection, "seen_by_hash", columns) if hashes else ():
+        facts[cast("str", tenant)].seen[cast("bytes", digest)] = EventId(str(event_id))
     for tenant in {submission.tenant for submission, needed in submissions if needed.streaks}:
         known = facts[tenant]
         touched = streaks_touched(tenant, submissions, known)
@@ -235,9 +251,6 @@ async def _facts_of(connection: Connection, tenant: str, wanted: Iterable[Needs]
     for job_id, parent, root in await read_among(connection, "lineages", (tenant,), lineages):
         parent_id = None if parent is None else str(parent)
         known.lineages[str(job_id)] = Lineage(parent_job_id=parent_id, root_job_id=str(root))
-    hashes = {digest for needed in wanted for digest in needed.seen}
-    for digest, event_id in await read_among(connection, "seen_by_hash", (tenant,), hashes):
-        known.seen[cast("bytes", digest)] = EventId(str(event_id))
     versions = {version_id for needed in wanted for version_id in needed.versions}
     for version_id, content_hash, event_ids in await read_among(connection, "versions_by_id", (tenant,), versions):
         known.versions[cast("int", version_id)] = version_of(cast("bytes", content_hash), cast("str", event_ids))

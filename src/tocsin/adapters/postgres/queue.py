@@ -9,7 +9,7 @@ from tocsin.adapters.postgres.audit import write_entry
 from tocsin.adapters.postgres.lines import Slots, end_batch, join_lines, leave_lines, let_go, lock_slots, mark_lines
 from tocsin.adapters.postgres.notices import count_given_up
 from tocsin.adapters.postgres.readers import Readers
-from tocsin.adapters.postgres.statements import Connection, read, read_among, read_one, write, write_rows
+from tocsin.adapters.postgres.statements import Connection, read, read_among, read_one, write
 from tocsin.adapters.postgres.tallies import Tallies
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.ranks import Rank
@@ -59,27 +59,17 @@ class PostgresQueue:
         its numbers while nobody else does."""
         if not deliveries:
             return []
+        columns = [list(column) for column in zip(*map(_delivery_row, deliveries), strict=True)]
         ordered = {new.endpoint for new in deliveries if new.keys}
-        await lock_slots(connection, Slots.LINES, ordered)
-        drawn = await read(connection, "draw_delivery_numbers", (len(deliveries),))
-        numbers = [cast("int", number) for (number,) in drawn]
-        blocked = await join_lines(connection, deliveries, numbers)
-        rows: list[Row] = [
-            (
-                number,
-                new.id,
-                new.tenant,
-                new.endpoint,
-                new.position,
-                new.lane,
-                waits,
-                new.created_at if new.due_at is None else new.due_at,
-                new.created_at,
-                resend_of,
-            )
-            for number, waits, new in zip(numbers, blocked, deliveries, strict=True)
-        ]
-        await write_rows(connection, "add_deliveries", rows)
+        if ordered:
+            await lock_slots(connection, Slots.LINES, ordered)
+            numbers = await _drawn(connection, len(deliveries))
+            blocked = await join_lines(connection, deliveries, numbers)
+            await write(connection, "add_ordered_deliveries", (resend_of, *columns, numbers, blocked))
+        else:
+            rows = await read(connection, "add_deliveries", (resend_of, *columns))
+            numbers = [cast("int", number) for (number,) in rows]
+            blocked = [0] * len(numbers)
         await self._tallies.write_created(connection, deliveries, numbers)
         return [Fanned(number=number, blocked=waits) for number, waits in zip(numbers, blocked, strict=True)]
 
@@ -108,18 +98,19 @@ class PostgresQueue:
     async def settle(self, holder: Holder, settlements: Sequence[Settlement]) -> list[Claim] | None:
         async def transaction(connection: Connection) -> list[Claim] | None:
             await check_holder(connection, holder)
-            rows = await _attempt_rows(connection, settlements)
-            if rows and await read_one(connection, "attempt_detail", rows[0][:1]) == rows[0][1:2]:
+            if not settlements:
+                return []
+            found = await _settled(connection, settlements)
+            if found is None:
                 return None
-            changes = await _settled(connection, settlements)
-            await write_rows(connection, "add_attempts", rows)
+            changes, in_lines = found
             given_up = [s.delivery for s in settlements if s.step_taken is Step.GIVE_UP]
             await count_given_up(connection, given_up, self._now_ms())
             ended = [s.delivery for s in settlements if s.ends]
             retried = [s.delivery for s in settlements if not s.ends]
             cancelled = await read_among(connection, "cancelled_among", (), retried)
             ended.extend(cast("int", number) for (number,) in cancelled)
-            ready = await claims_of(connection, await leave_lines(connection, ended))
+            ready = await claims_of(connection, await leave_lines(connection, ended)) if in_lines else []
             await self._tallies.write(connection, changes)
             return ready
 
@@ -130,7 +121,8 @@ class PostgresQueue:
         return [Waiting(endpoint=endpoint, lane=lane, due_at=due_at) for endpoint, lane, due_at in rows]
 
     async def release_ended(self, holder: Holder, endpoints: Sequence[int], in_flight: frozenset[int]) -> list[Claim]:
-        among = (list(endpoints), list(in_flight))
+        some = {cast("int", endpoint) for (endpoint,) in await self._readers.read("ended_endpoints")}
+        among = (sorted(some.intersection(endpoints)), sorted(in_flight))
 
         async def found(connection: Connection) -> tuple[list[Row], list[Row]]:
             ended = await read(connection, "release_ended_lines", among)
@@ -145,7 +137,7 @@ class PostgresQueue:
             return await claims_of(connection, ready)
 
         ready: list[Claim] = []
-        while any(await self._readers.run(found)):
+        while among[0] and any(await self._readers.run(found)):
             ready.extend(await self._writer.run(Rank.REST, step))
         return ready
 
@@ -201,12 +193,29 @@ async def claims_of(connection: Connection, numbers: Sequence[int]) -> list[Clai
     return [claim_of(row) for row in await read_among(connection, "claims_by_number", (), numbers)]
 
 
-async def _settled(connection: Connection, settlements: Sequence[Settlement]) -> Changes:
-    """Move the deliveries on; gives what that changes. Nearly always all of them are pending. The others are told by their
-    attempts, which count one less, or by having no row any more."""
+def _delivery_row(new: NewDelivery) -> Row:
+    """In the order of `add_deliveries.sql`."""
+    due_at = new.created_at if new.due_at is None else new.due_at
+    return new.id, new.tenant, new.endpoint, new.position, new.lane, due_at, new.created_at
+
+
+async def _drawn(connection: Connection, count: int) -> list[int]:
+    return [cast("int", number) for (number,) in await read(connection, "draw_delivery_numbers", (count,))]
+
+
+async def _settled(connection: Connection, settlements: Sequence[Settlement]) -> tuple[Changes, bool] | None:
+    """Keep the attempts and move the deliveries on; gives what that changes, and whether some are in lines. None: all is kept already.
+    Nearly always all of them are pending. The others are told by their attempts, which count one less, or by having no row any more."""
     numbers = [s.delivery for s in settlements]
+    rows = await _attempt_rows(connection, settlements)
+    columns = [list(column) for column in zip(*map(settle_row, settlements), strict=True)]
+    kept = [list(column) for column in zip(*rows, strict=True)]
+    row = await read_one(connection, "settle", (*columns, *kept, *rows[0][:2]))
+    was_settled, moved, in_lines = cast("tuple[bool, int, list[int]]", row)
+    if was_settled:
+        return None
     others: set[int] = set()
-    if await write_rows(connection, "settle", [settle_row(s) for s in settlements]) != len(numbers):
+    if moved != len(numbers):
         attempts = dict(cast("list[tuple[int, int]]", await read_among(connection, "attempts_made", (), numbers)))
         others = {s.delivery for s in settlements if attempts.get(s.delivery) != s.attempt.number}
     changes = Changes()
@@ -217,7 +226,7 @@ async def _settled(connection: Connection, settlements: Sequence[Settlement]) ->
         changes.attempted(s.endpoint, s.attempt)
         if await read_one(connection, "settle_cancelled", settle_row(s)) == (DeliveryState.DELIVERED,):
             changes.moved(s.endpoint, s.lane, s.delivery, DeliveryState.CANCELLED, DeliveryState.DELIVERED)
-    return changes
+    return changes, bool(in_lines)
 
 
 async def _attempt_rows(connection: Connection, settlements: Sequence[Settlement]) -> list[Row]:

@@ -25,6 +25,7 @@ from tocsin.model.delivery import Claim, DeliveryState, NewDelivery
 from tocsin.model.ids import Millis, ReplayId
 from tocsin.model.replay import Replay, ReplayState
 from tocsin.ports import Candidates, Fanned, Note, ReplayQuery
+from tocsin.rules.partitions import PARTITIONS, partition_of
 
 _BATCHES: Final = 1000
 SPAN: Final = 20_000
@@ -46,10 +47,12 @@ class PostgresReplays:
         self._add_deliveries = add_deliveries
         self._tallies = tallies
 
-    async def span(self, since: Millis | None, until: Millis | None) -> tuple[int, int]:
+    async def span(self, tenant: str, since: Millis | None, until: Millis | None) -> tuple[int, int]:
+        partition = partition_of(tenant, PARTITIONS)
+
         async def query(connection: Connection) -> tuple[int, int]:
             first = 1 if since is None else await position_at(connection, since)
-            (fanned,) = cast("tuple[int]", await read_one(connection, "fanned_position"))
+            (fanned,) = cast("tuple[int]", await read_one(connection, "fanned_position", (partition,)))
             end = fanned if until is None else min(fanned, await position_at(connection, until) - 1)
             return first - 1, end
 

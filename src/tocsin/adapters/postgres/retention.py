@@ -148,7 +148,13 @@ class PostgresRetention:
         return await self._writer.run(Rank.RETENTION, transaction)
 
     async def expire(
-        self, numbers: Sequence[int], began_by: Millis, in_flight: frozenset[int], now: Millis
+        self,
+        numbers: Sequence[int],
+        began_by: Millis,
+        in_flight: frozenset[int],
+        now: Millis,
+        *,
+        is_held_here: bool = True,
     ) -> tuple[list[Expired], list[Claim]]:
         async def transaction(connection: Connection) -> tuple[list[Expired], list[Claim]]:
             asked = await _pending_of(connection, "retention_expiring", numbers)
@@ -166,7 +172,8 @@ class PostgresRetention:
             await write_among(connection, "retention_leave", ("expire",), kept)
             left = sorted({*numbers, *gone}.difference(kept))
             await write_among(connection, "retention_take_up", ("expire",), left)
-            ready = await claims_of(connection, await let_go(connection, gone, in_flight, now))
+            out = in_flight if is_held_here else frozenset(gone)
+            ready = await claims_of(connection, await let_go(connection, gone, out, now))
             told = [Expired(id=DeliveryId(e.id), endpoint=e.endpoint, subject_type=e.subject_type) for e in ended]
             return told, ready
 

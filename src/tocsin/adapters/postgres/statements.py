@@ -1,6 +1,7 @@
 """SQL from files: one statement each, found by name, the same names as on the embedded store.
 
-A statement for many rows takes one array for each column (`unnest`). Names (`:name`) become numbers when a text is first used.
+A statement for many rows takes one array for each column (`unnest`). Arrays of numbers and texts go as text (`$1::text::bigint[]`):
+to write them so costs a fifth of what the driver needs for its own. Names (`:name`) become numbers when a text is first used.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
+
+import msgspec
 
 from tocsin.adapters.storing.optional_lines import with_lines
 from tocsin.adapters.storing.values import Row, SqlValue
 
 _NAME: Final = re.compile(r"(?<!:):([a-z_]+)")
+_AS_TEXT: Final = re.compile(r"\$(\d+)::text::\w+\[\]")
 
 
 class Connection(Protocol):
@@ -57,26 +61,58 @@ def statement_with(name: str, given: frozenset[str]) -> tuple[str, tuple[str, ..
     return _NAME.sub(lambda found: f"${names.index(found[1]) + 1}", text), names
 
 
+@cache
+def as_text(name: str) -> tuple[int, ...]:
+    """The places of the arrays that the statement takes as text."""
+    return tuple(sorted({int(number) - 1 for number in _AS_TEXT.findall(statement(name))}))
+
+
+def array_text(values: Iterable[object]) -> str:
+    """As PostgreSQL writes an array: numbers, texts and nulls as in JSON, which escapes control characters in another way."""
+    written = msgspec.json.encode(values if isinstance(values, (list, tuple)) else list(values)).decode()
+    if "\\" in written:
+        written = f"[{','.join(map(_quoted, values))}]"
+    return f"{{{written[1:-1]}}}"
+
+
+def _quoted(value: object) -> str:
+    if not isinstance(value, str):
+        return msgspec.json.encode(value).decode()
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def bound(name: str, values: Sequence[object]) -> Sequence[object]:
+    """The values as they are given to the statement."""
+    places = as_text(name)
+    if not places:
+        return values
+    changed = list(values)
+    for place in places:
+        changed[place] = array_text(cast("Sequence[object]", changed[place]))
+    return changed
+
+
 async def write_rows(connection: Connection, name: str, rows: Sequence[Row]) -> int:
     """Execute a statement for many rows; gives the number of rows it changed."""
     if not rows:
         return 0
-    return _changed(await connection.execute(statement(name), *map(list, zip(*rows, strict=True))))
+    return _changed(await connection.execute(statement(name), *bound(name, list(map(list, zip(*rows, strict=True))))))
 
 
 async def write(connection: Connection, name: str, values: Sequence[object] = ()) -> int:
     """Execute a statement once; gives the number of rows it changed."""
-    return _changed(await connection.execute(statement(name), *values))
+    return _changed(await connection.execute(statement(name), *bound(name, values)))
 
 
 async def read(connection: Connection, name: str, values: Sequence[object] = ()) -> list[Row]:
     """All rows of a query, or of a statement that gives what it changed."""
-    return list(map(tuple, await connection.fetch(statement(name), *values)))
+    return list(map(tuple, await connection.fetch(statement(name), *bound(name, values))))
 
 
 async def read_one(connection: Connection, name: str, values: Sequence[object] = ()) -> Row | None:
     """The first row of a query."""
-    row = await connection.fetchrow(statement(name), *values)
+    row = await connection.fetchrow(statement(name), *bound(name, values))
     return None if row is None else tuple(row)
 
 

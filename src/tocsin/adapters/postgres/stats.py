@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from itertools import pairwise
+from operator import itemgetter
 from typing import cast
 
 import msgspec
@@ -12,7 +14,7 @@ from tocsin.adapters.postgres.statements import Connection, read, read_one, read
 from tocsin.adapters.postgres.tallies import EVERYTHING, Scope
 from tocsin.adapters.storing.rows import endpoint_of
 from tocsin.adapters.storing.tally_changes import BLOCK_BITS, FIELDS, PACKED
-from tocsin.adapters.storing.tally_spans import between, tally_of
+from tocsin.adapters.storing.tally_spans import between, tally_of, together
 from tocsin.adapters.storing.values import Values
 from tocsin.model.ids import EndpointId, Millis
 from tocsin.model.tally import Span, Tally
@@ -22,7 +24,8 @@ from tocsin.ports import FailingEndpoint, StatsQuery, StatsView
 async def read_stats(connection: Connection, query: StatsQuery) -> StatsView:
     """Everything of one moment."""
     scope = EVERYTHING if query.tenant is None else (query.tenant, query.endpoint or 0)
-    minute, now = await _current(connection, scope)
+    shards = await _shards(connection, scope)
+    now = together(tally for _, tally in shards.values())
     ((head,),) = await read_page(connection, "last_position", {"tenant": query.tenant})
     oldest = await _oldest(connection, query, scope) if now.pending else None
     now = msgspec.structs.replace(now, oldest_at=oldest)
@@ -30,7 +33,7 @@ async def read_stats(connection: Connection, query: StatsQuery) -> StatsView:
     points: tuple[Span, ...] = ()
     failing: tuple[FailingEndpoint, ...] = ()
     if query.minutes:
-        tallies = await _at(connection, scope, query.minutes, query.step, minute, now)
+        tallies = await _at(connection, scope, query.minutes, query.step, shards, oldest)
         marks = list(zip(query.minutes, tallies, strict=True))
         points = tuple(between(*before, *after) for before, after in pairwise(marks))
         whole = between(*marks[0], *marks[-1])
@@ -54,23 +57,41 @@ async def read_backlogs(connection: Connection, limit: int) -> list[tuple[str, E
     ]
 
 
-async def _current(connection: Connection, scope: Scope) -> tuple[int, Tally]:
-    row = await read_one(connection, "tally", scope)
-    if row is None:
-        return 0, Tally()
-    return cast("int", row[0]), tally_of(row[1:], [cast("bytes", part) for part in row[1 + PACKED :]])
+async def _shards(connection: Connection, scope: Scope) -> dict[int, tuple[int, Tally]]:
+    """The shards of a tally as they are now, each with the minute of its last change."""
+    shards: dict[int, tuple[int, Tally]] = {}
+    for minute, *row, shard in await read(connection, "tally", scope):
+        tally = tally_of(tuple(row), [cast("bytes", part) for part in row[PACKED:]])
+        shards[cast("int", shard)] = cast("int", minute), tally
+    return shards
 
 
-async def _at(connection: Connection, scope: Scope, minutes: range, step: int, minute: int, now: Tally) -> list[Tally]:
-    """How it stood at the start of each minute. What changed last before it is in the current row, or in the history."""
-    past = [at for at in minutes if at <= minute]
-    found: dict[int, Tally] = {}
-    if past:
-        for at, *row in await read(connection, "tallies_at", (past, *scope, step)):
+async def _at(
+    connection: Connection,
+    scope: Scope,
+    minutes: range,
+    step: int,
+    shards: Mapping[int, tuple[int, Tally]],
+    oldest: Millis | None,
+) -> list[Tally]:
+    """How it stood at the start of each minute. What a shard changed last before it is in its current row, or in the history; the
+    oldest pending delivery is known from the last shard that changed, in the history, or else is that of now."""
+    past: dict[tuple[int, int], tuple[int, Tally]] = {}
+    if any(minutes[0] <= minute for minute, _ in shards.values()):
+        for shard, at, ended, *row in await read(connection, "tallies_at", (list(minutes), *scope, step)):
             packed = [zlib.decompress(cast("bytes", part)) for part in row[PACKED : len(FIELDS)]]
-            found[cast("int", at)] = tally_of(tuple(row), packed, cast("int | None", row[len(FIELDS)]))
-    empty = Tally()
-    return [found.get(at, empty) if at <= minute else now for at in minutes]
+            tally = tally_of(tuple(row), packed, cast("int | None", row[len(FIELDS)]))
+            past[cast("int", at), cast("int", shard)] = cast("int", ended), tally
+    tallies: list[Tally] = []
+    for at in minutes:
+        changed_since = [past[at, shard] for shard in shards if (at, shard) in past]
+        unchanged = [tally for minute, tally in shards.values() if at > minute]
+        whole = together([*(tally for _, tally in changed_since), *unchanged])
+        has_changed = any(at <= minute for minute, _ in shards.values())
+        _, last = max(changed_since, key=itemgetter(0), default=(0, Tally()))
+        oldest_at = last.oldest_at if has_changed else oldest
+        tallies.append(msgspec.structs.replace(whole, oldest_at=oldest_at if whole.pending > 0 else None))
+    return tallies
 
 
 async def _oldest(connection: Connection, query: StatsQuery, scope: Scope) -> Millis | None:

@@ -46,8 +46,10 @@ class PostgresStore:
         self._writer = Writer(url, alone=alone)
         self._readers = Readers(url, limit_seconds=_READ_SECONDS)
         tallies = Tallies(now_ms)
+        self._writer.on_connect.append(tallies.connected)
         self._writer.on_begin.append(tallies.begin)
         self._writer.on_commit.append(tallies.flush)
+        self._writer.on_committed.append(tallies.committed)
         self.log = PostgresLog(self._writer, self._readers, tallies, now_ms)
         self.intake = PostgresIntake(self._writer, self._readers, self.log, now_ms)
         self.queue = PostgresQueue(self._writer, self._readers, tallies, now_ms)
@@ -63,7 +65,7 @@ class PostgresStore:
         self.answers = PostgresAnswers(self._writer, self._readers)
         self.inspection = PostgresInspection(url, self._readers)
         self.copies = PostgresCopies()
-        self.transfers = PostgresTransfers(url, self._writer, self._readers)
+        self.transfers = PostgresTransfers(url, self._writer, self._readers, tallies)
 
     @classmethod
     async def open(

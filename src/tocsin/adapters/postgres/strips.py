@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, cast
 
 from tocsin.adapters.postgres.statements import Connection, read_one, read_page
@@ -19,6 +20,10 @@ _EACH: Final = 5
 _LOOKED_AT: Final = 2000
 """Deliveries that are looked at for their attempts."""
 _NO_END: Final = 1 << 62
+_NOTHING: Final[Mark] = (0, 0, 0, 0)
+_Row = tuple[int, int, int, int, int, bytes, int, int, int]
+_Shard = tuple[int, int, Mark, int, int]
+"""Its number, the minute of its last change, its mark, and what is pending and dead."""
 
 
 async def read_strips(connection: Connection, query: StripQuery) -> dict[int, Strip]:
@@ -29,21 +34,41 @@ async def read_strips(connection: Connection, query: StripQuery) -> dict[int, St
         "tenant": query.tenant,
         "step": query.step,
     }
-    now_rows = await read_page(connection, "strips_now", values)
     first = query.minutes[0]
-    marks: dict[int, dict[int, Mark]] = {}
-    for number, at, delivered, retry, rejected, packed in await read_page(connection, "strips", values):
+    past: dict[tuple[int, int, int], Mark] = {}
+    for number, shard, at, delivered, retry, rejected, packed in await read_page(connection, "strips", values):
         took = int.from_bytes(zlib.decompress(cast("bytes", packed)), "little") if at == first else 0
-        marks.setdefault(cast("int", number), {})[cast("int", at)] = cast("Mark", (delivered, retry, rejected, took))
-    strips: dict[int, Strip] = {}
-    for number, minute, delivered, retry, rejected, packed, pending, dead in now_rows:
-        took = int.from_bytes(cast("bytes", packed), "little")
-        now = cast("Mark", (delivered, retry, rejected, took))
-        past = marks.get(cast("int", number), {})
-        strips[cast("int", number)] = strip_of(
-            query, now, cast("int", minute), past, cast("int", pending), cast("int", dead)
+        past[cast("tuple[int, int, int]", (number, shard, at))] = cast("Mark", (delivered, retry, rejected, took))
+    shards: dict[int, list[_Shard]] = {}
+    for number, minute, delivered, retry, rejected, packed, pending, dead, shard in cast(
+        "list[_Row]", await read_page(connection, "strips_now", values)
+    ):
+        now = delivered, retry, rejected, int.from_bytes(packed, "little")
+        shards.setdefault(number, []).append((shard, minute, now, pending, dead))
+    return {number: _strip_of(query, number, some, past) for number, some in shards.items()}
+
+
+def _strip_of(
+    query: StripQuery, number: int, shards: Sequence[_Shard], past: Mapping[tuple[int, int, int], Mark]
+) -> Strip:
+    """From the sums over the shards. What one changed last before a mark is in its current row, or in the history."""
+    last = max(minute for _, minute, *_ in shards)
+    marks: dict[int, Mark] = {
+        at: _sum(
+            past.get((number, shard, at), _NOTHING) if at <= minute else now for shard, minute, now, _, _ in shards
         )
-    return strips
+        for at in query.minutes
+        if at <= last
+    }
+    pending, dead = sum(shard[3] for shard in shards), sum(shard[4] for shard in shards)
+    return strip_of(query, _sum(shard[2] for shard in shards), last, marks, pending, dead)
+
+
+def _sum(marks: Iterable[Mark]) -> Mark:
+    delivered = retry = rejected = took = 0
+    for mark in marks:
+        delivered, retry, rejected, took = delivered + mark[0], retry + mark[1], rejected + mark[2], took + mark[3]
+    return delivered, retry, rejected, took
 
 
 async def read_attempts(connection: Connection, query: AttemptsQuery) -> list[tuple[DeliveryId, Attempt]]:

@@ -1,14 +1,15 @@
 """Tallies as they are written: once for each COMMIT, in the transaction of what they count.
 
-Whatever moves a delivery gathers `Changes` here; before COMMIT the rows are locked in the order of their key, read, and written. So
-they are right whoever else counts, and are locked for as short a time as possible.
+Whatever moves a delivery gathers `Changes` here; before COMMIT all that changed is written by one statement. Each process that writes
+has a shard, rows that nobody else writes, for as long as its session has the lock of that number: so they are remembered, and nobody
+waits for anybody. A lower number that is free is taken first, so the shards of processes that are gone go on. What counts is the sum.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import add
 from typing import Final, cast
 
@@ -23,11 +24,17 @@ from tocsin.adapters.storing.tally_changes import (
     packed_bytes,
 )
 from tocsin.adapters.storing.values import Row
+from tocsin.errors import StoreUnavailable
 from tocsin.model.delivery import NewDelivery
 from tocsin.model.ids import Millis
 from tocsin.rules.ranges import KEPT_MINUTES, MINUTE_MS
 
 _NEVER: Final = 1 << 62
+_REMEMBERED: Final = 4096
+_SHARDS: Final = 0x746F6303
+"""The class of the session's advisory locks on shards."""
+_COLUMNS: Final = 15
+"""Of a tally, the shard aside."""
 Scope = tuple[str, int]
 """A tenant and an endpoint; endpoint 0: all of them; tenant '' (with it): everything."""
 EVERYTHING: Final[Scope] = ("", 0)
@@ -39,14 +46,37 @@ class Tallies:
 
     def __init__(self, now_ms: Callable[[], Millis]) -> None:
         self._now_ms = now_ms
+        self._shard = 0
+        self._kept: dict[Scope, tuple[int, list[int]]] = {}
+        self._is_sure = True
         self._tenants: dict[int, str] = {}
         self._totals: dict[Scope, list[int]] = {}
         self._blocks: dict[Block, tuple[int, Millis]] = {}
 
+    async def connected(self, connection: Connection) -> None:
+        """A new session takes a shard. Raises StoreUnavailable when there are too many."""
+        self._kept.clear()
+        row = await read_one(connection, "take_shard", (_SHARDS,))
+        if row is None:
+            raise StoreUnavailable("Too many processes write to this database.")
+        self._shard = cast("int", row[0])
+
     def begin(self) -> None:
-        """A transaction begins: what another one gathered and did not write is forgotten."""
+        """A transaction begins: what another one gathered and did not write is forgotten, and so is what it wrote where it did not
+        come through."""
         self._totals.clear()
         self._blocks.clear()
+        if not self._is_sure or len(self._kept) > _REMEMBERED:
+            self._kept.clear()
+        self._is_sure = True
+
+    def forget(self) -> None:
+        """Somebody else changes our rows, in this transaction."""
+        self._kept.clear()
+
+    def committed(self) -> None:
+        """What was written holds."""
+        self._is_sure = True
 
     async def write(self, connection: Connection, changes: Changes) -> None:
         """Deliveries moved, attempts were made."""
@@ -82,14 +112,18 @@ class Tallies:
             if count:
                 self._add(tenant, 0, _counts(EVENTS, count))
 
-    async def flush(self, connection: Connection) -> None:
-        """Write what was gathered. Its rows are locked from here to COMMIT."""
-        if self._totals:
-            await self._save(connection, self._totals)
-            self._totals.clear()
-        rows: list[Row] = [(*place, *moved) for place, moved in self._blocks.items() if moved[0]]
+    async def flush(self, connection: Connection) -> str | None:
+        """Write what was gathered; gives the name of the transaction, if there was anything."""
+        if not self._totals:
+            return None
+        self._is_sure = False
+        rows = await self._changed_rows(connection, self._totals)
+        self._totals.clear()
+        blocks: list[Row] = [(*place, *moved) for place, moved in self._blocks.items() if moved[0]]
         self._blocks.clear()
-        await write_rows(connection, "move_pending_blocks", rows)
+        values = (self._shard, *columns_of(rows, _COLUMNS), *columns_of(blocks, 5))
+        row = await read_one(connection, "save_tallies", values)
+        return None if row is None else cast("str", row[0])
 
     def _add(self, tenant: str, endpoint: int, counts: list[int]) -> None:
         for scope in dict.fromkeys(((tenant, endpoint), (tenant, 0), EVERYTHING)):
@@ -101,55 +135,56 @@ class Tallies:
             before, at = self._blocks.get((*scope, block), (0, _NEVER))
             self._blocks[*scope, block] = (before + count, min(at, since))
 
-    async def _save(self, connection: Connection, totals: Mapping[Scope, list[int]]) -> None:
+    async def _changed_rows(self, connection: Connection, totals: Mapping[Scope, list[int]]) -> list[Row]:
+        """The rows of these as they are to be written, and remembered."""
         minute = self._now_ms() // MINUTE_MS
-        known = await self._locked(connection, totals, minute)
-        ended = [(scope, at, counts) for scope, (at, counts) in known.items() if at < minute]
+        kept = self._kept
+        if unknown := [scope for scope in totals if scope not in kept]:
+            kept.update(await self._stored(connection, unknown, minute))
+        ended = [(scope, *kept[scope]) for scope in totals if kept[scope][0] < minute]
         await self._end_minutes(connection, ended, minute)
         rows: list[Row] = []
         for scope, changed in totals.items():
-            at, counts = known[scope]
-            now = list(map(add, counts, changed))
-            rows.append((*scope, max(at, minute), *now[:PACKED], *map(packed_bytes, now[PACKED:])))
-        await write_rows(connection, "save_tallies", rows)
+            at, counts = kept[scope]
+            kept[scope] = at, now = max(at, minute), list(map(add, counts, changed))
+            rows.append((*scope, at, *now[:PACKED], *map(packed_bytes, now[PACKED:])))
+        return rows
 
-    @staticmethod
-    async def _locked(
-        connection: Connection, scopes: Mapping[Scope, object], minute: int
+    async def _stored(
+        self, connection: Connection, scopes: Sequence[Scope], minute: int
     ) -> dict[Scope, tuple[int, list[int]]]:
-        """The rows of these, made where there were none: minute and counts."""
-        columns = [list(column) for column in zip(*scopes, strict=True)]
-        rows = await read(connection, "lock_tallies", columns)
-        if len(rows) < len(scopes):
-            await write(connection, "begin_tallies", (*columns, minute))
-            rows = await read(connection, "lock_tallies", columns)
-        found: dict[Scope, tuple[int, list[int]]] = {}
-        for tenant, endpoint, at, *row in rows:
+        """Minute and counts as they are in the database, nothing where there is no row."""
+        found: dict[Scope, tuple[int, list[int]]] = {scope: (minute, [0] * len(FIELDS)) for scope in scopes}
+        for tenant, endpoint, at, *row in await read(
+            connection, "tallies_of_shard", (self._shard, *columns_of(scopes, 2))
+        ):
             counts = cast("list[int]", row[:PACKED])
             packed = cast("list[bytes]", row[PACKED:])
             values = [*counts, *(int.from_bytes(part, "little") for part in packed)]
             found[cast("str", tenant), cast("int", endpoint)] = (cast("int", at), values)
         return found
 
-    @staticmethod
-    async def _end_minutes(connection: Connection, ended: Sequence[tuple[Scope, int, list[int]]], minute: int) -> None:
+    async def _end_minutes(
+        self, connection: Connection, ended: Sequence[tuple[Scope, int, list[int]]], minute: int
+    ) -> None:
         """Add to the history of tallies that are about to change for the first time in a new minute; what is too old goes."""
         if not ended:
             return
-        columns = [list(column) for column in zip(*(scope for scope, _, _ in ended), strict=True)]
+        columns = columns_of([scope for scope, _, _ in ended], 2)
         await write(connection, "remove_empty_blocks", columns)
         oldest = {cast("Scope", row[:2]): row[2] for row in await read(connection, "oldest_blocks", columns)}
         rows: list[Row] = []
         thinned: list[Row] = []
         for scope, at, counts in ended:
             packed = (zlib.compress(packed_bytes(count), 1) for count in counts[PACKED:])
-            values = (*counts[:PACKED], *packed, oldest.get(scope) if counts[PENDING] > 0 else None)
+            values = (*counts[:PACKED], *packed, oldest.get(scope))
             steps = [step for step in KEPT_MINUTES if at // step < minute // step]
             rows.extend((*scope, step, at // step * step, *values) for step in steps)
             if 60 in steps:
                 thinned.extend((*scope, step, minute - kept) for step, kept in KEPT_MINUTES.items())
         await write_rows(connection, "thin_tally_history", thinned)
-        await write_rows(connection, "add_tally_history", rows)
+        if rows:
+            await write(connection, "add_tally_history", (self._shard, *columns_of(rows, len(rows[0]))))
 
     async def _tenant(self, connection: Connection, endpoint: int) -> str | None:
         """The tenant of an endpoint, which never changes; None when there never was such a one."""
@@ -166,3 +201,8 @@ def _counts(field: int, count: int) -> list[int]:
     counts = [0] * len(FIELDS)
     counts[field] = count
     return counts
+
+
+def columns_of(rows: Iterable[Row], count: int) -> list[list[object]]:
+    """So many arrays, also where there are no rows."""
+    return list(map(list, zip(*rows, strict=True))) or [[] for _ in range(count)]

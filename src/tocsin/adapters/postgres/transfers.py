@@ -9,7 +9,9 @@ import asyncpg
 
 from tocsin.adapters.postgres.database import LOST, connect, hang_up, problem_of
 from tocsin.adapters.postgres.readers import Readers
+from tocsin.adapters.postgres.shards import fold_shards
 from tocsin.adapters.postgres.statements import Connection, read, statement, statement_with, write
+from tocsin.adapters.postgres.tallies import Tallies
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.ranks import DataRefusedError, Rank
 from tocsin.adapters.storing.transfers import (
@@ -40,8 +42,9 @@ _BEHIND: Final = (
 class PostgresTransfers:
     """`ports.Transfers` on the shared store. Rows are written by COPY, which also takes numbers that the server would give."""
 
-    def __init__(self, url: str, writer: Writer, readers: Readers) -> None:
+    def __init__(self, url: str, writer: Writer, readers: Readers, tallies: Tallies) -> None:
         self._url = url
+        self._tallies = tallies
         self._writer = writer
         self._readers = readers
 
@@ -53,6 +56,8 @@ class PostgresTransfers:
             if mark is None:
                 await write(connection, "transfer_remove_mark")
             else:
+                self._tallies.forget()
+                await fold_shards(connection)
                 await write(connection, "transfer_save_mark", mark_row(mark))
 
         await self._writer.run(Rank.REST, transaction)

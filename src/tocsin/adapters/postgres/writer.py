@@ -16,7 +16,15 @@ from typing import Final, Generic, TypeVar, cast
 
 import asyncpg
 
-from tocsin.adapters.postgres.database import AGAIN, ANSWER_SECONDS, LOST, REFUSALS, connect, hang_up, problem_of
+from tocsin.adapters.postgres.database import (
+    AGAIN,
+    ANSWER_SECONDS,
+    LOST,
+    REFUSALS,
+    connect,
+    hang_up,
+    problem_of,
+)
 from tocsin.adapters.postgres.statements import Connection, read_one
 from tocsin.adapters.storing.ranks import ALONE, DataRefusedError, Rank
 from tocsin.adapters.storing.transfers import mark_of
@@ -68,8 +76,14 @@ class Writer:
         self._task: asyncio.Task[None] | None = None
         self.on_begin: list[Callable[[], None]] = []
         """Called when a transaction begins, perhaps once more."""
-        self.on_commit: list[Callable[[Connection], Awaitable[None]]] = []
-        """Called before COMMIT, within the transaction."""
+        self.on_connect: list[Callable[[Connection], Awaitable[None]]] = []
+        """Called with each new connection."""
+        self.on_commit: list[Callable[[Connection], Awaitable[str | None]]] = []
+        """Called before COMMIT, within the transaction; may give its name."""
+        self.on_committed: list[Callable[[], None]] = []
+        """Called when it is known that a COMMIT came through."""
+        self.named: str | None = None
+        """The transaction under way, where a statement of it told its name."""
 
     async def open(self) -> None:
         """Raises StoreUnavailable."""
@@ -152,18 +166,23 @@ class Writer:
                 raise problem_of(error) from error
             raise
         await self._commit(connection, named)
+        for know in self.on_committed:
+            know()
 
     async def _run_all(self, connection: Connection, works: list[_Work[object]]) -> str:
         """Everything up to COMMIT; gives the name of the transaction."""
         await connection.execute("BEGIN")
-        row = await read_one(connection, "transaction_id")
+        self.named = None
         for begin in self.on_begin:
             begin()
         for work in works:
             work.result = await work.transaction(connection)
         for finish in self.on_commit:
-            await finish(connection)
-        return "" if row is None else cast("str", row[0])
+            self.named = await finish(connection) or self.named
+        if self.named is None:
+            row = await read_one(connection, "transaction_id")
+            self.named = None if row is None else cast("str", row[0])
+        return self.named or ""
 
     async def _commit(self, connection: Connection, named: str) -> None:
         try:
@@ -194,9 +213,11 @@ class Writer:
     async def _connect(self) -> Connection:
         """Our own last connection may have the lock until the server notices that it is gone. While we had none, a transfer may have
         begun."""
-        connection = await connect(self._url, seconds=ANSWER_SECONDS)
+        connection = await connect(self._url, seconds=ANSWER_SECONDS, is_keyed=True)
         try:
             refusal = await self._lock(connection)
+            for greet in self.on_connect if refusal is None else ():
+                await greet(connection)
         except (*LOST, asyncpg.PostgresError) as error:
             connection.terminate()
             raise problem_of(error) from error

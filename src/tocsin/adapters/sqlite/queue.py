@@ -28,8 +28,6 @@ _FAILED_TEMPLATE = "the template failed"
 """What failures of templates are counted as: each has a reason of its own."""
 PARTITION: Final = 0
 """There is one."""
-NOBODY: Final = 0
-"""No delivery has this number: a list must have something in it."""
 _PAGE_BYTES = 8 * 1024 * 1024
 
 
@@ -150,7 +148,7 @@ class SqliteQueue:
     async def release_ended(self, holder: Holder, endpoints: Sequence[int], in_flight: frozenset[int]) -> list[Claim]:
         def step(connection: apsw.Connection) -> tuple[int, list[Claim]]:
             check_holder(connection, holder)
-            among = (listed(endpoints), listed((NOBODY, *in_flight)))
+            among = (listed(endpoints), listed(in_flight))
             batches = connection.execute(statement("cancelled_batches"), among).fetchall()
             for (batch,) in cast("list[tuple[int]]", batches):
                 end_batch(connection, batch, None)

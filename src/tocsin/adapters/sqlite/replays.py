@@ -47,7 +47,9 @@ class SqliteReplays:
         self._add_deliveries = add_deliveries
         self._tallies = tallies
 
-    async def span(self, since: Millis | None, until: Millis | None) -> tuple[int, int]:
+    async def span(self, tenant: str, since: Millis | None, until: Millis | None) -> tuple[int, int]:
+        del tenant  # there is one partition
+
         def query(connection: apsw.Connection) -> tuple[int, int]:
             first = 1 if since is None else position_at(connection, since)
             (fanned,) = cast("tuple[int]", read_one(connection, "fanned_position"))

@@ -148,7 +148,13 @@ class SqliteRetention:
         return await self._writer.run(Rank.RETENTION, transaction)
 
     async def expire(
-        self, numbers: Sequence[int], began_by: Millis, in_flight: frozenset[int], now: Millis
+        self,
+        numbers: Sequence[int],
+        began_by: Millis,
+        in_flight: frozenset[int],
+        now: Millis,
+        *,
+        is_held_here: bool = True,
     ) -> tuple[list[Expired], list[Claim]]:
         def transaction(connection: apsw.Connection) -> tuple[list[Expired], list[Claim]]:
             asked = _pending_of(connection, "retention_expiring", numbers)
@@ -166,7 +172,8 @@ class SqliteRetention:
             write_among(connection, "retention_leave", ("expire",), kept)
             left = sorted({*numbers, *gone}.difference(kept))
             write_among(connection, "retention_take_up", ("expire",), left)
-            ready = claims_of(connection, let_go(connection, gone, in_flight, now))
+            out = in_flight if is_held_here else frozenset(gone)
+            ready = claims_of(connection, let_go(connection, gone, out, now))
             told = [Expired(id=DeliveryId(e.id), endpoint=e.endpoint, subject_type=e.subject_type) for e in ended]
             return told, ready
 

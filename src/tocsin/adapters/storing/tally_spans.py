@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import sub
 from typing import cast
 
@@ -22,6 +22,15 @@ def tally_of(row: Row, packed: Sequence[bytes], oldest_at: Millis | None = None)
     counts = cast("tuple[int, ...]", row[:PACKED])
     values = (*counts, *(int.from_bytes(part, "little") for part in packed))
     return Tally(**dict(zip(FIELDS, values, strict=True)), oldest_at=oldest_at)
+
+
+def together(parts: Iterable[Tally]) -> Tally:
+    """The sum of parts of a tally, but for the oldest."""
+    sums = dict.fromkeys(FIELDS, 0)
+    for part in parts:
+        for name in FIELDS:
+            sums[name] += getattr(part, name)
+    return Tally(**sums)
 
 
 def between(since: int, before: Tally, until: int, after: Tally) -> Span:

@@ -312,7 +312,8 @@ CREATE TABLE retention_left (
 CREATE TABLE retention_clock (one integer PRIMARY KEY CHECK (one = 1), at bigint NOT NULL);
 
 -- Tallies: one row for each endpoint, one for each tenant (endpoint 0), one for everything (endpoint 0, tenant ''), as they stand
--- after the last change, in `minute`. Whoever changes some locks them in the order of their key first.
+-- after the last change, in `minute`. Each process that writes has a shard of its own, so that none waits for another: what a row says
+-- is the sum over the shards, and one alone may be negative.
 CREATE TABLE tally (
     tenant text NOT NULL,
     endpoint bigint NOT NULL,
@@ -329,7 +330,8 @@ CREATE TABLE tally (
     errors bytea NOT NULL,
     attempt_ms bytea NOT NULL,
     delivered_ms bytea NOT NULL,
-    PRIMARY KEY (tenant, endpoint)
+    shard smallint NOT NULL DEFAULT 0,
+    PRIMARY KEY (tenant, endpoint, shard)
 ) WITH (fillfactor = 50);
 
 -- The same rows as they stood at the end of a period of `step` minutes that begins in `minute`. A period in which nothing
@@ -352,7 +354,8 @@ CREATE TABLE tally_history (
     attempt_ms bytea NOT NULL,
     delivered_ms bytea NOT NULL,
     oldest_at bigint,
-    PRIMARY KEY (tenant, endpoint, step, minute)
+    shard smallint NOT NULL DEFAULT 0,
+    PRIMARY KEY (tenant, endpoint, shard, step, minute)
 );
 
 -- Pending deliveries by 2048 delivery numbers: the oldest is found without passing what was settled. `since` is when the first of
@@ -363,7 +366,8 @@ CREATE TABLE pending_block (
     block bigint NOT NULL,
     pending bigint NOT NULL,
     since bigint NOT NULL,
-    PRIMARY KEY (tenant, endpoint, block)
+    shard smallint NOT NULL DEFAULT 0,
+    PRIMARY KEY (tenant, endpoint, block, shard)
 ) WITH (fillfactor = 50);
 
 -- Notices that wait to become events, what was given up on minute by minute, and how many runs of a job failed in a row.

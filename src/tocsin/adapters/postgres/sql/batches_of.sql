@@ -1,3 +1,3 @@
-SELECT batch FROM delivery WHERE number = ANY($1::bigint[]) AND batch IS NOT NULL
+SELECT batch FROM delivery WHERE number = ANY($1::text::bigint[]) AND batch IS NOT NULL
 UNION
-SELECT batch FROM batch_left WHERE delivery = ANY($1::bigint[])
+SELECT batch FROM batch_left WHERE delivery = ANY($1::text::bigint[])

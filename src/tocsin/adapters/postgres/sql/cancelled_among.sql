@@ -1,1 +1,1 @@
-SELECT number FROM delivery WHERE number = ANY($1) AND state = 'cancelled'
+SELECT number FROM delivery WHERE number = ANY($1::text::bigint[]) AND state = 'cancelled'

@@ -16,6 +16,8 @@ WHERE d.number > 0
     AND w.tenant = :tenant AND w.endpoint = 0 AND w.pending > 0 --? pending tenant !endpoint
     AND w.tenant = (SELECT tenant FROM endpoint WHERE id = :endpoint) AND w.pending > 0 --? pending endpoint
     AND w.endpoint = (SELECT number FROM endpoint WHERE id = :endpoint) --? pending endpoint
+    AND NOT EXISTS (SELECT FROM pending_block AS o WHERE o.tenant = w.tenant AND o.endpoint = w.endpoint --? pending
+        AND o.block = w.block AND o.shard < w.shard AND o.pending > 0) --? pending
     AND w.block <= CAST(:before AS bigint) >> 11 --? pending before
     AND d.tenant = :tenant --? tenant
     AND d.id = :id --? id

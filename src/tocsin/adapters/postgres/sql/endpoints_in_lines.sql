@@ -1,1 +1,1 @@
-SELECT DISTINCT endpoint FROM line WHERE delivery = ANY($1::bigint[]) ORDER BY endpoint
+SELECT DISTINCT endpoint FROM line WHERE delivery = ANY($1::text::bigint[]) ORDER BY endpoint

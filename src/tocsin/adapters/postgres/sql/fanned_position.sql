@@ -1,1 +1,1 @@
-SELECT coalesce(min(position), 0) FROM cursor
+SELECT position FROM cursor WHERE partition = $1

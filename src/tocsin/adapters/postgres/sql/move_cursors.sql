@@ -2,7 +2,7 @@
 WITH known AS (
     SELECT revision FROM directory WHERE one = 1 FOR SHARE
 ), move AS (
-    SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+    SELECT * FROM unnest($1::text::smallint[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[], $5::text::bigint[])
         AS move (partition, old_position, old_endpoint, position, endpoint)
 ), here AS (
     SELECT cursor.partition FROM cursor JOIN move ON cursor.partition = move.partition
@@ -11,4 +11,4 @@ WITH known AS (
 )
 UPDATE cursor SET position = move.position, endpoint = move.endpoint
 FROM move, known
-WHERE cursor.partition = move.partition AND known.revision = $7 AND (SELECT count(*) FROM here) = cardinality($1::smallint[])
+WHERE cursor.partition = move.partition AND known.revision = $7 AND (SELECT count(*) FROM here) = cardinality($1::text::smallint[])

@@ -1,2 +1,2 @@
-INSERT INTO retention_left (what, number) SELECT $1, unnest($2::bigint[])
+INSERT INTO retention_left (what, number) SELECT $1, unnest($2::text::bigint[])
 ON CONFLICT DO NOTHING

@@ -1,1 +1,3 @@
-SELECT hash, event_id FROM seen WHERE tenant = $1 AND hash = ANY($2)
+SELECT s.tenant, s.hash, s.event_id
+FROM unnest($1::text::text[], $2::bytea[]) AS asked (tenant, hash)
+    CROSS JOIN LATERAL (SELECT * FROM seen WHERE tenant = asked.tenant AND hash = asked.hash) AS s

@@ -15,6 +15,6 @@ WITH RECURSIVE lane AS (
 SELECT lane.endpoint, lane.lane, first.due_at
 FROM lane CROSS JOIN LATERAL (
     SELECT d.due_at FROM delivery AS d
-    WHERE d.state = 'pending' AND d.endpoint = lane.endpoint AND d.lane = lane.lane AND d.blocked = 0
+    WHERE d.state = 'pending' AND d.endpoint = lane.endpoint AND d.lane = lane.lane AND d.blocked = 0 AND d.batch IS NULL
     ORDER BY d.due_at LIMIT 1
 ) AS first

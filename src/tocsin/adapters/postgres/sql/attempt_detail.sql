@@ -1,1 +1,0 @@
-SELECT detail FROM attempt WHERE place = $1

@@ -1,0 +1,1 @@
+DELETE FROM tally WHERE tenant = $1 AND endpoint = $2
