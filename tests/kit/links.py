@@ -35,11 +35,13 @@ class Link:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
-        self._reset()
+        self.cut()
         for task in tuple(self._dials):
             task.cancel()
         await asyncio.gather(*self._dials, return_exceptions=True)
-        await asyncio.sleep(0)  # what was reset is closed in the next turn of the loop
+        self._reset()
+        for _ in range(3):  # what was reset is closed in the next turns of the loop
+            await asyncio.sleep(0)
 
     def cut(self) -> None:
         self.state = "cut"
@@ -90,8 +92,11 @@ class Link:
             near.reset()
             return
         self.connections += 1
-        self._ends.add(far)
         near.other = far
+        if far.transport.is_closing():
+            near.reset()
+            return
+        self._ends.add(far)
         if near.transport.is_closing() or self.state == "cut":
             near.reset()
             far.reset()
