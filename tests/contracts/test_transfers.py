@@ -54,7 +54,7 @@ DERIVED = {
 }
 """Columns that do not go along, and why."""
 EMBEDDED = {"commit_group", "sqlite_sequence"}
-SHARED = {"log_head", "node", "revision"}
+SHARED = {"log_head", "node", "revision", "intake", "receipt"}
 KILLED_FIRST = ((0, False), (0, True), (1, False), (1, True), (4, False))
 """Before the source has its mark; with that only, twice; with both marks; after four pages. How many writes are let through, run by
 run, and whether that one is at which it is killed."""

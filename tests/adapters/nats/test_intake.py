@@ -91,9 +91,7 @@ async def test_a_consumer_that_is_gone_ends_the_reading(intake: NatsIntake) -> N
     jetstream = arrivals._client.jetstream()
     await jetstream.delete_consumer(arrivals._stream, arrivals._consumer)
     with pytest.raises(IntakeUnavailable):
-        async with asyncio.timeout(20):
-            while True:
-                await arrivals.next()
+        await come(arrivals, 1)
     await arrivals.close()
 
 
