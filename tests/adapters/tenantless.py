@@ -9,7 +9,13 @@ BY_REPLAY = "the replay was read with its tenant in the same request"
 BY_ERASURE = "run by the loop of erasures, for what was read of the subject with its tenant"
 DATA_KEYS = "data keys are the server's, of no tenant"
 TRANSFERS = "run for all tenants, while nobody is served"
+ERAS = (
+    "any", "dead", "drop", "fanned", "heads", "keep_attempt", "keep_delivery", "keep_event", "last_delivery", "leave_batches", "names",
+    "needed_deliveries", "needed_events", "newly_needed", "next", "one_by_one", "open", "pending", "rename", "replays", "sample", "short_wait",
+    "take_out", "taken_out", "unended", "wait", "youngest",
+)  # fmt: skip
 WITHOUT_TENANT = {
+    **{f"era_{name}": OWN_LOOPS for name in ERAS},
     "attempt_details": BY_DELIVERY,
     "attempt_sizes": BY_ERASURE,
     "batch_attempt_details": BY_DELIVERY,
@@ -204,6 +210,8 @@ WITHOUT_TENANT = {
     "tallies_in_shards": TRANSFERS,
     "take_shard": "it finds a number, and reads no row",
     "occupied_lines": OWN_LOOPS,
+    "oldest_migration": "it tells of the database as a whole",
+    "shared_facts": "it tells of the database as a whole",
     "store_facts": "it tells of the database as a whole",
     "transaction_id": "it names no row",
     "transaction_status": "it names no row",

@@ -22,15 +22,20 @@ FEWER = {
 }
 """Seeds that the shared store is tried with: there a random history takes seconds."""
 
+OTHERWISE = {"test_space_is_given_back": "by eras: tests/adapters/postgres/test_eras.py"}
+"""What the shared store does in another way, which has tests of its own."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [item for item in items if not _is_one_too_many(item)]
 
 
 def _is_one_too_many(item: pytest.Item) -> bool:
-    if not isinstance(item, pytest.Function) or item.originalname not in FEWER:
+    if not isinstance(item, pytest.Function) or item.originalname not in {*FEWER, *OTHERWISE}:
         return False
     chosen = item.callspec.params
+    if item.originalname in OTHERWISE:
+        return chosen["places"] == "postgres"
     return chosen["places"] == "postgres" and int(chosen["seed"]) >= FEWER[item.originalname]
 
 
@@ -44,18 +49,10 @@ def mint(clock: Clock) -> IdMint:
     return IdMint(clock, os.urandom)
 
 
-LACKING = {
-    "test_space_is_given_back": "PostgreSQL keeps the room of removed rows in their tables, for new ones (ports.RetentionStore)",
-}
-"""What the shared store does not do."""
-
-
 @pytest.fixture(params=["sqlite", "postgres"])
 def places(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Place]:
     """Gives places for stores, each an empty one."""
     if request.param == "postgres":
-        if (lacking := LACKING.get(request.node.originalname)) is not None:
-            request.applymarker(pytest.mark.xfail(reason=lacking, strict=True))
         server: PostgresServer = request.getfixturevalue("postgres_server")
         return lambda: PostgresPlace(server.fresh("store", prepare_database))
     numbers = count()

@@ -65,8 +65,7 @@ async def test_only_the_submission_whose_data_the_store_cannot_take_fails(store:
     def decide(submitted: Submission, facts: Facts) -> Verdict:
         if submitted.tenant != "bad":
             return made(submitted, facts)
-        twice = new_event(mint, "bad")
-        return Verdict(status=202, body=b"", events=(twice, twice))
+        return Verdict(status=202, body=b"", events=(new_event(mint, "bad", subject="\ud800"),))
 
     answers = await store.log.accept([(submission(t), NOTHING) for t in ("a", "bad", "b")], decide)
     assert isinstance(answers[1], InvalidRequest)

@@ -19,7 +19,7 @@ from tocsin.model.times import to_text
 from tocsin.operations.documents import time_or_none
 from tocsin.operations.retention import Retention, reserve_of
 from tocsin.operations.statistics import Statistics
-from tocsin.ports import Directory, Inspection, StoreFacts, Views
+from tocsin.ports import Directory, Inspection, SharedFacts, StoreFacts, Views
 from tocsin.rules.delivery_diagnosis import Backlog, backlog_findings, dead_finding, endpoint_findings, key_findings
 from tocsin.rules.diagnosis import (
     SettingFacts,
@@ -38,7 +38,7 @@ _ORDER: Final = {"error": 0, "warning": 1, "note": 2}
 
 class StoreShown(Noun, frozen=True, kw_only=True):
     """The store; sizes in bytes. `mean_commit_parts`: how many pieces of work shared a commit since the start, and
-    `mean_commit_ms` how long one took."""
+    `mean_commit_ms` how long one took. `shared`: of PostgreSQL."""
 
     engine: str
     place: str
@@ -54,6 +54,7 @@ class StoreShown(Noun, frozen=True, kw_only=True):
     commits: int
     mean_commit_parts: float | None
     mean_commit_ms: float | None
+    shared: SharedFacts | None
 
 
 class HoldingFacts(Noun, frozen=True, kw_only=True):
@@ -235,4 +236,5 @@ def store_shown(store: StoreFacts, reserve: int) -> StoreShown:
         commits=commits,
         mean_commit_parts=round(store.parts / commits, 3) if commits else None,
         mean_commit_ms=round(store.commit_seconds * 1000 / commits, 3) if commits else None,
+        shared=store.shared,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from tocsin.ports.batching import Batches, BatchPage, Following, Formed
 from tocsin.ports.erasing import ErasureQuery, Erasures
 from tocsin.ports.holding import Beat, Hint, Holding, Neighbour, Revisions, Taken
-from tocsin.ports.inspecting import Copies, Inspection, StoreCopy, StoreFacts
+from tocsin.ports.inspecting import Copies, Inspection, SharedFacts, StoreCopy, StoreFacts
 from tocsin.ports.reading import (
     PENDING_BEGIN,
     AttemptsQuery,
@@ -48,6 +48,8 @@ from tocsin.ports.retention import (
     Aged,
     AgedPage,
     Ages,
+    Dropped,
+    Era,
     Expired,
     Key,
     Oldest,
@@ -107,8 +109,10 @@ __all__ = [
     "DeliveryQuery",
     "DeliveryView",
     "Directory",
+    "Dropped",
     "DuePage",
     "EndpointQuery",
+    "Era",
     "ErasureQuery",
     "Erasures",
     "EventQuery",
@@ -156,6 +160,7 @@ __all__ = [
     "Rows",
     "SecretBox",
     "Sender",
+    "SharedFacts",
     "Space",
     "StandingStore",
     "StatsQuery",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim
@@ -76,6 +76,18 @@ class Space(Noun, frozen=True, kw_only=True):
     unused: int
 
 
+class Era(Noun, frozen=True, kw_only=True):
+    """Rows that may go as a whole: those up to and including `end`. The next one began at `oldest_at`, the last at `youngest_at`."""
+
+    end: int
+    oldest_at: Millis
+    youngest_at: Millis
+
+
+Dropped = Literal["dropped", "later", "one by one"]
+"""What became of an era that was to go: it is gone but for what is still needed; somebody was in the way; too much of it is needed."""
+
+
 class Ages(Protocol):
     """What is old."""
 
@@ -113,6 +125,15 @@ class RetentionStore(Protocol):
     ) -> Removed:
         """Remove of these what has ended at a time or before, and leave behind the others. The cursor is kept in the same
         transaction, as far as that got (None: these had been left behind)."""
+
+    async def era(self, what: What, after: int) -> Era | None:
+        """The one in which the next row behind a place lies. None: rows go one by one there."""
+
+    async def drop_era(self, what: What, era: Era, before: Millis) -> Dropped:
+        """Remove all of it that has ended at a time or before, and leave behind the others."""
+
+    async def tend_eras(self) -> None:
+        """Make room for the next rows, and give back the room of those that are gone."""
 
     async def expire(
         self,

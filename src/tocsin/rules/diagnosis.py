@@ -9,7 +9,7 @@ from typing import Final
 from tocsin.model.finding import Finding
 from tocsin.model.ids import Millis
 from tocsin.model.noun import Noun
-from tocsin.ports import StoreFacts
+from tocsin.ports import SharedFacts, StoreFacts
 
 MIB: Final = 1024 * 1024
 LARGE_WAL: Final = 512 * MIB
@@ -18,6 +18,10 @@ FEW_FILES: Final = 4096
 FULL_PART: Final = 0.8
 BEHIND_SECONDS: Final = 86_400
 CLOCK_MS: Final = 1000
+FULL: Final = 0.8
+LONG_SECONDS: Final = 1800.0
+UNFROZEN: Final = 1_000_000_000
+MANY_DEAD_ROWS: Final = 1_000_000
 _METADATA: Final = (IPv4Address("169.254.169.254"), IPv6Address("fd00:ec2::254"))
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -119,11 +123,21 @@ def store_findings(store: StoreFacts, reserve: int, now: Millis) -> Iterator[Fin
             why="The next start brings it up to date, and an older version does not open it then.",
             remedy="Make a backup, then run `tocsin migrate` or start the server.",
         )
-    if store.migration > store.newest_migration:
+    if store.shared is not None:
+        yield from _shared_findings(store.shared)
+    if store.migration > store.newest_migration >= store.oldest_migration:
+        yield Finding(
+            severity="note",
+            code="store.ahead",
+            what=f"The database is at migration {store.migration}; this version has {store.newest_migration}, and may run on it.",
+            why="A newer version of Tocsin runs on it, or did.",
+            remedy="Upgrade this one too.",
+        )
+    if store.oldest_migration > store.newest_migration:
         yield Finding(
             severity="error",
             code="store.newer",
-            what=f"The database is at migration {store.migration}, which this version does not know.",
+            what=f"The database is at migration {store.migration}, which this version does not know, and may not run on.",
             why="A newer version of Tocsin has opened it; this one does not start on it.",
             remedy="Run the newer version, or restore a backup from before the upgrade.",
         )
@@ -134,6 +148,58 @@ def store_findings(store: StoreFacts, reserve: int, now: Millis) -> Iterator[Fin
             what=f"The clock is {(store.last_accepted_at - now) / 1000:.0f} s behind the last event.",
             why="It was set back. Until it has caught up, events get the time of that one, and retries come late.",
             remedy="See to it that the machine's clock is kept by NTP and slewed, not stepped.",
+        )
+
+
+def _shared_findings(shared: SharedFacts) -> Iterator[Finding]:
+    """Of PostgreSQL."""
+    if not shared.is_durable:
+        yield Finding(
+            severity="error",
+            code="store.not_durable",
+            what="PostgreSQL runs with fsync or full_page_writes off.",
+            why="What was accepted can be lost, and the database damaged, when its machine fails.",
+            remedy="Turn both on, and reload the server.",
+        )
+    if not shared.has_checksums:
+        yield Finding(
+            severity="note",
+            code="store.no_checksums",
+            what="Pages of the database have no checksums.",
+            why="A disk that gives back other bytes than were written is noticed late.",
+            remedy="Stop the server and run pg_checksums --enable; pg_amcheck reads everything there is.",
+        )
+    if shared.connections > shared.most_connections * FULL:
+        yield Finding(
+            severity="warning",
+            code="store.connections",
+            what=f"{shared.connections} of {shared.most_connections} connections of PostgreSQL are used.",
+            why="Who finds none left cannot write; each server of Tocsin takes a few, whoever else uses it the others.",
+            remedy="Raise max_connections, or look in pg_stat_activity for who has them.",
+        )
+    if shared.transaction_seconds > LONG_SECONDS:
+        yield Finding(
+            severity="warning",
+            code="store.long_transaction",
+            what=f"A transaction has been going on in the database for {shared.transaction_seconds / 60:.0f} minutes.",
+            why="Rows that were removed or replaced since keep their room, and retention may not drop what it holds.",
+            remedy="Look in pg_stat_activity by xact_start; a dump that is being made explains it.",
+        )
+    if shared.transactions_behind > UNFROZEN:
+        yield Finding(
+            severity="warning",
+            code="store.freezing_behind",
+            what=f"The oldest rows were not frozen for {shared.transactions_behind / 1_000_000:.0f} million transactions.",
+            why="At two billion PostgreSQL takes no more writes. Autovacuum should have done it at a tenth of that.",
+            remedy="See that autovacuum is on and not held up by a long transaction, then run VACUUM (FREEZE).",
+        )
+    if shared.dead_rows > max(MANY_DEAD_ROWS, shared.live_rows):
+        yield Finding(
+            severity="warning",
+            code="store.dead_rows",
+            what=f"{shared.dead_rows} rows are dead, {shared.live_rows} are not.",
+            why="Autovacuum does not keep up, so tables grow and are read more slowly.",
+            remedy="Lower autovacuum_vacuum_scale_factor and autovacuum_vacuum_cost_delay; look for long transactions.",
         )
 
 

@@ -118,6 +118,11 @@ class Policy:
         is_bounded = any(pattern == "*" for pattern, _ in times) and FOR_EVER not in covered
         return max(covered) if is_bounded else FOR_EVER
 
+    def longest_of_all(self, kind: Kind) -> Millis:
+        """The longest time that anything of anybody may have, 0 for ever."""
+        times = [self.longest(kind, scope) for scope in self.scopes()]
+        return FOR_EVER if FOR_EVER in times else max(times)
+
     def fingerprint(self, scope: str) -> str:
         """Changes with whatever a pass over this scope depends on; for all tenants without rules also with which these are."""
         what: object = {kind: self._times(kind, scope) for kind in KINDS}

@@ -44,15 +44,12 @@ def begin_several(settings: Settings, count: int) -> Alike | int:
     listener, url = listen(settings.host, settings.port)
     told, tell = os.pipe()
     alive, keep_alive = os.pipe()
-    children: set[int] = set()
-
-    def forward(number: int, _: FrameType | None) -> None:
-        for child in children:
-            os.kill(child, number)
-
-    before = {number: signal.signal(number, forward) for number in _SIGNALS}
+    children = _Children()
+    before = {number: signal.signal(number, children.forward) for number in _SIGNALS}
     for place in range(count):
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        if children.is_told:
+            break
         child = os.fork()
         if child == 0:
             for number, present in before.items():
@@ -61,26 +58,37 @@ def begin_several(settings: Settings, count: int) -> Alike | int:
             os.close(told)
             os.close(keep_alive)
             return Alike(listener=listener, url=url, told=tell if place == 0 else None, alive=alive)
-        children.add(child)
+        children.add(child)  # while no signal comes: none of them is missed
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         if place == 0:
             os.close(tell)
             if not os.read(told, 1):
                 break
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     listener.close()
-    return _wait(children)
+    return children.wait()
 
 
-def _wait(children: set[int]) -> int:
-    """Until all have ended, none of which is begun again; gives the first exit code that is not 0."""
-    code = 0
-    while children:
-        child, status = os.wait()
-        children.discard(child)
-        code = code or _code(status)
-        for other in children:
-            os.kill(other, signal.SIGTERM)
-    return code
+class _Children(set[int]):
+    """By process id. They are told to end once: a second signal would cut short what they finish."""
+
+    is_told = False
+
+    def forward(self, number: int, _: FrameType | None = None) -> None:
+        if not self.is_told:
+            self.is_told = True
+            for child in self:
+                os.kill(child, number)
+
+    def wait(self) -> int:
+        """Until all have ended, none of which is begun again; gives the first exit code that is not 0."""
+        code = 0
+        while self:
+            child, status = os.wait()
+            self.discard(child)
+            code = code or _code(status)
+            self.forward(signal.SIGTERM)
+        return code
 
 
 def _code(status: int) -> int:

@@ -266,11 +266,12 @@ class FanoutWorker:
     async def _look_again(self, holder: Holder) -> None:
         """A cursor, the directory or the holder is not what was known."""
         await self._endpoints.reload()
+        here = set(self._fronts.stored)
         cursors = await self._holding.cursors(holder)
-        if cursors is None:
+        stored = self._fronts.stored
+        if cursors is None or not here & stored.keys() <= cursors.keys():
             self._fenced(holder)
             return
-        stored = self._fronts.stored
         known = stored.keys() & cursors.keys()
         self._fronts.put(
             {partition: cursors[partition] for partition in known if cursors[partition] != stored[partition]}

@@ -176,7 +176,7 @@ class HoldingWorker:
             self._observed, self.last, self._is_lost = None, None, False
         holder, began = held.holder, boottime_ms()
         beat = await self._store.beat(holder, is_watching=self._is_watching())
-        if self._is_lost or holder is not held.holder:
+        if self._is_lost or self._is_stopping or holder is not held.holder:
             return
         if beat is None:
             self.fenced(holder)

@@ -16,6 +16,7 @@ from tocsin.ports import Batches, Fenced, Holder, Queue, Taken, Waiting
 from tocsin.telemetry import log
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.held import Held, boottime_ms
+from tocsin.workers.lanes import Lane
 from tocsin.workers.ready import Ready
 
 _AT_ONCE: Final = 256
@@ -48,6 +49,7 @@ class Openings:
         self._fenced = fenced
         self._partitions: set[int] = set()
         self._waiting: set[int] = set()
+        self._opening: set[int] = set()
         self._told: set[int] = set()
         self._is_all_told = False
         self._look: asyncio.Task[None] | None = None
@@ -124,15 +126,15 @@ class Openings:
         preparation = self._endpoints.prepared.get(one.endpoint)
         if preparation is None or not self.is_open(one.endpoint, preparation.endpoint.tenant):
             return False
+        if one.endpoint in self._opening:
+            return False
         lane = ready.lane(one.endpoint, one.lane)
-        if lane is None or lane.is_spilled or lane.is_refilling or ready.is_paused(lane, now):
+        if lane is None or _will_look(lane, now) or ready.is_paused(lane, now):
             return False
         held = frozenset(lane.held)
-        if not held:
-            return True
         page = await self._queue.due(one.endpoint, one.lane, now - OVERDUE_MS, min(len(held) + 1, _LOOKED_AT))
         known = held | lane.held
-        return any(claim.delivery.number not in known for claim in page.claims)
+        return not _will_look(lane, now) and any(claim.delivery.number not in known for claim in page.claims)
 
     async def _look_soon(self) -> None:
         """What was told within a moment is looked at together. While a lane is being read, what is read may be old: it is looked at
@@ -174,6 +176,13 @@ class Openings:
         return task
 
     async def _open(self, partitions: Collection[int], numbers: Collection[int]) -> None:
+        self._opening |= set(numbers)
+        try:
+            await self._wake_all(partitions, numbers)
+        finally:
+            self._opening -= set(numbers)
+
+    async def _wake_all(self, partitions: Collection[int], numbers: Collection[int]) -> None:
         await self._release_ended(numbers)
         ready = self._ready()
         waiting = await self._queue.waiting(sorted(partitions))
@@ -211,6 +220,11 @@ class Openings:
         except BaseException:
             self._waiting |= opened
             raise
+
+
+def _will_look(lane: Lane, now: Millis) -> bool:
+    """Whether what is due in it is read from the store anyway."""
+    return lane.is_spilled or lane.is_refilling or (lane.wakes_at is not None and lane.wakes_at <= now)
 
 
 def _keeps_keys(preparation: Preparation) -> bool:

@@ -18,11 +18,11 @@ from tocsin.model.ids import Millis
 from tocsin.model.retention import FOR_EVER, KINDS, TABLES, RetentionCursor, RetentionRule, Table, What
 from tocsin.model.times import to_text
 from tocsin.operations.retention import RetentionProgress
-from tocsin.ports import Aged, Expired, Key, RetentionStore, Taken
+from tocsin.ports import Aged, Era, Expired, Key, RetentionStore, Taken
 from tocsin.rules.retention import Ages, Limits, Policy, judged_time
 from tocsin.telemetry import Metrics, log
 from tocsin.workers.delivery import DeliveryWorker
-from tocsin.workers.passes import Pass
+from tocsin.workers.passes import LATE_SHARE, LOOKS, Pass, passes_of
 
 LOOK_SECONDS: Final = 60.0
 """How long it rests when nothing is old, and how long a round of the passes takes at most when there is no end of it."""
@@ -166,6 +166,7 @@ class RetentionWorker:
                 await self._look_at_left(what)
         for table in TABLES:
             await self._look_through(table)
+        await self._store.tend_eras()
         await self._give_back()
         if self._monotonic() - self._saved_mono >= SAVE_SECONDS or self._moved:
             await self.save()
@@ -178,17 +179,7 @@ class RetentionWorker:
 
     def _set(self, rules: Mapping[str, tuple[RetentionRule, ...]], cursors: Iterable[RetentionCursor]) -> None:
         self.policy = policy = Policy(self.policy.limits, rules)
-        known = {(one.what, one.scope, one.keep, one.policy): one.position for one in cursors}
-        wanted: list[tuple[What, str, Millis]] = []
-        if policy.limits.pending != FOR_EVER:
-            wanted.append(("expire", "", policy.limits.pending))
-        for scope in policy.scopes():
-            wanted += [(kind, scope, keep) for kind in KINDS for keep in policy.classes(kind, scope)]
-        prints = {scope: policy.fingerprint(scope) for scope in policy.scopes()}
-        self._passes = [
-            Pass(what, scope, keep, prints[scope], known.get((what, scope, keep, prints[scope]), 0))
-            for what, scope, keep in wanted
-        ]
+        self._passes = passes_of(policy, cursors)
 
     def _now(self) -> Millis:
         """The time by which ages are judged."""
@@ -206,6 +197,10 @@ class RetentionWorker:
         until = self._now() - one.keep
         if self._ends or (one.next_at is not None and one.next_at > until):
             return False
+        era = await self._store.era(one.what, one.position) if one.by_eras else None
+        if era is not None and one.may_wait_for(era):
+            one.next_at = era.youngest_at
+            return era.youngest_at <= until and await self._drop(one, era, until)
         page = await self._store.page(one.what, one.scope, one.position, until, PAGE)
         one.next_at = page.next_at
         if not page.found:
@@ -213,7 +208,7 @@ class RetentionWorker:
         if one.what == "expire":
             await self._expire([aged for aged in page.found if aged.ended_at is None], until)
         else:
-            numbers = [aged.number for aged in page.found if self._takes(one, aged)]
+            numbers = [aged.number for aged in page.found if one.takes(self.policy, aged)]
             while numbers and self._goes_on(one):
                 numbers = await self._remove(one.what, numbers, until, one.cursor(page.end))
                 one.position = page.end if not numbers else max(one.position, numbers[0] - 1)
@@ -223,14 +218,22 @@ class RetentionWorker:
         await self._rest(_LEAST_PAUSE)
         return True
 
+    async def _drop(self, one: Pass, era: Era, until: Millis) -> bool:
+        """An era as a whole; False: later."""
+        gone = await self._store.drop_era(one.what, era, until)
+        if gone == "one by one" and until < era.youngest_at + one.keep // LATE_SHARE:  # much of it may have ended late
+            one.next_at = until + one.keep // LOOKS
+            return False
+        if gone == "dropped":
+            self._count({"eras": 1})
+            one.position, self._moved = era.end, True
+        elif gone == "one by one":
+            one.one_by_one = era.end
+        return gone != "later"
+
     def _goes_on(self, one: Pass) -> bool:
         """Neither stopped nor overtaken by other rules."""
         return not self._ends and one in self._passes
-
-    def _takes(self, one: Pass, aged: Aged) -> bool:
-        if one.what not in KINDS or aged.event_type is None or self.policy.scope_of(aged.tenant) != one.scope:
-            return False
-        return self.policy.keep(one.what, aged.tenant, aged.event_type) == one.keep
 
     async def _remove(
         self, what: What, numbers: Sequence[int], until: Millis, cursor: RetentionCursor | None

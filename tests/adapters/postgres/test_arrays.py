@@ -94,6 +94,6 @@ async def test_plans_made_for_empty_tables_go_by_keys(connection: Connection, na
     await connection.execute(f"PREPARE one AS {text}")
     rows = await connection.fetch(f"EXPLAIN EXECUTE one ({parameters})")
     plan = "\n".join(str(next(iter(row))) for row in rows)
-    assert "Scan" in plan
+    assert "Scan" in plan or "Subplans Removed" in plan
     assert "Seq Scan" not in plan
-    assert "delivery_pending" not in plan
+    assert "endpoint_lane_blocked_due_at" not in plan, "an era's index of what is pending"

@@ -6,9 +6,9 @@ import asyncio
 
 import asyncpg
 import pytest
+from tests.kit.poolers import Pooler
 from tests.kit.postgres import PostgresServer
 
-from tocsin.adapters.postgres import database
 from tocsin.adapters.postgres.database import prepare_database
 from tocsin.adapters.storing.migrations import migrations_of
 from tocsin.errors import Misconfigured
@@ -42,7 +42,7 @@ async def test_migrations_are_applied_once_however_many_start_at_a_time(url: str
 
 async def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
     await prepare_database(url)
-    await execute(url, "INSERT INTO migration VALUES (9999, '9999_later.sql', 'x')")
+    await execute(url, "INSERT INTO migration VALUES (9999, '9999_later.sql', 'x', 9999)")
     with pytest.raises(Misconfigured, match="9999"):
         await prepare_database(url)
 
@@ -76,15 +76,17 @@ async def test_what_could_lose_an_event_is_refused(postgres_server: PostgresServ
         await prepare_database(url)
 
 
-async def test_a_pooler_in_between_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It tells another process id at the start than the session has: as PgBouncer does."""
-    connect = database.connect
-
-    async def pooled(url: str, *, seconds: float) -> object:
-        connection = await connect(url, seconds=seconds)
-        monkeypatch.setattr(type(connection), "get_server_pid", lambda _: 1)
-        return connection
-
-    monkeypatch.setattr(database, "connect", pooled)
-    with pytest.raises(Misconfigured, match="PgBouncer"):
-        await prepare_database(url)
+@pytest.mark.parametrize("ignores", [False, True], ids=["refuses settings", "ignores settings"])
+async def test_a_pooler_in_between_is_refused(url: str, *, ignores: bool) -> None:
+    """By itself it would go well for a while."""
+    head, _, name = url.rpartition("/")
+    async with Pooler(int(head.rpartition(":")[2]), name, ignores=ignores) as pooler:
+        pooled = f"postgresql://postgres@127.0.0.1:{pooler.port}/{name}"
+        with pytest.raises(Misconfigured, match="pooler such as PgBouncer"):
+            await prepare_database(pooled)
+        if ignores:
+            connection = await asyncpg.connect(pooled, statement_cache_size=0)
+            pids = [await connection.fetchval("SELECT pg_backend_pid()") for _ in range(2)]
+            await connection.close()
+            assert len({*pids, connection.get_server_pid()}) == 3
+            assert set(pooler.transactions) == {0, 1}

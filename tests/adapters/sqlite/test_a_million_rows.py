@@ -52,7 +52,9 @@ def filled(path: Path, shape: str) -> None:
         for one in migrations_of("tocsin.adapters.sqlite"):
             if one.number < 8:
                 connection.execute(one.text)
-                connection.execute("INSERT INTO migration VALUES (?, ?, ?)", (one.number, one.name, one.checksum))
+                connection.execute(
+                    "INSERT INTO migration VALUES (?, ?, ?, ?)", (one.number, one.name, one.checksum, one.oldest)
+                )
         state = {"settled": "delivered"}.get(shape, shape)
         connection.execute(
             "CREATE TEMP VIEW series AS WITH RECURSIVE n (value) AS "

@@ -103,7 +103,7 @@ def test_numbers_of_migrations_have_no_gap() -> None:
 def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     connection = open_connection(tmp_path / "t.db")
     migrate(connection)
-    connection.execute("INSERT INTO migration VALUES (9999, '9999_later.sql', 'x')")
+    connection.execute("INSERT INTO migration VALUES (9999, '9999_later.sql', 'x', 9999)")
     with pytest.raises(Misconfigured, match="9999"):
         migrate(connection)
     connection.close()

@@ -8,7 +8,7 @@ from tocsin.model.circuit import Circuit
 from tocsin.model.consent import Consent
 from tocsin.model.endpoint import Endpoint, EndpointConfig, Standing
 from tocsin.model.finding import Finding
-from tocsin.ports import StoreFacts
+from tocsin.ports import SharedFacts, StoreFacts
 from tocsin.rules.delivery_diagnosis import (
     AT_MOST,
     OLD_MS,
@@ -32,6 +32,19 @@ from tocsin.rules.diagnosis import (
 NOW = 1_800_000_000_000
 MIB = 1024 * 1024
 RESERVE = 64 * MIB
+SHARED = SharedFacts(
+    connections=7,
+    most_connections=100,
+    is_durable=True,
+    has_checksums=True,
+    checksum_failures=0,
+    replicas=0,
+    transaction_seconds=0.1,
+    transactions_behind=1,
+    live_rows=2_000_000,
+    dead_rows=1,
+    eras=9,
+)
 STORE = StoreFacts(
     engine="SQLite",
     place="/s.db",
@@ -42,6 +55,7 @@ STORE = StoreFacts(
     free_bytes=10_000 * MIB,
     migration=10,
     newest_migration=10,
+    oldest_migration=9,
     position=1,
     last_accepted_at=NOW,
 )
@@ -64,7 +78,18 @@ def codes(findings) -> list[tuple[str, str]]:
         ({"free_bytes": 300 * MIB, "file_bytes": 237 * MIB}, [("disk.no_backup", "note")]),
         ({"wal_bytes": LARGE_WAL + 1}, [("store.wal_large", "warning")]),
         ({"migration": 9}, [("store.migrations_pending", "warning")]),
-        ({"migration": 11}, [("store.newer", "error")]),
+        ({"migration": 11}, [("store.ahead", "note")]),
+        ({"migration": 11, "oldest_migration": 11}, [("store.newer", "error")]),
+        ({"shared": SHARED}, []),
+        ({"shared": replace(SHARED, is_durable=False)}, [("store.not_durable", "error")]),
+        ({"shared": replace(SHARED, has_checksums=False)}, [("store.no_checksums", "note")]),
+        ({"shared": replace(SHARED, connections=80)}, []),
+        ({"shared": replace(SHARED, connections=81)}, [("store.connections", "warning")]),
+        ({"shared": replace(SHARED, transaction_seconds=1801.0)}, [("store.long_transaction", "warning")]),
+        ({"shared": replace(SHARED, transactions_behind=1_000_000_001)}, [("store.freezing_behind", "warning")]),
+        ({"shared": replace(SHARED, dead_rows=2_000_000)}, []),
+        ({"shared": replace(SHARED, dead_rows=2_000_001)}, [("store.dead_rows", "warning")]),
+        ({"shared": replace(SHARED, live_rows=0, dead_rows=1_000_000)}, []),
         ({"last_accepted_at": NOW + 1000}, []),
         ({"last_accepted_at": NOW + 1001}, [("clock.went_back", "warning")]),
         ({"last_accepted_at": None}, []),

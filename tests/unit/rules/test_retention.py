@@ -109,6 +109,7 @@ def test_there_is_a_pass_for_each_time() -> None:
     assert given_policy.classes("bodies", "") == [DAY, 7 * DAY]
     assert given_policy.classes("bodies", "acme") == [2 * HOUR, DAY, 7 * DAY]
     assert given_policy.classes("rows", "") == []
+    assert [given_policy.longest_of_all(kind) for kind in ("bodies", "attempts", "rows")] == [7 * DAY, 0, 0]
     assert [given_policy.longest(kind, "acme") for kind in ("bodies", "attempts", "rows")] == [7 * DAY, 0, 0]
 
 

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final, cast
 
 import asyncpg
 
+from tocsin.adapters.postgres.migrating import migrate
 from tocsin.adapters.postgres.statements import Connection
-from tocsin.adapters.storing.migrations import migrations_of, missing
+from tocsin.adapters.storing.migrations import Migration, migrations_of
 from tocsin.errors import Misconfigured, StorageFull, StoreUnavailable, TocsinError
 from tocsin.telemetry import log
 
 OLDEST: Final = 14
+POOLED: Final = "There is a pooler such as PgBouncer in between; connect to PostgreSQL directly."
 CONNECT_SECONDS: Final = 10.0
 CLOSE_SECONDS: Final = 5.0
 PROMPT_SECONDS: Final = 3.0
 """The same for what others wait for: then somebody else is to do it."""
 ANSWER_SECONDS: Final = 30.0
 """How long a server may be silent within a transaction before its connection is given up."""
-_MIGRATING: Final = 0x746F6373
-"""The advisory lock that is held while the schema is brought up to date."""
 _SETTINGS: Final = {
     "application_name": "tocsin",
     "jit": "off",
@@ -33,14 +34,17 @@ _SETTINGS: Final = {
     "tcp_keepalives_count": "3",
 }
 """A client that froze, or whose network did, holds up the others for seconds at most."""
-_BY_INDEX: Final = {
+BY_INDEX: Final = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
-    "plan_cache_mode": "force_generic_plan",
+    "enable_material": "off",
+    "max_parallel_workers_per_gather": "0",
 }
-"""For whoever writes: rows are found by their keys. A plan is made when a table is small or empty, and kept while it grows: one that
-reads it as a whole would be right only then."""
+"""All that is done on the path and for a request is to find some rows by an index: no plan that suits a small table, or what the
+planner last knew of it, is used on a large one."""
+_PLANNED_ONCE: Final = {"plan_cache_mode": "force_generic_plan"}
+"""For whoever writes; eras that do not concern a statement are passed over when it runs."""
 LOST: Final = (
     OSError, EOFError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresConnectionError,
 )  # fmt: skip
@@ -64,14 +68,22 @@ REFUSALS: Final = (
 
 
 async def connect(
-    url: str, *, seconds: float, is_prompt: bool = False, is_lasting: bool = True, is_keyed: bool = False
+    url: str,
+    *,
+    seconds: float,
+    is_prompt: bool = False,
+    is_lasting: bool = True,
+    is_keyed: bool = False,
+    is_paged: bool = False,
 ) -> Connection:
     """A connection whose statements may take so long. `is_prompt`: locks no longer either, and a silent server is given up a second
-    later. What is written on one that is not `is_lasting` may be lost with the server. `is_keyed`:
-    rows are found by their keys only. Raises StoreUnavailable."""
+    later. What is written on one that is not `is_lasting` may be lost with the server. `is_keyed`: rows are found by their keys only;
+    `is_paged`: by some index, as the values ask for it. Raises StoreUnavailable."""
     settings = {**_SETTINGS, "statement_timeout": f"{round(seconds * 1000)}ms"}
+    if is_keyed or is_paged:
+        settings |= BY_INDEX
     if is_keyed:
-        settings |= _BY_INDEX
+        settings |= _PLANNED_ONCE
     if is_prompt:
         settings["lock_timeout"] = settings["statement_timeout"]
     if not is_lasting:
@@ -90,17 +102,19 @@ async def connect(
     return cast("Connection", connection)
 
 
-async def prepare_database(url: str) -> list[str]:
+async def prepare_database(url: str, known: Sequence[Migration] | None = None) -> list[str]:
     """Check the server and bring the schema up to date; gives the names of the migrations applied. Raises Misconfigured."""
     try:
         connection = await connect(url, seconds=3600)
     except (TocsinError, ValueError) as error:
+        if "startup parameter" in str(error.__cause__):
+            raise Misconfigured(POOLED) from error
         raise Misconfigured(
             f"The database cannot be reached: {error.__cause__ or error}.", reason="unreachable"
         ) from error
     try:
         await _check(connection)
-        return await migrate(connection)
+        return await migrate(connection, migrations_of("tocsin.adapters.postgres") if known is None else known)
     except (*LOST, asyncpg.PostgresError) as error:
         raise Misconfigured(f"The database cannot be prepared: {error}.") from error
     finally:
@@ -118,7 +132,7 @@ async def _check(connection: Connection) -> None:
     if version < OLDEST:
         raise Misconfigured(f"This is PostgreSQL {version}; {OLDEST} or newer is needed.")
     if pid != connection.get_server_pid():
-        raise Misconfigured("There is a pooler such as PgBouncer in between; connect to PostgreSQL directly.")
+        raise Misconfigured(POOLED)
     if commit == "off":
         raise Misconfigured("synchronous_commit is off: what was accepted could be lost. Turn it on for this database.")
     if encoding != "UTF8":
@@ -127,39 +141,6 @@ async def _check(connection: Connection) -> None:
         raise Misconfigured("This server is a standby; connect to the primary.")
     if durable != ["on", "on"]:
         log.warning("database.not_durable", fsync=durable[0], full_page_writes=durable[1])
-
-
-async def migrate(connection: Connection) -> list[str]:
-    """Bring the schema up to date, one process at a time, each migration in its own transaction; gives the names of those
-    applied. Raises Misconfigured when the database is newer than this version, or was made by migrations that have changed since."""
-    applied: list[str] = []
-    while (name := await _migrate_one(connection)) is not None:
-        applied.append(name)
-    return applied
-
-
-async def _migrate_one(connection: Connection) -> str | None:
-    """The name of the migration that was missing first; None when none was."""
-    await connection.execute("BEGIN")
-    try:
-        await connection.execute("SET LOCAL lock_timeout = '60s'")
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATING)
-        await connection.execute(
-            "CREATE TABLE IF NOT EXISTS migration (number bigint PRIMARY KEY, name text NOT NULL, checksum text NOT NULL)"
-        )
-        rows = await connection.fetch("SELECT number, checksum FROM migration")
-        done = dict(cast("list[tuple[int, str]]", list(map(tuple, rows))))
-        todo = next(iter(missing(migrations_of("tocsin.adapters.postgres"), done)), None)
-        if todo is not None:
-            await connection.execute(todo.text)
-            made = (todo.number, todo.name, todo.checksum)
-            await connection.execute("INSERT INTO migration VALUES ($1, $2, $3)", *made)
-    except BaseException:
-        if not connection.is_closed():
-            await connection.execute("ROLLBACK")
-        raise
-    await connection.execute("COMMIT")
-    return None if todo is None else todo.name
 
 
 def problem_of(error: BaseException) -> TocsinError:

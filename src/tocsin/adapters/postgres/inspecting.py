@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import cast
 
+import msgspec
+
 from tocsin.adapters.postgres.readers import Readers
 from tocsin.adapters.storing.migrations import migrations_of
 from tocsin.errors import Conflict
 from tocsin.model.database import without_password
 from tocsin.model.ids import Millis
-from tocsin.ports import StoreCopy, StoreFacts
+from tocsin.ports import SharedFacts, StoreCopy, StoreFacts
 
 
 class PostgresInspection:
@@ -20,8 +22,8 @@ class PostgresInspection:
         self._readers = readers
 
     async def facts(self) -> StoreFacts:
-        ((version, size, migration, position, accepted_at),) = cast(
-            "list[tuple[str, int, int, int, Millis]]", await self._readers.read("store_facts")
+        ((version, size, migration, oldest, position, accepted_at),) = cast(
+            "list[tuple[str, int, int, int, int, Millis]]", await self._readers.read("store_facts")
         )
         return StoreFacts(
             engine=f"PostgreSQL {version}",
@@ -32,13 +34,21 @@ class PostgresInspection:
             wal_bytes=0,
             free_bytes=None,
             migration=migration,
+            oldest_migration=oldest,
             newest_migration=max(one.number for one in migrations_of("tocsin.adapters.postgres")),
             position=position,
             last_accepted_at=accepted_at or None,
+            shared=await self._shared(),
         )
 
+    async def _shared(self) -> SharedFacts:
+        (row,) = await self._readers.read("shared_facts")
+        return msgspec.convert(dict(zip(SharedFacts.__struct_fields__, row, strict=True)), SharedFacts)
+
     async def faults(self) -> list[str]:
-        raise Conflict("PostgreSQL checks its own files: use pg_amcheck, or initdb --data-checksums.")
+        """What PostgreSQL itself has noticed; it is not made to read everything."""
+        failures = (await self._shared()).checksum_failures
+        return [f"{failures} pages did not have the checksum they were written with"] if failures else []
 
 
 class PostgresCopies:

@@ -70,7 +70,7 @@ class Readers:
                 except StoreUnavailable as error:
                     if not isinstance(error.__cause__, LOST):
                         raise
-            return await self._on(await connect(self._url, seconds=self._limit_seconds), query)
+            return await self._on(await connect(self._url, seconds=self._limit_seconds, is_paged=True), query)
 
     async def _on(self, connection: Connection, query: Query[T]) -> T:
         try:

@@ -12,6 +12,7 @@ from typing import Final, cast
 import msgspec
 
 from tocsin.adapters.postgres.audit import write_entry
+from tocsin.adapters.postgres.eras import Eras
 from tocsin.adapters.postgres.lines import let_go
 from tocsin.adapters.postgres.notices import count_given_up
 from tocsin.adapters.postgres.queue import claims_of
@@ -28,7 +29,7 @@ from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, DeliveryState
 from tocsin.model.ids import DeliveryId, Millis
 from tocsin.model.retention import RetentionCursor, RetentionRule, Table, What
-from tocsin.ports import Aged, AgedPage, Ages, Expired, Key, Oldest, Removed, RetentionState, Space
+from tocsin.ports import Aged, AgedPage, Ages, Dropped, Era, Expired, Key, Oldest, Removed, RetentionState, Space
 
 STEP_SECONDS: Final = 0.016
 """After this a transaction takes no more; the last few rows may take it to about twice that."""
@@ -51,7 +52,9 @@ class PostgresRetention:
         tallies: Tallies,
         monotonic: Callable[[], float],
         now_ms: Callable[[], Millis],
+        eras: Eras,
     ) -> None:
+        self.eras = eras
         self._writer = writer
         self._readers = readers
         self._tallies = tallies
@@ -147,6 +150,28 @@ class PostgresRetention:
 
         return await self._writer.run(Rank.RETENTION, transaction)
 
+    async def era(self, what: What, after: int) -> Era | None:
+        match what:
+            case "rows":
+                return await self._readers.run(lambda connection: self.eras.era(connection, "event", after))
+            case "attempts":
+                return await self._readers.run(lambda connection: self.eras.era(connection, "delivery", after))
+            case _:
+                return None
+
+    async def drop_era(self, what: What, era: Era, before: Millis) -> Dropped:
+        async def remove(positions: Sequence[int]) -> None:
+            left = positions
+            while left:
+                left = left[(await self.remove("rows", left, before)).dealt :]
+
+        if what == "rows":
+            return await self.eras.drop_events(era.end, before, remove)
+        return await self.eras.drop_attempts(era.end, before)
+
+    async def tend_eras(self) -> None:
+        await self.eras.tend()
+
     async def expire(
         self,
         numbers: Sequence[int],
@@ -195,7 +220,7 @@ class PostgresRetention:
 
     async def give_back(self, most: int) -> int:
         del most
-        return 0  # PostgreSQL gives room back by itself, to its tables
+        return 0  # eras that are dropped give back theirs
 
 
 def _next_size(size: int, seconds: float) -> int:

@@ -11,6 +11,7 @@ from tocsin.adapters.postgres.batches import PostgresBatches
 from tocsin.adapters.postgres.data_keys import PostgresDataKeys
 from tocsin.adapters.postgres.database import LOST, connect, hang_up, prepare_database, problem_of
 from tocsin.adapters.postgres.directory import PostgresDirectory
+from tocsin.adapters.postgres.eras import Eras
 from tocsin.adapters.postgres.erasing import PostgresErasures
 from tocsin.adapters.postgres.holding import PostgresHolding
 from tocsin.adapters.postgres.inspecting import PostgresCopies, PostgresInspection
@@ -61,11 +62,12 @@ class PostgresStore:
         self.erasures = PostgresErasures(self._writer, self._readers, tallies, self._vacuum)
         self.data_keys = PostgresDataKeys(self._writer, self._readers)
         self.views = PostgresViews(self._readers)
-        self.retention = PostgresRetention(self._writer, self._readers, tallies, monotonic, now_ms)
+        eras = Eras(url, self._writer, tallies, monotonic)
+        self.retention = PostgresRetention(self._writer, self._readers, tallies, monotonic, now_ms, eras)
         self.answers = PostgresAnswers(self._writer, self._readers)
         self.inspection = PostgresInspection(url, self._readers)
         self.copies = PostgresCopies()
-        self.transfers = PostgresTransfers(url, self._writer, self._readers, tallies)
+        self.transfers = PostgresTransfers(url, self._writer, self._readers, tallies, eras)
 
     @classmethod
     async def open(

@@ -8,6 +8,7 @@ from typing import Final, cast
 import asyncpg
 
 from tocsin.adapters.postgres.database import LOST, connect, hang_up, problem_of
+from tocsin.adapters.postgres.eras import PARTED, Eras
 from tocsin.adapters.postgres.readers import Readers
 from tocsin.adapters.postgres.shards import fold_shards
 from tocsin.adapters.postgres.statements import Connection, read, statement, statement_with, write
@@ -42,11 +43,12 @@ _BEHIND: Final = (
 class PostgresTransfers:
     """`ports.Transfers` on the shared store. Rows are written by COPY, which also takes numbers that the server would give."""
 
-    def __init__(self, url: str, writer: Writer, readers: Readers, tallies: Tallies) -> None:
+    def __init__(self, url: str, writer: Writer, readers: Readers, tallies: Tallies, eras: Eras) -> None:
         self._url = url
         self._tallies = tallies
         self._writer = writer
         self._readers = readers
+        self._eras = eras
 
     async def mark(self) -> TransferMark | None:
         return mark_of(next(iter(await self._readers.read("transfer_mark")), None))
@@ -112,6 +114,9 @@ class PostgresTransfers:
 
     async def save(self, table: Table, rows: Sequence[NeutralRow], progress: Progress) -> None:
         async def transaction(connection: Connection) -> None:
+            if rows and table.name in PARTED:
+                number = cast("int", rows[-1][table.columns.index(table.key[0])])
+                await self._eras.open_for(connection, table.name, number >> 20 if table.name == "attempt" else number)
             if rows and table.name == "cursor":
                 await write(connection, "transfer_set_cursors", rows[0][1:])
             elif rows:

@@ -26,6 +26,7 @@ from tocsin.adapters.postgres.database import (
     problem_of,
 )
 from tocsin.adapters.postgres.statements import Connection, read_one
+from tocsin.adapters.storing.migrations import migrations_of
 from tocsin.adapters.storing.ranks import ALONE, DataRefusedError, Rank
 from tocsin.adapters.storing.transfers import mark_of
 from tocsin.errors import StoreUnavailable, TocsinError
@@ -42,6 +43,8 @@ _PAUSE_SECONDS: Final = 0.1
 _LOCK_TRIES: Final = 20
 _DATABASE: Final = 0x746F6300
 """The session's advisory lock of everybody who writes: shared, or alone."""
+NEWEST: Final = max(one.number for one in migrations_of("tocsin.adapters.postgres"))
+TOO_OLD: Final = "The database was migrated to what this version cannot run on. Upgrade Tocsin."
 IN_USE: Final = "Servers run on this database; stop them first."
 TAKEN: Final = "A transfer has this database for itself."
 MOVED: Final = "Everything in this database went to another one, or is on its way."
@@ -228,6 +231,8 @@ class Writer:
 
     async def _lock(self, connection: Connection) -> str | None:
         """Why the database is not to be had, if so."""
+        if (await read_one(connection, "oldest_migration") or (0,)) > (NEWEST,):
+            return TOO_OLD
         name = "lock_database" if self._alone else "share_database"
         for _ in range(_LOCK_TRIES):
             if await read_one(connection, name, (_DATABASE,)) == (True,):

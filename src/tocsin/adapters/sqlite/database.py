@@ -9,7 +9,7 @@ from typing import Final, TextIO
 
 import apsw
 
-from tocsin.adapters.storing.migrations import migrations_of, missing
+from tocsin.adapters.storing.migrations import Applied, migrations_of, missing
 from tocsin.errors import Misconfigured
 
 OLDEST_SQLITE: Final = (3, 51, 3)
@@ -135,20 +135,29 @@ def newest_migration(connection: apsw.Connection) -> int:
     return int(row[0]) if row else 0
 
 
+def oldest_migration(connection: apsw.Connection) -> int:
+    """The one that a version must know at least to run on this file."""
+    if not connection.table_exists("main", "migration"):
+        return 0
+    row = connection.execute("SELECT coalesce(max(oldest), 0) FROM migration").fetchone()
+    return int(row[0]) if row else 0
+
+
 def migrate(connection: apsw.Connection) -> list[str]:
     """Bring the schema up to date, each migration in its own transaction; gives the names of those applied. Raises
-    Misconfigured when the file is newer than this version, or was made by migrations that have changed since."""
+    Misconfigured when the file needs a newer version, or was made by migrations that have changed since."""
     connection.execute(
-        "CREATE TABLE IF NOT EXISTS migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL) STRICT"
+        "CREATE TABLE IF NOT EXISTS migration"
+        " (number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, oldest INTEGER NOT NULL) STRICT"
     )
-    done = {
-        int(number): str(checksum) for number, checksum in connection.execute("SELECT number, checksum FROM migration")
-    }
+    done = [
+        Applied(number=int(number), checksum=str(checksum), oldest=int(oldest))
+        for number, checksum, oldest in connection.execute("SELECT number, checksum, oldest FROM migration")
+    ]
     todo = missing(migrations_of("tocsin.adapters.sqlite"), done)
     for migration in todo:
         with connection:
             connection.execute(migration.text)
-            connection.execute(
-                "INSERT INTO migration VALUES (?, ?, ?)", (migration.number, migration.name, migration.checksum)
-            )
+            noted = (migration.number, migration.name, migration.checksum, migration.oldest)
+            connection.execute("INSERT INTO migration (number, name, checksum, oldest) VALUES (?, ?, ?, ?)", noted)
     return [migration.name for migration in todo]

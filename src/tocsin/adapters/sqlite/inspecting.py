@@ -10,7 +10,7 @@ from typing import Final, cast
 import apsw
 
 from tocsin.adapters.sqlite.checkpoints import Checkpoints
-from tocsin.adapters.sqlite.database import faults_of, mounted_filesystem, newest_migration
+from tocsin.adapters.sqlite.database import faults_of, mounted_filesystem, newest_migration, oldest_migration
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.statements import read_one
 from tocsin.adapters.sqlite.writer import Writer
@@ -81,6 +81,7 @@ def facts_of(
         wal_bytes=wal.stat().st_size if wal.exists() else 0,
         free_bytes=disk.f_bavail * disk.f_frsize,
         migration=newest_migration(connection),
+        oldest_migration=oldest_migration(connection),
         newest_migration=max(one.number for one in migrations_of("tocsin.adapters.sqlite")),
         position=position,
         last_accepted_at=accepted_at or None,

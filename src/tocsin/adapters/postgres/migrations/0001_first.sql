@@ -1,10 +1,14 @@
 -- The first schema. Times are milliseconds since 1970-01-01 UTC, except `minute`: minutes since then. The tables are those of the
 -- embedded store; what differs is said.
+--
+-- Events, deliveries and attempts lie in eras: partitions by ranges of their primary keys, which grow with time. Retention opens the next one
+-- ahead and drops old ones (adapters/postgres/eras.py); what belongs to none lies in the rest. Ids are unique by the way they are made:
+-- a unique index would have to begin with the key.
 
 -- `partition` is that of the tenant.
 CREATE TABLE event (
     position bigint PRIMARY KEY,
-    id text NOT NULL UNIQUE,
+    id text NOT NULL,
     tenant text NOT NULL,
     type text NOT NULL,
     subject_type text NOT NULL,
@@ -16,7 +20,10 @@ CREATE TABLE event (
     cloud bytea,
     data bytea NOT NULL,
     partition smallint NOT NULL
-);
+) PARTITION BY RANGE (position);
+CREATE TABLE event_0 PARTITION OF event FOR VALUES FROM (0) TO (1048576);
+CREATE TABLE event_rest PARTITION OF event DEFAULT;
+CREATE INDEX event_by_id ON event (id);
 CREATE INDEX event_by_tenant ON event (tenant, position);
 CREATE INDEX event_by_subject ON event (subject_id, tenant, position) WHERE subject_id <> '';
 
@@ -138,7 +145,7 @@ CREATE SEQUENCE delivery_number;
 
 CREATE TABLE delivery (
     number bigint PRIMARY KEY,
-    id text NOT NULL UNIQUE,
+    id text NOT NULL,
     tenant text NOT NULL,
     endpoint bigint NOT NULL,
     position bigint NOT NULL,
@@ -154,7 +161,10 @@ CREATE TABLE delivery (
     settled_at bigint,
     resend_of bigint,
     batch bigint
-);
+) PARTITION BY RANGE (number);
+CREATE TABLE delivery_0 PARTITION OF delivery FOR VALUES FROM (0) TO (1048576);
+CREATE TABLE delivery_rest PARTITION OF delivery DEFAULT;
+CREATE INDEX delivery_by_id ON delivery (id);
 CREATE INDEX delivery_pending ON delivery (endpoint, lane, blocked, due_at, number) WHERE state = 'pending';
 CREATE INDEX delivery_by_event ON delivery (position);
 CREATE INDEX delivery_by_endpoint ON delivery (endpoint, number);
@@ -164,7 +174,7 @@ CREATE INDEX delivery_given_up_by_endpoint ON delivery (endpoint, state, number)
 -- A replay of what is dead goes from one such event to the next.
 CREATE INDEX delivery_dead ON delivery (endpoint, position) WHERE state = 'dead';
 CREATE INDEX delivery_given_up_of_all ON delivery (state, number) WHERE state IN ('dead', 'cancelled');
-CREATE UNIQUE INDEX delivery_of_replay ON delivery (lane, position) WHERE lane > 0;
+CREATE INDEX delivery_of_replay ON delivery (lane, position) WHERE lane > 0;
 CREATE INDEX delivery_by_lane ON delivery (lane, state) WHERE lane > 0;
 CREATE INDEX delivery_by_batch ON delivery (batch, number) WHERE batch IS NOT NULL;
 
@@ -186,7 +196,9 @@ CREATE TABLE attempt (
     place bigint PRIMARY KEY,
     detail bytea NOT NULL,
     body bytea
-);
+) PARTITION BY RANGE (place);
+CREATE TABLE attempt_0 PARTITION OF attempt FOR VALUES FROM (0) TO (1099511627776);
+CREATE TABLE attempt_rest PARTITION OF attempt DEFAULT;
 
 CREATE TABLE api_key (
     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,1 +1,1 @@
-SELECT number FROM delivery WHERE number = ANY($1::text::bigint[]) AND state = 'cancelled'
+SELECT d.number FROM unnest($1::text::bigint[]) AS asked (number) JOIN delivery AS d ON d.number = asked.number WHERE d.state || '' = 'cancelled'

@@ -1,3 +1,4 @@
+-- Events are looked up by their deliveries, never the other way: `+ 0` keeps the planner from it.
 SELECT d.number, d.id, d.tenant, p.id, e.id, e.type, e.subject_type, e.subject_id, d.state, d.reason, d.blocked, --? !numbers
     coalesce(b.attempts, d.attempts), d.created_at, coalesce(b.due_at, d.due_at), d.settled_at, r.id, d.endpoint, b.id, y.id, --? !numbers
     e.accepted_at, e.cloud IS NULL AND length(e.data) = 0, --? !numbers
@@ -5,8 +6,8 @@ SELECT d.number, d.id, d.tenant, p.id, e.id, e.type, e.subject_type, e.subject_i
 SELECT d.number, d.endpoint, p.id, d.tenant --? numbers
 FROM delivery AS d --? !pending
 FROM pending_block AS w JOIN delivery AS d ON d.number >= w.block << 11 AND d.number < (w.block + 1) << 11 --? pending
-    JOIN event AS e ON e.position = d.position --? !numbers
-    JOIN event AS e ON e.position = d.position --? numbers !bare
+    JOIN event AS e ON e.position = d.position + 0 --? !numbers
+    JOIN event AS e ON e.position = d.position + 0 --? numbers !bare
     JOIN endpoint AS p ON p.number = d.endpoint
     LEFT JOIN delivery AS r ON r.number = d.resend_of --? !numbers
     LEFT JOIN batch AS b ON b.number = d.batch --? !numbers

@@ -5,7 +5,7 @@ SELECT b.number, b.tenant,
             UNION ALL
             SELECT c.number FROM part JOIN batch AS c ON c.parent = part.number
         )
-        SELECT 1 FROM part JOIN batch AS p ON p.number = part.number WHERE p.state = 'pending'
+        SELECT 1 FROM part CROSS JOIN LATERAL (SELECT state FROM batch WHERE number = part.number LIMIT 1) AS p WHERE p.state = 'pending'
     ) THEN b.settled_at END,
     b.removed
 FROM batch AS b

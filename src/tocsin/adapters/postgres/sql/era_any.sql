@@ -1,0 +1,1 @@
+SELECT 1 FROM /*era*/ event_0 /*era*/ LIMIT 1

@@ -1,0 +1,1 @@
+DROP TABLE IF EXISTS /*era*/ event_0_gone /*era*/

@@ -1,0 +1,1 @@
+SELECT max(number) FROM delivery WHERE position >= $1 AND position < $2

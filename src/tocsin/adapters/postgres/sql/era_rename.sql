@@ -1,0 +1,1 @@
+ALTER TABLE /*era*/ event_0 /*era*/ RENAME TO /*gone*/ event_0_gone /*gone*/

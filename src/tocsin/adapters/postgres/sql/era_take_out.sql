@@ -1,0 +1,1 @@
+ALTER TABLE /*table*/ event /*table*/ DETACH PARTITION /*era*/ event_0 /*era*/

@@ -1,0 +1,1 @@
+SELECT coalesce(max(oldest), 0) FROM migration

@@ -1,0 +1,42 @@
+"""A process that finds its right to write gone forgets what is out, joins again, and goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from tests.kit.server import Server
+from tests.kit.waiting import until
+from tests.nodes.test_sweep import execute, server
+from tests.nodes.test_two_nodes import emit, measured, states
+
+from tocsin.receiver import Receiver
+
+__all__ = ["server"]
+FENCE = "UPDATE cursor SET holder = NULL, fenced_at = clock_timestamp(); DELETE FROM node"
+ANSWERED_SECONDS = 0.6
+BATCHED = {"mode": "batch", "max_events": 2, "max_wait_seconds": 0.1}
+
+
+@pytest.mark.parametrize("fields", [{}, {"delivery": BATCHED}], ids=["single", "batch"])
+async def test_what_was_out_is_settled_by_the_next_term_only(server: Server, fields: dict[str, object]) -> None:
+    async with Receiver(delay=ANSWERED_SECONDS) as receiver:
+        server.endpoint(receiver.url, tenant="t1", ordering="subject", timeout_seconds=2, **fields)
+        server.endpoint(receiver.url + "/loose", tenant="t1", timeout_seconds=2, **fields)
+        for event in "abcd":
+            await asyncio.to_thread(emit, server, "t1", event)
+        await receiver.wait_for_count(2)
+        await asyncio.to_thread(execute, server, FENCE)
+        await until(lambda: measured(server, "tocsin_fenced_total") == 1)
+        await until(lambda: states(server, "t1") == {"delivered": 8})
+        assert server.get("/readyz").status == 200
+        assert measured(server, "tocsin_swept_total") == 0
+        ordered = [a for a in receiver.arrivals if not a.path.endswith("/loose")]
+        bodies = [json.loads(arrival.body) for arrival in ordered]
+        came = [one["id"] for body in bodies for one in (body if isinstance(body, list) else [body])]
+        assert list(dict.fromkeys(came)) == list("abcd")
+        assert fields or came == sorted(came), "one came after its successor"
+        assert ordered[1].at - ordered[0].at > ANSWERED_SECONDS, "sent while a request of the term before was out"
+        await asyncio.to_thread(emit, server, "t1", "e")
+        await until(lambda: states(server, "t1") == {"delivered": 10})
