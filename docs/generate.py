@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tocsin.api.problems_page import problems_page
 from tocsin.cli.reference import page as cli_page
-from tocsin.config import NOT_YET, SETTINGS
+from tocsin.config import SETTINGS
 from tocsin.formats.reference import formats_page
 from tocsin.rules.diagrams import delivery_state_diagram, job_state_diagram, job_state_table
 
@@ -43,8 +43,8 @@ allow_networks = ["10.20.0.0/16"]
 allow_http = false
 ```
 
-Not in this version: {", ".join(f"`{name}`" for name in NOT_YET)}. `tocsin serve` does not start with it set, rather than run
-without what was asked for. With a `postgresql://` database: [use PostgreSQL](../how-to/use-postgresql.md).
+With a `postgresql://` database: [use PostgreSQL](../how-to/use-postgresql.md). With `nats` before it: [the replicated
+intake](../how-to/replicated-intake.md).
 
 What the command line reads beside these, to reach a running server: [the command line](cli.md).
 """

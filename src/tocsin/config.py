@@ -8,35 +8,20 @@ import socket
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from tocsin.errors import Misconfigured
 from tocsin.model.database import SharedDatabase, database_of
+from tocsin.model.intake_servers import IntakeServers, intake_urls, readable_file, replicas, stream_name
 from tocsin.model.noun import Noun
 from tocsin.model.secret import Secret
+from tocsin.model.server_setting import INTAKE_SETTINGS, Setting, Value
 
 T = TypeVar("T")
 _PUBLIC_URL: Final = re.compile(
     r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[1-9][0-9]{0,4})?(?:/[A-Za-z0-9/._~%-]*)?", re.ASCII
 )
-Origin = Literal["default", "file", "environment", "flag"]
-
-
-class Setting(Noun, frozen=True, kw_only=True):
-    """One setting: its name in the TOML file (upper case with `TOCSIN_` in the environment) and what it means."""
-
-    name: str
-    default: str
-    meaning: str
-    is_secret: bool = False
-    is_url: bool = False
-    """Shown, but for the password in it."""
-
-    @property
-    def variable(self) -> str:
-        return f"TOCSIN_{self.name.upper()}"
-
 
 SETTINGS: Final = (
     Setting(
@@ -146,6 +131,7 @@ SETTINGS: Final = (
         default="64MiB",
         meaning="When less than this is free on the disk, accept answers 507; settling and retention go on.",
     ),
+    *INTAKE_SETTINGS,
     Setting(
         name="lease_seconds",
         default="10",
@@ -153,20 +139,6 @@ SETTINGS: Final = (
     ),
     Setting(name="log_level", default="info", meaning="`debug`, `info`, `warning` or `error`."),
 )
-NOT_YET: Final = ("TOCSIN_NATS",)
-"""Settings of the contract that this version does not have; it does not start with one of them set."""
-
-
-class Value(Noun, frozen=True, kw_only=True):
-    """A setting's text and where it came from: `file` when that was a file of its own (`*_FILE`)."""
-
-    text: str
-    origin: Origin
-    file: Path | None = None
-
-    def __repr__(self) -> str:
-        """Without the text: it may be a secret."""
-        return f"Value(from {self.origin})"
 
 
 class Settings(Noun, frozen=True, kw_only=True):
@@ -193,6 +165,7 @@ class Settings(Noun, frozen=True, kw_only=True):
     keep_dedupe: str
     keep_pending: str
     disk_reserve: str
+    intake: IntakeServers | None
     lease_ms: int
     log_level: str
     values: dict[str, Value]
@@ -206,14 +179,12 @@ def load_settings(
     """Read and check everything. The file is `file`, else `TOCSIN_CONFIG`, else `tocsin.toml` here if there is one.
     Raises Misconfigured, which names the setting and where its value came from."""
     environment = os.environ if environment is None else environment
-    for variable in NOT_YET:
-        if environment.get(variable):
-            raise Misconfigured(f"{variable} is not supported by this version.")
     from_file = _file_values(file, environment)
     values = {s.name: _value(s, flags or {}, environment, from_file) for s in SETTINGS}
     host, port = _checked(values, "listen", _listen)
+    database = _checked(values, "database", database_of)
     return Settings(
-        database=_checked(values, "database", database_of),
+        database=database,
         host=host,
         port=port,
         master_key=Secret(values["master_key"].text) if values["master_key"].text else None,
@@ -234,9 +205,27 @@ def load_settings(
         keep_dedupe=values["keep_dedupe"].text,
         keep_pending=values["keep_pending"].text,
         disk_reserve=values["disk_reserve"].text,
+        intake=_intake(values, database),
         lease_ms=_checked(values, "lease_seconds", _lease_ms),
         log_level=_checked(values, "log_level", _log_level),
         values=values,
+    )
+
+
+def _intake(values: Mapping[str, Value], database: Path | SharedDatabase) -> IntakeServers | None:
+    urls = _checked(values, "nats", intake_urls)
+    if not urls:
+        return None
+    if not isinstance(database, SharedDatabase):
+        origin = values["nats"].origin
+        raise Misconfigured(f"TOCSIN_NATS (from {origin}) needs PostgreSQL: set TOCSIN_DATABASE to postgresql://...")
+    return IntakeServers(
+        urls=Secret(urls),
+        credentials=_checked(values, "nats_credentials", readable_file),
+        ca=_checked(values, "nats_ca", readable_file),
+        stream=_checked(values, "nats_stream", stream_name),
+        replicas=_checked(values, "nats_replicas", replicas),
+        max_bytes=values["nats_max_bytes"].text,
     )
 
 

@@ -13,6 +13,7 @@ import msgspec
 MAX_TEXT: Final = 500
 MAX_ERRORS: Final = 100
 """A problem may quote what was sent: this long a text, and this many bad fields, are shown of it."""
+_OF_ALL: Final = frozenset({"type", "title", "status", "detail", "errors"})
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -187,6 +188,13 @@ class StoreUnavailable(TocsinError):
     slug, status, title = "store-unavailable", 503, "The store cannot be written at the moment."
 
 
+class IntakeUnavailable(TocsinError):
+    """The replicated intake (`TOCSIN_NATS`) takes nothing at the moment: its servers cannot be reached or do not agree. Try again after
+    `retry_after_seconds`, best with an Idempotency-Key: what was sent may have been taken all the same."""
+
+    slug, status, title = "intake-unavailable", 503, "The intake takes nothing at the moment."
+
+
 class StorageFull(TocsinError):
     """The disk is full, or less of it is free than the reserve that settling and retention need (`TOCSIN_DISK_RESERVE`). Nothing was
     accepted."""
@@ -198,3 +206,22 @@ class Misconfigured(TocsinError):
     """A setting is missing or wrong; the server does not start with it."""
 
     slug, status, title = "misconfigured", 500, "A setting is wrong."
+
+
+def problem_of(document: dict[str, object]) -> TocsinError:
+    """The problem that was written as this document (`TocsinError.problem`)."""
+    slug = str(document.get("type", "")).removeprefix("/problems/")
+    waiting: list[type[TocsinError]] = [TocsinError]
+    kind = TocsinError
+    while waiting:
+        one = waiting.pop()
+        if one.slug == slug:
+            kind = one
+            break
+        waiting += one.__subclasses__()
+    given = document.get("errors", [])
+    errors = tuple(msgspec.convert(given, list[FieldError]))
+    members = {name: value for name, value in document.items() if name not in _OF_ALL}
+    problem = kind(str(document.get("detail", "")), errors=errors)
+    problem.members = members
+    return problem

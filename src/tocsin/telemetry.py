@@ -92,6 +92,22 @@ class Metrics:
             "tocsin_swept", "Lanes in which something was due that nobody had: a defect.", registry=self.registry
         )
         self.free = Gauge("tocsin_disk_free_bytes", "Free space where the database is.", registry=self.registry)
+        self.intake_behind = Gauge(
+            "tocsin_intake_behind_submissions",
+            "Submissions that stand in the replicated intake for partitions held here.",
+            registry=self.registry,
+        )
+        self.intake_bytes = Gauge(
+            "tocsin_intake_bytes", "What the stream of the replicated intake holds.", registry=self.registry
+        )
+        self.intake_in_sync = Gauge(
+            "tocsin_intake_replicas_in_sync",
+            "Copies of the replicated intake that have all of it.",
+            registry=self.registry,
+        )
+        self.intake_queued = Counter(
+            "tocsin_intake_queued", "Submissions that were answered `queued` by this process.", registry=self.registry
+        )
 
     def text(self) -> bytes:
         """The exposition format of Prometheus."""

@@ -239,6 +239,7 @@ class Held:
                 keys=SimpleNamespace(caller_by_hash=lambda _: holder),
                 now_ms=lambda: 0,
                 submit=lambda submission, tell: self.waiting.append((submission, tell)),
+                door=None,
             ),
         )
         started = threading.Event()

@@ -35,6 +35,7 @@ ALLOWED = {
     "GET /v1/job-trees/{job_id}": EVERYBODY,
     "GET /v1/job-deliveries/{job_id}": READERS,
     "GET /v1/records/{table}/{record_id}/history": EVERYBODY,
+    "GET /v1/receipts/{receipt_id}": EVERYBODY,
     "GET /v1/endpoints": READERS,
     "GET /v1/endpoints/{endpoint_id}": READERS,
     "POST /v1/endpoints/{endpoint_id}/preview": READERS,

@@ -226,6 +226,7 @@ def test_answers_are_as_documented(shared_server: Server, document: dict[str, An
     call("GET", "/v1/job-deliveries/{job_id}", job_id="k")
     call("GET", "/v1/records/{table}/{record_id}/history", table="default", record_id="r")
     call("GET", "/v1/event-types")
+    call("GET", "/v1/receipts/{receipt_id}", receipt_id="rcp_x")
     key = call("POST", "/v1/api-keys", {"name": "n", "role": "viewer"})
     call("GET", "/v1/api-keys")
     call("DELETE", "/v1/api-keys/{key_id}", key_id=key["id"])

@@ -123,6 +123,7 @@ def on(path: str) -> Callable[[Hand], Ask]:
         "key_id": "key",
         "replay_id": "rpl",
         "erasure_id": "ers",
+        "receipt_id": "rcp",
     }
 
     def drive(hand: Hand) -> Ask:
@@ -245,6 +246,7 @@ DRIVERS: dict[str, Callable[[Hand], Ask]] = {
     "GET /v1/job-trees/{job_id}": on("/v1/job-trees/{job_id}"),
     "GET /v1/job-deliveries/{job_id}": on("/v1/job-deliveries/{job_id}"),
     "GET /v1/records/{table}/{record_id}/history": history,
+    "GET /v1/receipts/{receipt_id}": on("/v1/receipts/{receipt_id}"),
     "POST /v1/endpoints": endpoint,
     "POST /v1/endpoints/preview": draft("/v1/endpoints/preview"),
     "POST /v1/endpoints/test": draft("/v1/endpoints/test"),

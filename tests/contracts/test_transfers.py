@@ -41,6 +41,8 @@ NOT_MOVED = {
     "session": "people sign in again",
     "sign_in_link": "likewise",
     "standing_wish": "what nodes ask of each other, while they run",
+    "intake": "what stands before a store stays with it: it is empty by then",
+    "receipt": "they live for a day",
 }
 DERIVED = {
     ("cursor", "epoch"): "a right to write is taken anew",
@@ -56,7 +58,7 @@ DERIVED = {
 }
 """Columns that do not go along, and why."""
 EMBEDDED = {"commit_group", "sqlite_sequence"}
-SHARED = {"log_head", "node", "revision", "standing_wish"}
+SHARED = {"log_head", "node", "revision", "standing_wish", "intake", "receipt"}
 KILLED_FIRST = ((0, False), (0, True), (1, False), (1, True), (4, False))
 """Before the source has its mark; with that only, twice; with both marks; after four pages. How many writes are let through, run by
 run, and whether that one is at which it is killed."""

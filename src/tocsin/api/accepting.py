@@ -25,6 +25,7 @@ from tocsin.api.run_events import decode_run_events
 from tocsin.api.services import Services
 from tocsin.errors import InvalidRequest, TocsinError
 from tocsin.model.access import Caller
+from tocsin.model.intake import Handed, Sent
 from tocsin.model.submission import (
     Changes,
     CloudEvents,
@@ -35,6 +36,7 @@ from tocsin.model.submission import (
     Submission,
     Verdict,
 )
+from tocsin.pipeline.intake import UnknownForm
 from tocsin.telemetry import log
 
 LARGE_BYTES: Final = 128 * 1024
@@ -108,12 +110,41 @@ async def _verdict(services: Services, decode: Decode, scope: Scope, receive: Re
         submission = kept_under(head.idempotency_key, cast("str", scope["path"]), submission, await body_hash(raw))
     if is_empty(submission):
         return NOTHING
+    if services.door is not None:
+        return (await services.door(submission, sent_of(cast("str", scope["path"]), head, raw))).verdict
     accepted = await services.accept(submission)
     if isinstance(accepted, TocsinError):
         raise accepted
     if accepted.verdict.problem is not None:
         raise accepted.verdict.problem
     return accepted.verdict
+
+
+def sent_of(path: str, head: Head, content: bytes) -> Sent:
+    """What goes through the replicated intake, to be read once more by `read_again`."""
+    return Sent(route=path, content_type=head.content_type, ce=head.ce, body=content)
+
+
+async def read_again(handed: Handed) -> Submission | TocsinError:
+    """The submission that was handed in. Raises UnknownForm when this version has no such route."""
+    sent = handed.sent
+    decode = ACCEPT_ROUTES.get(sent.route)
+    if decode is None:
+        raise UnknownForm
+    named = [(f"ce-{name}".encode("latin-1"), value.encode("latin-1")) for name, value in sent.ce.items()]
+    head = Head([(b"content-type", sent.content_type.encode("latin-1")), *named])
+    try:
+        is_small = len(sent.body) < LARGE_BYTES
+        _, body = decode(sent.body, head) if is_small else await asyncio.to_thread(decode, sent.body, head)
+    except TocsinError as problem:
+        return problem
+    return Submission(
+        tenant=handed.tenant,
+        received_at=handed.received_at,
+        size=len(sent.body),
+        body=body,
+        idempotency=handed.idempotency,
+    )
 
 
 def submission_of(

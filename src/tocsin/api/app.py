@@ -26,6 +26,7 @@ from tocsin.api.many_delivery_routes import MANY_DELIVERY_ROUTES
 from tocsin.api.master_key_routes import MASTER_KEY_ROUTES
 from tocsin.api.openapi import openapi_document
 from tocsin.api.preview_routes import PREVIEW_ROUTES
+from tocsin.api.receipt_routes import RECEIPT_ROUTES
 from tocsin.api.replay_routes import REPLAY_ROUTES
 from tocsin.api.retention_routes import RETENTION_ROUTES
 from tocsin.api.router import Router
@@ -50,6 +51,7 @@ API_ROUTES: Final = (
     *REPLAY_ROUTES,
     *EVENT_ROUTES,
     *JOB_ROUTES,
+    *RECEIPT_ROUTES,
     *KEY_ROUTES,
     *AUDIT_ROUTES,
     *MASTER_KEY_ROUTES,

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from tocsin.errors import Forbidden, InvalidRequest, Unauthenticated
+from tocsin.errors import Forbidden, InvalidRequest, StoreUnavailable, Unauthenticated
 from tocsin.model.access import Caller, Role
 from tocsin.operations.api_keys import ApiKeys
 
@@ -41,9 +41,11 @@ def key_hash_of(authorization: bytes | None) -> bytes:
 
 
 def caller_with(keys: ApiKeys, key_hash: bytes) -> Caller:
-    """The caller who holds the key with this hash. Raises Unauthenticated."""
+    """The caller who holds the key with this hash. Raises Unauthenticated, StoreUnavailable when nobody can tell."""
     caller = keys.caller_by_hash(key_hash)
     if caller is None:
+        if keys.may_exist(key_hash):
+            raise StoreUnavailable("The API key is not known here, and cannot be looked up.", retry_after_seconds=5)
         raise Unauthenticated("The API key is unknown, expired or revoked.")
     return caller
 

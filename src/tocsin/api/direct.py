@@ -25,6 +25,7 @@ from tocsin.api.accepting import (
     Decode,
     is_empty,
     kept_under,
+    sent_of,
     submission_of,
     tenant_in,
 )
@@ -99,6 +100,8 @@ class Direct:
             submission = kept_under(key, plain.path, submission, sha256(content).digest())
         if is_empty(submission):
             tell(Accepted(verdict=NOTHING))
+        elif (door := self._services.door) is not None:
+            door.submit(submission, sent_of(plain.path, plain.head, content), tell)
         else:
             self._services.submit(submission, tell)
 

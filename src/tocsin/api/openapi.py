@@ -24,6 +24,7 @@ from tocsin.errors import (
     Forbidden,
     HeadersTooLarge,
     IdempotencyKeyReused,
+    IntakeUnavailable,
     InvalidRequest,
     MalformedJson,
     MalformedRequest,
@@ -187,6 +188,7 @@ def _accept_problems(path: str) -> tuple[type[TocsinError], ...]:
         InvalidRequest,
         IdempotencyKeyReused,
         StoreUnavailable,
+        IntakeUnavailable,
         StorageFull,
         TocsinError,
     )

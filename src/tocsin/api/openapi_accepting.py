@@ -13,18 +13,21 @@ from tocsin.errors import IllegalTransition, Overloaded, TocsinError, VersionCon
 from tocsin.model.noun import Noun
 from tocsin.rules.accepting import ChangeAnswer, CloudEventAnswer, DataVersionAnswer, ReportAnswer
 from tocsin.rules.accepting_runs import RunEventAnswer, RunEventBatchAnswer
+from tocsin.rules.intake import QueuedBatchAnswer, QueuedChange, QueuedDataVersion, QueuedEvent, QueuedReport
 
 Json = dict[str, object]
 
 
 class AcceptOperation(Noun, frozen=True, kw_only=True):
-    """An accept route. `takes` None: CloudEvents. `gives` is one result, or the whole answer where `is_whole`. `each_alone`: in an
+    """An accept route. `takes` None: CloudEvents. `gives` is one result, or the whole answer where `is_whole`, `queued` the same while the verdict is
+    to come. `each_alone`: in an
     array each item is accepted or refused by itself."""
 
     name: str
     summary: str
     takes: type | None
     gives: type
+    queued: type
     status: int = 202
     is_whole: bool = False
     only_arrays: bool = False
@@ -38,6 +41,7 @@ ACCEPT_OPERATIONS: Final[Mapping[str, AcceptOperation]] = {
         summary="Report on a job, or on several: in an array each report stands alone.",
         takes=ReportWire,
         gives=ReportAnswer,
+        queued=QueuedReport,
         problems=(IllegalTransition, Overloaded),
         each_alone=True,
     ),
@@ -46,6 +50,7 @@ ACCEPT_OPERATIONS: Final[Mapping[str, AcceptOperation]] = {
         summary="Tell about a change of a golden record, or several: an array is accepted whole or refused whole.",
         takes=ChangeWire,
         gives=ChangeAnswer,
+        queued=QueuedChange,
         problems=(VersionConflict, Overloaded),
     ),
     "/v1/data-versions": AcceptOperation(
@@ -53,18 +58,21 @@ ACCEPT_OPERATIONS: Final[Mapping[str, AcceptOperation]] = {
         summary="Tell that a data version was published, or several.",
         takes=DataVersionWire,
         gives=DataVersionAnswer,
+        queued=QueuedDataVersion,
     ),
     "/v1/events": AcceptOperation(
         name="post_events",
         summary="Post a CloudEvent 1.0 (structured or binary), or a batch: all or nothing.",
         takes=None,
         gives=CloudEventAnswer,
+        queued=QueuedEvent,
     ),
     "/api/v1/lineage": AcceptOperation(
         name="post_lineage",
         summary="Post an OpenLineage event, as its clients do: a run is a job. An array is accepted too, each event by itself.",
         takes=OpenLineageRunEvent,
         gives=RunEventAnswer,
+        queued=QueuedReport,
         status=201,
         each_alone=True,
     ),
@@ -73,6 +81,7 @@ ACCEPT_OPERATIONS: Final[Mapping[str, AcceptOperation]] = {
         summary="Post a batch of OpenLineage events: each stands alone.",
         takes=OpenLineageRunEvent,
         gives=RunEventBatchAnswer,
+        queued=QueuedBatchAnswer,
         status=200,
         is_whole=True,
         only_arrays=True,
@@ -91,6 +100,11 @@ ACCEPT_TYPES: Final[tuple[type, ...]] = (
     OpenLineageRunEvent,
     RunEventAnswer,
     RunEventBatchAnswer,
+    QueuedReport,
+    QueuedChange,
+    QueuedDataVersion,
+    QueuedEvent,
+    QueuedBatchAnswer,
 )
 
 CLOUDEVENT_SCHEMA: Final[Json] = {
@@ -139,13 +153,15 @@ _PARAMETERS: Final[list[Json]] = [
 
 def accept_operation(operation: AcceptOperation, problems: Mapping[str, Json]) -> Json:
     """The OpenAPI operation of an accept route."""
-    results = {
-        "type": "object",
-        "properties": {"results": {"type": "array", "items": _ref(operation.gives.__name__)}},
-        "required": ["results"],
+    if operation.is_whole:
+        schema, queued = _ref(operation.gives.__name__), _ref(operation.queued.__name__)
+    else:
+        schema = _results(operation.gives)
+        queued = _results(operation.queued, receipt_id={"type": "string"})
+    accepted = {
+        "description": "Accepted and on disk; with a replicated intake perhaps `queued`: kept, and its receipt tells the verdict.",
+        "content": {"application/json": {"schema": {"anyOf": [schema, queued]}}},
     }
-    schema = _ref(operation.gives.__name__) if operation.is_whole else results
-    accepted = {"description": "Accepted and on disk.", "content": {"application/json": {"schema": schema}}}
     return {
         "operationId": operation.name,
         "summary": operation.summary,
@@ -153,6 +169,16 @@ def accept_operation(operation: AcceptOperation, problems: Mapping[str, Json]) -
         "requestBody": {"required": True, "content": _content(operation)},
         "responses": {str(operation.status): accepted, **problems},
         "x-roles": ["admin", "operator", "producer"],
+    }
+
+
+def _results(kind: type, **more: Json) -> Json:
+    """One result for each item."""
+    results = {"type": "array", "items": _ref(kind.__name__)}
+    return {
+        "type": "object",
+        "properties": {"results": results, **more},
+        "required": ["results", *more],
     }
 
 

@@ -23,21 +23,25 @@ from tocsin.operations.many_deliveries import ManyDeliveries
 from tocsin.operations.master_key import MasterKey
 from tocsin.operations.outgoing import Outgoing
 from tocsin.operations.preview import Previews
+from tocsin.operations.receipts import Receipts
 from tocsin.operations.replays import Replays
 from tocsin.operations.resuming import Resuming
 from tocsin.operations.retention import Retention
 from tocsin.operations.statistics import Statistics
 from tocsin.operations.tails import Tails
 from tocsin.operations.test_event import TestEvents
+from tocsin.pipeline.intake import Door
 from tocsin.ports import Views
 
 
 class Services(Noun, frozen=True, kw_only=True):
-    """One of each. `accept` gives refusals back or raises them, `submit` tells of them later or raises them; `ready` names what is
-    not; `standing` is asked by endpoint number."""
+    """One of each. `accept` gives refusals back or raises them, `submit` tells of them later or raises them; with a `door` producers hand
+    in there instead; `ready` names what is not; `standing` is asked by endpoint number."""
 
     accept: Callable[[Submission], Awaitable[Accepted | TocsinError]]
     submit: Callable[[Submission, Callable[[Accepted | Exception], None]], None]
+    door: Door | None
+    receipts: Receipts
     answers: IdempotentAnswers
     keys: ApiKeys
     master_key: MasterKey

@@ -36,6 +36,7 @@ _COMMANDS: Final = (
     (_TELL, "change", "tocsin.cli.reporting:change", "Tell of a change to a golden record."),
     (_TELL, "data-version", "tocsin.cli.reporting:data_version", "Tell that a data version was published."),
     (_TELL, "emit", "tocsin.cli.reporting:emit", "Send any event as a CloudEvent."),
+    (_TELL, "receipt", "tocsin.cli.reporting:receipt", "What came of a submission that was queued."),
     (_LOOK, "endpoints", "tocsin.cli.endpoints:app", "Where events are delivered to."),
     (_LOOK, "apply", "tocsin.cli.as_code.apply:apply", "Make endpoints like those in a file."),
     (_LOOK, "deliveries", "tocsin.cli.deliveries:app", "Which event was brought where, and how it went."),

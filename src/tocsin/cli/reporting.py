@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from cyclopts import Parameter
 
@@ -188,6 +189,22 @@ def data_version(category: str, version: str, /, *, time: str | None = None, con
     """
     body = {"data_category_id": category, "data_version": version} | ({"time": time} if time else {})
     return _submit(connection, "/v1/data-versions", body, ("version_id", "event_ids"))
+
+
+def receipt(receipt_id: str, /, *, connection: Connection = HERE) -> int:
+    """Show what came of a submission that was answered `queued` (with a replicated intake). Exit code 4: it was refused.
+
+    :param receipt_id: As the answer named it.
+    """
+    found = connection.request("GET", f"/v1/receipts/{quote(receipt_id, safe='')}")
+    state = found.get("state") if isinstance(found, dict) else None
+    if connection.is_json or not isinstance(found, dict):
+        print_json(found)
+    else:
+        problem = found.get("problem")
+        why = problem.get("detail") or problem.get("title") if isinstance(problem, dict) else ""
+        print_table(("RECEIPT", "STATE", "AT", "PROBLEM"), [(receipt_id, state, found.get("at") or "", why)])
+    return 4 if state == "refused" else 0
 
 
 def _submit(

@@ -11,8 +11,9 @@ from cyclopts import Group, Parameter
 
 from tocsin.cli import transfers
 from tocsin.cli.output import Mode, console, print_json, print_table, visible
-from tocsin.config import SETTINGS, Setting, Settings, load_settings
+from tocsin.config import SETTINGS, Settings, load_settings
 from tocsin.model.database import without_password
+from tocsin.model.server_setting import Setting
 
 _SETTINGS = Group("Settings", sort_key=1)
 
@@ -65,6 +66,18 @@ class SettingFlags:
     """How old a pending delivery may get before it expires."""
     disk_reserve: Annotated[str | None, Parameter(group=_SETTINGS)] = None
     """When less than this is free on the disk, accept answers 507."""
+    nats: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """NATS servers that keep what is submitted until PostgreSQL has it; with passwords better given in the environment."""
+    nats_credentials: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """File with the credentials for these servers."""
+    nats_ca: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """File with the certificate authorities that these servers are judged by."""
+    nats_stream: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """Name of the stream there."""
+    nats_replicas: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """Copies of the stream when it is made: 1, 3 or 5."""
+    nats_max_bytes: Annotated[str | None, Parameter(group=_SETTINGS)] = None
+    """What the stream takes at most, when it is made."""
     lease_seconds: Annotated[str | None, Parameter(group=_SETTINGS)] = None
     """On PostgreSQL: how long a process that is not heard of keeps what it holds. Alike for all of them."""
     log_level: Annotated[str | None, Parameter(group=_SETTINGS)] = None
@@ -94,6 +107,12 @@ class SettingFlags:
             "keep_dedupe": self.keep_dedupe,
             "keep_pending": self.keep_pending,
             "disk_reserve": self.disk_reserve,
+            "nats": self.nats,
+            "nats_credentials": self.nats_credentials,
+            "nats_ca": self.nats_ca,
+            "nats_stream": self.nats_stream,
+            "nats_replicas": self.nats_replicas,
+            "nats_max_bytes": self.nats_max_bytes,
             "lease_seconds": self.lease_seconds,
             "log_level": self.log_level,
         }
@@ -221,5 +240,5 @@ def config(*, flags: SettingFlags = _NO_FLAGS, output: _Output = "text") -> int:
 
 def _shown(setting: Setting, text: str) -> str:
     if setting.is_url:
-        return without_password(text)
+        return ",".join(map(without_password, text.split(","))) if text else text
     return "********" if setting.is_secret and text else text

@@ -10,7 +10,9 @@ from tocsin.model.noun import Noun
 NAMED: Final = 20
 """Deliveries that a `delivery.dead` names, at most."""
 
-NoticeType = Literal["endpoint.disabled", "endpoint.paused", "endpoint.recovered", "delivery.dead", "replay.finished"]
+NoticeType = Literal[
+    "endpoint.disabled", "endpoint.paused", "endpoint.recovered", "delivery.dead", "replay.finished", "report.refused"
+]
 
 
 class Notice(Noun, frozen=True, kw_only=True):
@@ -75,3 +77,20 @@ class ReplayNotice(Noun, frozen=True, kw_only=True):
     total: int
     done: int
     failed: int
+
+
+class RefusedItem(Noun, frozen=True, kw_only=True):
+    """One of an array that was refused: which one (from 0) and why."""
+
+    index: int
+    problem: dict[str, object]
+
+
+class RefusalNotice(Noun, frozen=True, kw_only=True):
+    """The data of `report.refused`: what was answered `queued` was refused in the end, as a whole (`problem`) or in parts."""
+
+    receipt_id: str
+    route: str
+    received_at: str
+    problem: dict[str, object] | None
+    refused: list[RefusedItem]

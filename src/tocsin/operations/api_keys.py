@@ -61,6 +61,7 @@ class ApiKeys:
         "_reading",
         "_revoked",
         "_used",
+        "is_store_away",
         "told",
     )
 
@@ -78,6 +79,8 @@ class ApiKeys:
         self._revoked: set[KeyId] = set()
         self._changes = 0
         self._reading = asyncio.Lock()
+        self.is_store_away: Callable[[], bool] = lambda: False
+        """Whether there may be keys that cannot be looked up at the moment."""
 
     async def follow(self) -> None:
         """Fill the table from the store: others may have made keys, or revoked some. Raises StoreUnavailable."""
@@ -110,6 +113,10 @@ class ApiKeys:
     def caller_by_id(self, key_id: KeyId) -> Caller | None:
         """Whoever holds the key; None when it is unknown, expired or revoked."""
         return self.caller_by_hash(self._hashes.get(key_id, b""))
+
+    def may_exist(self, hashed: bytes) -> bool:
+        """Whether nobody can say at the moment that there is no key with this SHA-256."""
+        return hashed not in self._by_hash and self.is_store_away()
 
     def opens(self, key_id: KeyId) -> bool:
         """Whether a key that let somebody in still would: it was not revoked and has not expired."""

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import chain
 from typing import Final
 
+import msgspec
+
 from tocsin import __version__
 from tocsin.config import Settings
 from tocsin.model.endpoint import Endpoint, Standing
@@ -22,6 +24,7 @@ from tocsin.rules.delivery_diagnosis import Backlog, backlog_findings, dead_find
 from tocsin.rules.diagnosis import (
     SettingFacts,
     holding_findings,
+    intake_findings,
     integrity_findings,
     server_findings,
     setting_findings,
@@ -76,6 +79,18 @@ class ServerShown(Noun, frozen=True, kw_only=True):
     neighbours: tuple[str, ...]
 
 
+class IntakeShown(Noun, frozen=True, kw_only=True):
+    """The replicated intake; sizes in bytes. `server` is the one that this process is connected to, empty while there is none; `behind`: how
+    many submissions stand there for what this process holds; of `replicas` copies `in_sync` have everything."""
+
+    server: str
+    behind: int
+    held_bytes: int
+    max_bytes: int
+    replicas: int
+    in_sync: int
+
+
 class Diagnosis(Noun, frozen=True, kw_only=True):
     """What doctor found, the worst first, and the facts that it judged by. `is_well`: neither errors nor warnings. `process` null:
     no server runs, and only its settings and its file were looked at."""
@@ -86,6 +101,7 @@ class Diagnosis(Noun, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     store: StoreShown
     process: ServerShown | None
+    intake: IntakeShown | None = None
 
 
 class Doctor:
@@ -105,6 +121,7 @@ class Doctor:
         files: Callable[[], int],
         holding: Callable[[], HoldingFacts],
         now_ms: Callable[[], Millis],
+        intake: Callable[[], IntakeShown | None] = lambda: None,
     ) -> None:
         self._settings = setting_facts(settings)
         self._reserve = reserve_of(settings)
@@ -118,6 +135,7 @@ class Doctor:
         self._files = files
         self._holding = holding
         self._now_ms = now_ms
+        self._intake = intake
         self._started_at = now_ms()
 
     async def diagnose(self, *, integrity: bool) -> Diagnosis:
@@ -138,12 +156,14 @@ class Doctor:
             for tenant, endpoint_id, tally in backlogs
             if tally.oldest_at is not None
         ]
+        intake = self._intake()
         files, holding = self._files(), self._holding()
         return diagnosis_of(
             now,
             findings=(
                 integrity_findings(faults),
                 server_findings(files, self._ready(), max((one.behind_seconds for one in passes), default=0)),
+                () if intake is None else intake_findings(**msgspec.structs.asdict(intake)),
                 holding_findings(holding.free),
                 store_findings(store, self._reserve, now),
                 endpoint_findings(standings, now),
@@ -162,11 +182,17 @@ class Doctor:
                 free=holding.free,
                 neighbours=holding.neighbours,
             ),
+            intake=intake,
         )
 
 
 def diagnosis_of(
-    now: Millis, *, findings: Iterable[Iterable[Finding]], store: StoreShown, process: ServerShown | None
+    now: Millis,
+    *,
+    findings: Iterable[Iterable[Finding]],
+    store: StoreShown,
+    process: ServerShown | None,
+    intake: IntakeShown | None = None,
 ) -> Diagnosis:
     """The findings of several checks, put in order."""
     found = sorted(chain.from_iterable(findings), key=lambda finding: _ORDER[finding.severity])
@@ -177,6 +203,7 @@ def diagnosis_of(
         findings=tuple(found),
         store=store,
         process=process,
+        intake=intake,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -103,7 +103,7 @@ def decide_runs(body: RunEvents, submission: Submission, facts: Facts, heard: He
         answers.append(RunEventAnswer(job_id=job_id, outcome=outcome, event_ids=event_ids))
     return Verdict(
         status=_OK if body.is_batch else _CREATED,
-        body=_encode(_batch_answer(answers) if body.is_batch else RunEventAnswers(results=tuple(answers))),
+        body=_encode(batch_answer(answers) if body.is_batch else RunEventAnswers(results=tuple(answers))),
         events=tuple(events),
         jobs=tuple(rows.items()),
         seen=tuple(seen),
@@ -127,7 +127,8 @@ def _refused(item: RunEvent | TocsinError, problem: TocsinError, index: int) -> 
     )
 
 
-def _batch_answer(answers: list[RunEventAnswer]) -> RunEventBatchAnswer:
+def batch_answer(answers: Sequence[RunEventAnswer]) -> RunEventBatchAnswer:
+    """What OpenLineage has as the answer to what became of these."""
     failed = tuple(
         FailedEvent(index=index, reason=_reason(answer.problem))
         for index, answer in enumerate(answers)

@@ -15,6 +15,7 @@ MIB: Final = 1024 * 1024
 LARGE_WAL: Final = 512 * MIB
 FEW_FILES: Final = 4096
 """The API takes half of what there is; the sender keeps up to 2048 idle connections and makes 512 requests at once."""
+FULL_PART: Final = 0.8
 BEHIND_SECONDS: Final = 86_400
 CLOCK_MS: Final = 1000
 FULL: Final = 0.8
@@ -270,6 +271,37 @@ def server_findings(files: int, problems: Sequence[str], behind_seconds: float) 
             what=f"Retention is {behind_seconds / 3600:.0f} hours behind.",
             why="More is written than it can remove beside the work, so the file grows.",
             remedy="Give it time after a change of the settings; else a faster disk, or less load.",
+        )
+
+
+def intake_findings(
+    *, server: str, behind: int, held_bytes: int, max_bytes: int, replicas: int, in_sync: int
+) -> Iterator[Finding]:
+    """What there is to say of the replicated intake; that it is not reached, or is another one, is why the server is not ready."""
+    del server, behind
+    if in_sync < replicas:
+        yield Finding(
+            severity="warning",
+            code="intake.replicas",
+            what=f"{in_sync} of {replicas} copies of the intake have all of it.",
+            why="One more server that goes, and it takes nothing.",
+            remedy="Look after the NATS server that is missing: `nats stream info` names it.",
+        )
+    elif replicas == 1:
+        yield Finding(
+            severity="note",
+            code="intake.alone",
+            what="There is one copy of the intake.",
+            why="When its server is lost, so is what waits there.",
+            remedy="Three NATS servers, and a stream with three replicas.",
+        )
+    if max_bytes and held_bytes > max_bytes * FULL_PART:
+        yield Finding(
+            severity="warning",
+            code="intake.full",
+            what=f"The intake holds {_size(held_bytes)} of {_size(max_bytes)}.",
+            why="When it is full, producers are answered 429.",
+            remedy="See what holds up the accept; `nats stream edit --max-bytes` gives it more room.",
         )
 
 

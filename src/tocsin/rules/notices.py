@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
+from tocsin.errors import TocsinError
 from tocsin.model.endpoint import Endpoint, Standing
 from tocsin.model.ids import Millis
-from tocsin.model.notice import DeadNotice, EndpointNotice, GivenUp, Notice, NoticeType, ReplayNotice
+from tocsin.model.intake import Taking
+from tocsin.model.notice import (
+    DeadNotice,
+    EndpointNotice,
+    GivenUp,
+    Notice,
+    NoticeType,
+    RefusalNotice,
+    RefusedItem,
+    ReplayNotice,
+)
+from tocsin.model.noun import Noun
 from tocsin.model.replay import Replay
 from tocsin.model.times import to_text
 from tocsin.rules.health import endpoint_state, paused_until
 
 _encode = msgspec.json.Encoder().encode
+_REFUSED: Final = b'"outcome":"refused"'
+
+
+class _Result(Noun, frozen=True, kw_only=True):
+    outcome: str = ""
+    problem: dict[str, object] = {}
+
+
+class _Results(Noun, frozen=True, kw_only=True):
+    results: list[_Result] = []
+
+
+_decode_results = msgspec.json.Decoder(_Results).decode
 
 
 def endpoint_notice(
@@ -91,4 +118,32 @@ def replay_notice(replay: Replay, now: Millis) -> Notice:
         time=now,
         data=_encode(data),
         once=f"replay.finished {replay.id}",
+    )
+
+
+def refusal_notice(taking: Taking, outcome: bytes | TocsinError, now: Millis) -> Notice | None:
+    """What is told of a submission whose producer has heard nothing but `queued`: that it was refused, or some of it (the body of
+    its answer says so)."""
+    refused: list[RefusedItem] = []
+    if not isinstance(outcome, TocsinError):
+        if _REFUSED not in outcome:
+            return None
+        results = _decode_results(outcome).results
+        refused = [
+            RefusedItem(index=n, problem=one.problem) for n, one in enumerate(results) if one.outcome == "refused"
+        ]
+    data = RefusalNotice(
+        receipt_id=taking.receipt,
+        route=taking.route,
+        received_at=to_text(taking.received_at),
+        problem=outcome.problem() if isinstance(outcome, TocsinError) else None,
+        refused=refused,
+    )
+    return Notice(
+        type="report.refused",
+        tenant=taking.tenant,
+        about=taking.receipt,
+        time=now,
+        data=_encode(data),
+        once=f"report.refused {taking.receipt}",
     )

@@ -26,6 +26,7 @@ from tocsin.model.noun import Noun
 from tocsin.operations.api_keys import ApiKeys
 from tocsin.operations.master_key import MasterKey
 from tocsin.telemetry import log, set_up_logs
+from tocsin.wiring.intake import check_intake, open_intake
 from tocsin.wiring.loops import make_background, make_loops
 from tocsin.wiring.others import make_others
 from tocsin.wiring.parts import make_parts
@@ -98,6 +99,7 @@ async def serve(
     if not has_api and not isinstance(settings.database, SharedDatabase):
         raise Misconfigured("`tocsin work` needs PostgreSQL: with SQLite there is one process. See TOCSIN_DATABASE.")
     set_up_logs(settings.log_level)
+    check_intake(settings)
     sender = make_sender(settings)
     try:
         async with open_store(settings, now_ms) as store:
@@ -150,6 +152,7 @@ async def _serve(
     if others.following is not None:
         others.following.consented = consents.heard
         loops.holding.followers.insert(0, others.following)
+    intake = await open_intake(parts, loops, keys)
     supervisor = Supervisor(
         holding=loops.holding,
         accept=loops.accept,
@@ -158,19 +161,21 @@ async def _serve(
         consent=consent,
         replay=loops.replay,
         notices=loops.notices,
-        background={**background.all, **others.background},
+        background={**background.all, **others.background, **(intake.loops if intake is not None else {})},
         keys=keys,
         stop=stop,
     )
+    asked = supervisor.problems if intake is None else intake.ready(supervisor.problems)
 
     def problems() -> list[str]:
-        return supervisor.problems() + ([] if master_key.problem is None else [master_key.problem])
+        return asked() + ([] if master_key.problem is None else [master_key.problem])
 
     services = make_services(
         parts,
         loops,
         background,
         consents,
+        intake,
         keys=keys,
         master_key=master_key,
         ready=problems,
@@ -192,5 +197,7 @@ async def _serve(
         await answer_requests(app, listener, default_limits(), stop, direct=direct, stopping=loops.tails.end)
     finally:
         await supervisor.stop()
+        if intake is not None:
+            await intake.servers.close()
         await loops.exchanges.tokens.close()
         await parts.templates.close()

@@ -7,13 +7,14 @@ import os
 import random
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from tocsin.authorizing.tokens import Tokens
 from tocsin.errors import NotFound
 from tocsin.model.audit import SERVER
+from tocsin.model.event import Event
 from tocsin.model.noun import Noun
-from tocsin.model.submission import Accepted, Submission
+from tocsin.model.submission import Accepted, Decide, Submission
 from tocsin.operations.retention import limits_of, reserve_of
 from tocsin.operations.tails import Tails
 from tocsin.pipeline.accept import Accept
@@ -50,6 +51,8 @@ class Loops(Noun, frozen=True, kw_only=True):
     replay: ReplayWorker
     metrics: Metrics
     tails: Tails
+    decide: Decide
+    committed: Callable[[Sequence[Event]], None]
 
 
 class BackgroundLoops(Noun, frozen=True, kw_only=True):
@@ -129,7 +132,8 @@ def make_loops(parts: Parts) -> Loops:
     holding.moved.append(replay.moved)
     holding.heard += [delivery.heard, fanout.heard]
     committed = tails.tapped(fanout.committed)
-    accept = Accept(store.log, needs_of, Deciding(mint, job_limits_of(settings)), committed)
+    decide = Deciding(mint, job_limits_of(settings))
+    accept = Accept(store.log, needs_of, decide, committed)
     return Loops(
         held=held,
         holding=holding,
@@ -141,6 +145,8 @@ def make_loops(parts: Parts) -> Loops:
         replay=replay,
         metrics=metrics,
         tails=tails,
+        decide=decide,
+        committed=committed,
     )
 
 

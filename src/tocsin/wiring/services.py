@@ -19,12 +19,14 @@ from tocsin.operations.erasures import Erasures
 from tocsin.operations.many_deliveries import ManyDeliveries
 from tocsin.operations.master_key import MasterKey
 from tocsin.operations.preview import Previews
+from tocsin.operations.receipts import Receipts
 from tocsin.operations.replays import Replays
 from tocsin.operations.resuming import Resuming
 from tocsin.operations.retention import Retention, reserve_of
 from tocsin.operations.statistics import Statistics
 from tocsin.operations.test_event import TestEvents
 from tocsin.ports import Elsewhere
+from tocsin.wiring.intake import IntakeParts
 from tocsin.wiring.loops import BackgroundLoops, Loops
 from tocsin.wiring.parts import Parts
 from tocsin.workers.asking import AskedOut
@@ -49,6 +51,7 @@ def make_services(
     loops: Loops,
     background: BackgroundLoops,
     consents: Consents,
+    intake: IntakeParts | None,
     *,
     keys: ApiKeys,
     master_key: MasterKey,
@@ -80,6 +83,8 @@ def make_services(
     return Services(
         accept=loops.accept,
         submit=loops.accept.submit,
+        door=intake.door if intake is not None else None,
+        receipts=Receipts(store.intake if intake is not None else None),
         answers=IdempotentAnswers(store.answers, parts.box, now_ms),
         keys=keys,
         master_key=master_key,
@@ -151,6 +156,7 @@ def make_services(
             standings=parts.endpoints.standings_of,
             ready=ready,
             files=open_files,
+            intake=intake.shown if intake is not None else lambda: None,
             holding=lambda: holding_facts(loops),
             now_ms=now_ms,
         ),

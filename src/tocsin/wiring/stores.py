@@ -36,6 +36,7 @@ from tocsin.ports import (
     Views,
     WatchedStore,
 )
+from tocsin.ports.intake import IntakeStore
 
 
 class DirectoryStore(Directory, StandingStore, Protocol):
@@ -87,6 +88,9 @@ class Store(Protocol):
 
     @property
     def views(self) -> Views: ...
+
+    @property
+    def intake(self) -> IntakeStore | None: ...
 
     @property
     def retention(self) -> RetentionStore: ...

@@ -102,7 +102,7 @@ class Supervisor:
             ended += await asyncio.gather(self._beating, return_exceptions=True)
         if self._flushing is not None:
             self._flushing.cancel()
-        await self._keys.flush()
+        await self._flush_keys()
         for error in ended:
             if isinstance(error, BaseException):
                 raise error
@@ -121,7 +121,10 @@ class Supervisor:
     async def _flush(self) -> None:
         while True:
             await asyncio.sleep(_FLUSH_SECONDS)
-            try:
-                await self._keys.flush()
-            except Exception as error:  # noqa: BLE001  # only a time of last use is late
-                log.warning("keys.flush", error=type(error).__name__)
+            await self._flush_keys()
+
+    async def _flush_keys(self) -> None:
+        try:
+            await self._keys.flush()
+        except Exception as error:  # noqa: BLE001  # only a time of last use is late
+            log.warning("keys.flush", error=type(error).__name__)

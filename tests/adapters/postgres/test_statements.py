@@ -21,7 +21,15 @@ def names_of(package: str) -> list[str]:
 
 
 SQL = names_of("tocsin.adapters.postgres")
+WITH_AN_INTAKE = "the embedded store has no replicated intake before it"
 ONE_BY_ONE = {
+    "add_receipts": WITH_AN_INTAKE,
+    "adopt_intake": WITH_AN_INTAKE,
+    "erase_receipts": WITH_AN_INTAKE,
+    "intake_cursors": WITH_AN_INTAKE,
+    "move_intake": WITH_AN_INTAKE,
+    "receipt": WITH_AN_INTAKE,
+    "remove_receipts": WITH_AN_INTAKE,
     "add_ordered_deliveries": "their numbers are drawn before, while their lines are locked",
     "add_events": "positions are given where the head of the log is locked",
     "answers_among": "the embedded store asks one by one",

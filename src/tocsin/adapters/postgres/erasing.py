@@ -114,8 +114,13 @@ class PostgresErasures:
         return await self._step(erasure, step)
 
     async def end(self, erasure: Erasure, state: ErasureState, reason: str | None, now: Millis) -> None:
-        ended = (state, reason, now, erasure.number)
-        await self._writer.run(Rank.REST, lambda connection: write(connection, "end_erasure", ended))
+        """Receipts of the tenant lose what they say: it is there for a day only, and is not known by subject."""
+
+        async def transaction(connection: Connection) -> int:
+            await write(connection, "erase_receipts", (erasure.subject.tenant,))
+            return await write(connection, "end_erasure", (state, reason, now, erasure.number))
+
+        await self._writer.run(Rank.REST, transaction)
 
     async def page(self, erasure: Erasure) -> SubjectPage:
         subject, progress = erasure.subject, erasure.progress

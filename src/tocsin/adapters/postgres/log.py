@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar, cast
 from zlib import crc32
 
@@ -53,6 +53,10 @@ class Decided:
         self.outcomes: list[Verdict | Accepted | TocsinError] = []
 
 
+Along = Callable[[Connection, Sequence[Verdict | Accepted | TocsinError]], Awaitable[None]]
+"""Writes what depends on the verdicts."""
+
+
 class PostgresLog:
     """`ports.Log` on the shared store. Position order is commit order: whoever appends has the head of the log until COMMIT."""
 
@@ -65,7 +69,7 @@ class PostgresLog:
 
     async def accept(self, submissions: Sequence[Item], decide: Decide) -> list[Accepted | TocsinError]:
         async def transaction(connection: Connection) -> tuple[Decided, int, Millis]:
-            return await self._accept(connection, submissions, decide)
+            return await self.accept_within(connection, submissions, decide)
 
         try:
             decided, position, accepted_at = await self._writer.run(Rank.ACCEPT, transaction)
@@ -75,10 +79,7 @@ class PostgresLog:
             if len(submissions) == 1:
                 return [fault_of(error)]
         else:
-            answers = await _aside(len(decided.group.events), lambda: _placed(decided, position, accepted_at))
-            pairs = zip(submissions, answers, strict=True)
-            self._tenants.update(item[0].tenant for item, answer in pairs if isinstance(answer, Accepted))
-            return answers
+            return await self.accepted(submissions, decided, position, accepted_at)
         return [await self._accept_alone(item, decide) for item in submissions]
 
     async def _accept_alone(self, item: Item, decide: Decide) -> Accepted | TocsinError:
@@ -88,10 +89,20 @@ class PostgresLog:
         except (StoreUnavailable, StorageFull) as error:
             return error
 
-    async def _accept(
-        self, connection: Connection, submissions: Sequence[Item], decide: Decide
+    async def accepted(
+        self, submissions: Sequence[Item], decided: Decided, position: int, accepted_at: Millis
+    ) -> list[Accepted | TocsinError]:
+        """What is told of it after COMMIT."""
+        answers = await _aside(len(decided.group.events), lambda: _placed(decided, position, accepted_at))
+        pairs = zip(submissions, answers, strict=True)
+        self._tenants.update(item[0].tenant for item, answer in pairs if isinstance(answer, Accepted))
+        return answers
+
+    async def accept_within(
+        self, connection: Connection, submissions: Sequence[Item], decide: Decide, along: Along | None = None
     ) -> tuple[Decided, int, Millis]:
-        """Everything up to COMMIT; gives the position before the events, and when they were accepted."""
+        """Everything up to COMMIT, and what else is to be written `along` with it; gives the position before the events, and when they
+        were accepted."""
         await lock_slots(connection, Slots.FACTS, _slots_of(submissions))
         facts = await _load_facts(connection, submissions)
         answers = await _load_answers(connection, submissions)
@@ -99,6 +110,8 @@ class PostgresLog:
         decided = await _aside(size, lambda: self._decide(submissions, decide, facts, answers))
         now = self._now_ms()
         await _write(connection, decided.group, facts, now)
+        if along is not None:
+            await along(connection, decided.outcomes)
         self._tallies.accepted(decided.group.accepted)
         named = await self._tallies.flush(connection)
         position, accepted_at, appended = await _append(connection, decided.group, now)

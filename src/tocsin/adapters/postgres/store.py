@@ -15,6 +15,7 @@ from tocsin.adapters.postgres.eras import Eras
 from tocsin.adapters.postgres.erasing import PostgresErasures
 from tocsin.adapters.postgres.holding import PostgresHolding
 from tocsin.adapters.postgres.inspecting import PostgresCopies, PostgresInspection
+from tocsin.adapters.postgres.intake import PostgresIntake
 from tocsin.adapters.postgres.log import PostgresLog
 from tocsin.adapters.postgres.notices import PostgresNotices
 from tocsin.adapters.postgres.queue import PostgresQueue
@@ -54,6 +55,7 @@ class PostgresStore:
         self._writer.on_commit.append(tallies.flush)
         self._writer.on_committed.append(tallies.committed)
         self.log = PostgresLog(self._writer, self._readers, tallies, now_ms)
+        self.intake = PostgresIntake(self._writer, self._readers, self.log, now_ms)
         self.queue = PostgresQueue(self._writer, self._readers, tallies, now_ms)
         self.batches = PostgresBatches(self._writer, self._readers, tallies, now_ms)
         self.holding = PostgresHolding(url)

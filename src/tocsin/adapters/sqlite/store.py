@@ -65,6 +65,7 @@ class SqliteStore:
         self.sessions = SqliteSessions(self._writer, self._readers)
         self.standings = None
         self.watched = None
+        self.intake = None
         self.views = SqliteViews(self._readers)
         self.retention = SqliteRetention(self._writer, self._readers, tallies, monotonic, now_ms)
         self.answers = SqliteAnswers(self._writer, self._readers)

@@ -454,6 +454,25 @@ CREATE TABLE erasure (
 CREATE INDEX erasure_by_tenant ON erasure (tenant, number);
 CREATE INDEX erasure_running ON erasure (number) WHERE state = 'running';
 
+-- The replicated intake (TOCSIN_NATS): how far each partition of it was accepted, and by what is recognised what comes again. An intake
+-- that was made anew has another incarnation.
+CREATE TABLE intake (
+    partition bigint PRIMARY KEY,
+    incarnation text NOT NULL,
+    sequence bigint NOT NULL,
+    numbers text NOT NULL
+) WITH (fillfactor = 50);
+
+-- What came of submissions whose producers were answered `queued`.
+CREATE TABLE receipt (
+    id text PRIMARY KEY,
+    tenant text NOT NULL,
+    at bigint NOT NULL,
+    status bigint NOT NULL,
+    body bytea NOT NULL
+);
+CREATE INDEX receipt_by_age ON receipt (at);
+
 -- What is larger than two kilobytes is compressed, by the quick way where the server was built with it.
 DO $$
 BEGIN

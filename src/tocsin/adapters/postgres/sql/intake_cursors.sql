@@ -1,0 +1,1 @@
+SELECT partition, incarnation, sequence, numbers FROM intake ORDER BY partition
