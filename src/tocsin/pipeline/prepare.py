@@ -162,7 +162,8 @@ class Preparation:
             hidden = self._hidden = self._spelled()
         if token is not None:
             bearer = f"Authorization: Bearer {token.value}\r\n"
-            shown, hidden = (*shown, ("Authorization", MASK)), (*token.hidden, *hidden)
+            shown = (*shown, ("Authorization", MASK))
+            hidden = tuple(sorted((*token.hidden, *hidden), key=len, reverse=True))
         return OutboundRequest(
             target=self._target,
             url=config.url,

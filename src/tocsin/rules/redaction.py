@@ -54,11 +54,11 @@ def _spellings(value: str) -> Iterator[bytes]:
 
 
 def without(hidden: tuple[bytes, ...], response: Response) -> Response:
-    """The response with every hidden value masked, also one that is cut in two where what was kept of it ends. The same
-    object when there was none in it."""
+    """The response with every hidden value (the longest first) masked, also one that is cut in two where what was kept of it ends.
+    The same object when there was none in it."""
     body, headers = response.body, response.headers
     is_cut = response.body_bytes > len(body)
-    if not is_cut and not _has_room(min(map(len, hidden), default=0), response):
+    if not is_cut and not (hidden and _has_room(len(hidden[-1]), response)):
         return response
     body = _masked(body, hidden)
     if is_cut:

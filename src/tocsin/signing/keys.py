@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import hmac
+from hashlib import sha256
 from typing import Final, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -21,22 +21,31 @@ SHARED_KEY_BYTES: Final = range(24, 65)
 """How long a shared key may be (Standard Webhooks 1.0.0, "Symmetric")."""
 
 
-class SharedKey:
-    """HMAC-SHA256 with a key that the receiver has too."""
+_BLOCK_BYTES: Final = 64
+_INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
 
-    __slots__ = ("_keyed",)
+
+class SharedKey:
+    """HMAC-SHA256 (RFC 2104) with a key that the receiver has too."""
+
+    __slots__ = ("_inner", "_outer")
 
     version: Final = "v1"
     algorithm: Final = "hmac-sha256"
 
     def __init__(self, key: bytes) -> None:
-        # Copied for each request: `hmac.digest` would give up the interpreter lock each time, however short the body.
-        self._keyed = hmac.new(key, digestmod="sha256")
+        # Copied for each request. `hmac.digest` would give up the interpreter lock each time, however short the body, and
+        # `hmac.new` takes half as long again.
+        block = (key if len(key) <= _BLOCK_BYTES else sha256(key).digest()).ljust(_BLOCK_BYTES, b"\0")
+        self._inner = sha256(block.translate(_INNER))
+        self._outer = sha256(block.translate(_OUTER))
 
     def sign(self, data: bytes) -> bytes:
-        mac = self._keyed.copy()
-        mac.update(data)
-        return mac.digest()
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(data)
+        outer.update(inner.digest())
+        return outer.digest()
 
 
 class PrivateKey:

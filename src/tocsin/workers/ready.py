@@ -296,12 +296,12 @@ class Ready:
     def list(self, lane: Lane) -> None:
         """Put a lane in the rotation when it can send, and see to it that its queue is filled."""
         self._list(lane)
-        if self.rotation:
+        if self.rotation.tenants:
             self._can_send()
 
     def _list(self, lane: Lane) -> None:
-        if lane.is_spilled and not lane.is_refilling and len(lane.ready) < lane.low:
-            self._refill(lane)
+        if lane.is_spilled:
+            self._keep_filled(lane)
         outlet = lane.outlet
         if outlet.is_listed or not (lane.ready or lane.batches) or not outlet.has_room:
             return
@@ -316,16 +316,27 @@ class Ready:
         for lane in tuple(outlet.lanes.values()):
             if lane.ready or lane.is_spilled or lane.batches:
                 self._list(lane)
-        if self.rotation:
+        if self.rotation.tenants:
             self._can_send()
+
+    def list_again(self, outlet: Outlet) -> None:
+        """The same for an endpoint that is at work. Whether it may send is looked at in its turn, and not here as well."""
+        for lane in tuple(outlet.lanes.values()):
+            if lane.batching is not None:
+                self._list(lane)
+                continue
+            if lane.is_spilled:
+                self._keep_filled(lane)
+            if (lane.ready or lane.batches) and outlet.has_room:
+                self.rotation.add(outlet)
 
     def _list_each(self, lanes: Iterable[Lane]) -> None:
         """Only when all that came together is there: so it goes together where it is sent in batches."""
         for lane in lanes:
             self._list(lane)
-        if self.rotation:
+        if self.rotation.tenants:
             self._can_send()
 
-    def _refill(self, lane: Lane) -> None:
-        if not self.is_paused(lane, self._now_ms()):
+    def _keep_filled(self, lane: Lane) -> None:
+        if not lane.is_refilling and len(lane.ready) < lane.low and not self.is_paused(lane, self._now_ms()):
             self._refills.start(lane)

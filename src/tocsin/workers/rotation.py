@@ -23,16 +23,14 @@ more would go out in a second: where the loop is the bottleneck, its turns only 
 
 
 class Rotation:
-    """Endpoints that have something to send and room to send it. Each is in it at most once."""
+    """Endpoints that have something to send and room to send it. Each is in it at most once. `tenants` are theirs, in the order of their
+    turns."""
 
-    __slots__ = ("_by_tenant", "_tenants")
+    __slots__ = ("_by_tenant", "tenants")
 
     def __init__(self) -> None:
-        self._tenants: deque[str] = deque()
+        self.tenants: deque[str] = deque()
         self._by_tenant: dict[str, deque[Outlet]] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._tenants)
 
     def add(self, outlet: Outlet) -> None:
         if outlet.is_listed:
@@ -41,17 +39,17 @@ class Rotation:
         outlets = self._by_tenant.get(outlet.tenant)
         if outlets is None:
             outlets = self._by_tenant[outlet.tenant] = deque()
-            self._tenants.append(outlet.tenant)
+            self.tenants.append(outlet.tenant)
         outlets.append(outlet)
 
     def next(self) -> Outlet:
         """Take out the endpoint whose turn it is; it is added again if it has more. IndexError when there is none."""
-        tenant = self._tenants.popleft()
+        tenant = self.tenants.popleft()
         outlets = self._by_tenant[tenant]
         outlet = outlets.popleft()
         outlet.is_listed = False
         if outlets:
-            self._tenants.append(tenant)
+            self.tenants.append(tenant)
         else:
             del self._by_tenant[tenant]
         return outlet

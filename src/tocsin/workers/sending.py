@@ -138,7 +138,7 @@ class Sending:
         rotation, flight = self.ready.rotation, self._flight
         try:
             while (
-                rotation
+                rotation.tenants
                 and flight.unsettled < CREDITS
                 and self._written + len(self._tasks) < SLOTS
                 and self._burst.begin()
@@ -169,7 +169,7 @@ class Sending:
             self._flight.out.add(number)
             if outlet.is_ordered:
                 self._keys[number] = order_keys(claim.event)
-            self.ready.list_all(outlet)
+            self.ready.list_again(outlet)
             out = _Out(lane, preparation, claim, now, is_slow=is_slow)
             if not self._is_written(out, view):
                 self._in_task(self._deliver(out, view))
@@ -214,7 +214,9 @@ class Sending:
             self._standings.follow(outlet, preparation.endpoint, (claim,), settled)
         finally:
             self._left(out)  # Only now: where its place is given on, others begin, and the endpoint may be paused.
-        self.ready.list_all(outlet)
+        self.ready.list_again(outlet)
+        if self.ready.rotation.tenants:
+            self.begin()
 
     def _left(self, out: _Out) -> None:
         """Its request is not out any more."""

@@ -197,13 +197,31 @@ def test_what_cloud_events_need() -> None:
 
 @given(st.text(), st.text(), st.text(), st.text())
 def test_only_equal_pairs_have_equal_hashes(source: str, named: str, other_source: str, other_named: str) -> None:
-    assert len(seen_hash(source, named)) == 16
+    assert len(seen_hash(source, named)) == 20
     equal = seen_hash(source, named) == seen_hash(other_source, other_named)
     assert equal is ((source, named) == (other_source, other_named))
 
 
 def test_the_hash_knows_where_the_source_ends() -> None:
     assert len({seen_hash("ab", "c"), seen_hash("a", "bc"), seen_hash("", "abc"), seen_hash("abc", "")}) == 4
+
+
+@pytest.mark.parametrize(
+    ("named", "neighbour", "stranger"),
+    [
+        ("order-10425", "order-10499", "order-10500"),
+        (
+            "0193f2a1-5c07-7d3e-9b1a-0c5d1e2f3a4b",
+            "0193f2a1-5cff-7000-8000-000000000000",
+            "0193f2a1-5d00-7d3e-9b1a-0c5d1e2f3a4b",
+        ),
+    ],
+)
+def test_ids_that_follow_one_another_are_neighbours_in_an_index(named: str, neighbour: str, stranger: str) -> None:
+    begin = seen_hash("/s", named)[:4]
+    assert seen_hash("/s", neighbour)[:4] == begin
+    assert seen_hash("/s", stranger)[:4] != begin
+    assert seen_hash("/other", named)[:4] != begin
 
 
 def test_data_versions() -> None:

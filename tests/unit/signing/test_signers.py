@@ -27,6 +27,7 @@ from tocsin.model.signing import HmacSigning, NoSigning, PreviousSecret, Standar
 from tocsin.rules.urls import target_of
 from tocsin.signing import SECRET_BYTES, Signer, check_key, default_signing, generated_key, public_key_of
 from tocsin.signing import signer_of as signer_for
+from tocsin.signing.keys import SharedKey
 
 PAGE = (Path(__file__).parents[3] / "docs/reference/signing.md").read_text(encoding="utf-8")
 TARGET = target_of("https://example.com/hook", "pool", allow_http=False)
@@ -237,3 +238,11 @@ def test_visier_signs_in_its_own_header():
     assert default_signing(VisierFormat()) == HmacSigning(
         header="x-visier-signature", algorithm="sha256", encoding="hex", prefix="", key=None, key_encoding="utf8"
     )
+
+
+@given(st.binary(max_size=200), st.binary())
+def test_a_shared_key_makes_the_hmac_of_the_standard_library_each_time(key: bytes, body: bytes) -> None:
+    shared = SharedKey(key)
+    assert [shared.sign(body), shared.sign(b""), shared.sign(body)] == [
+        hmac.digest(key, data, "sha256") for data in (body, b"", body)
+    ]

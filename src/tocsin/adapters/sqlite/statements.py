@@ -31,7 +31,7 @@ def statement(name: str) -> str:
 def statement_for(name: str, rows: int) -> str:
     """The statement with its row group repeated."""
     before, group, after = statement(name).split(_MARK)
-    return f"{before}{', '.join([group.strip()] * rows)}{after}"
+    return f"{before}{','.join([group.strip().replace(', ', ',')] * rows)}{after}"
 
 
 @cache

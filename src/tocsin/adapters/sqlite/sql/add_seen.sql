@@ -1,1 +1,1 @@
-INSERT INTO seen (tenant, hash, event_id, at) VALUES /*row*/ (?, ?, ?, ?) /*row*/
+INSERT OR FAIL INTO seen (tenant, hash, event_id, at) VALUES /*row*/ (?, ?, ?, ?) /*row*/
