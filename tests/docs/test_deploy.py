@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.docs.repository_files import ROOT
+from tests.kit.nats import program as nats_server
 
 from tocsin import __version__
 from tocsin.config import SETTINGS
@@ -19,6 +20,12 @@ DEPLOY = ROOT / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file())
 CLI_ONLY = {"TOCSIN_CONFIG"}
+
+
+def said(*command: str) -> tuple[int, str]:
+    """How a command ended, and what it had to say."""
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    return ended.returncode, ended.stdout + ended.stderr
 
 
 def compose() -> dict[str, Any]:
@@ -45,12 +52,30 @@ def test_units_are_understood(unit: Path, tmp_path: Path) -> None:
     text = unit.read_text().replace("/opt/tocsin/bin/tocsin", shutil.which("true") or "/bin/true")
     name = unit.name.replace("@", "@8080")
     (tmp_path / name).write_text(text)
-    checked = subprocess.run([verify, "verify", str(tmp_path / name)], capture_output=True, text=True, timeout=60)
-    assert (checked.returncode, [line for line in checked.stderr.splitlines() if name in line]) == (0, [])
+    code, text_of = said(verify, "verify", str(tmp_path / name))
+    assert (code, [line for line in text_of.splitlines() if name in line]) == (0, [])
     broken = tmp_path / f"broken-{name}"
     broken.write_text(text.replace("Restart=always", "Restart=perhaps"))
-    checked = subprocess.run([verify, "verify", str(broken)], capture_output=True, text=True, timeout=60)
-    assert "perhaps" in checked.stderr, "it finds nothing at all"
+    assert "perhaps" in said(verify, "verify", str(broken))[1], "it finds nothing at all"
+
+
+def test_the_servers_of_the_intake_take_their_file(tmp_path: Path) -> None:
+    given = DEPLOY / "compose/nats.conf"
+    assert said(nats_server(), "-t", "-c", str(given))[0] == 0
+    broken = tmp_path / "nats.conf"
+    broken.write_text(given.read_text().replace("sync_interval: always", "sync_interval: perhaps"))
+    assert said(nats_server(), "-t", "-c", str(broken))[0] != 0
+
+
+def test_helm_takes_the_chart() -> None:
+    if (helm := shutil.which("helm")) is None:
+        pytest.skip("no helm here")
+    code, text = said(
+        helm, "template", "t", str(DEPLOY / "helm/tocsin"), "-f", str(DEPLOY / "helm/example-values.yaml")
+    )
+    assert code == 0, text
+    kinds = sorted(document["kind"] for document in yaml.safe_load_all(text) if document)
+    assert kinds.count("Deployment") == 2
 
 
 def test_the_page_shows_the_unit() -> None:
