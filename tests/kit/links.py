@@ -24,8 +24,8 @@ class Link:
         self._healed = asyncio.Event()
         self._healed.set()
         self.state: State = "open"
-        self.connections = 0
-        """How many there have been that reached the server."""
+        self.sent = 0
+        """So many times something came from the client that was passed on."""
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -91,7 +91,6 @@ class Link:
         except OSError:
             near.reset()
             return
-        self.connections += 1
         near.other = far
         if far.transport.is_closing():
             near.reset()
@@ -111,7 +110,7 @@ class _End(asyncio.Protocol):
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._is_full = self._has_ended = False
+        self._is_full = self._has_ended = self._is_near = False
         self.other: _End | None = None
         self.transport: asyncio.Transport
 
@@ -119,10 +118,12 @@ class _End(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         if self.other is None:
+            self._is_near = True
             self._link.joined(self)
 
     def data_received(self, data: bytes) -> None:
         assert self.other is not None
+        self._link.sent += self._is_near
         self.other.transport.write(data)
 
     def eof_received(self) -> bool:

@@ -34,11 +34,13 @@ class Proxy:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
+        await asyncio.sleep(0)  # who connected just now has a task then
         for task in self._tasks:
             task.cancel()
         for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
             if isinstance(outcome, Exception):
                 raise outcome
+        await asyncio.sleep(0)  # what was aborted is closed in the next turn of the loop
 
     @property
     def url(self) -> str:
@@ -141,10 +143,10 @@ async def _pipe(
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         if not writer.transport.is_closing():
             writer.close()
         far_writer.transport.abort()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -45,12 +45,15 @@ class Fronts:
         return len(self._fronts) > 1
 
     def put(self, cursors: Mapping[int, Cursor]) -> None:
-        """The fan-out of these partitions goes on from here."""
+        """The fan-out of these partitions goes on from here. They join no other front yet: what is being read or written for that one is
+        not for these, and would take them past their events."""
         self.remove(cursors.keys())
+        others, self._fronts = self._fronts, []
         for partition, cursor in cursors.items():
             self.stored[partition] = cursor
             self._fronts.append(Front(cursor, partition))
         self.merge()
+        self._fronts = others + self._fronts
 
     def remove(self, partitions: Collection[int]) -> None:
         """These are gone."""
@@ -73,7 +76,7 @@ class Fronts:
         return min((other.cursor.position for other in self._fronts if other.cursor.position > here), default=None)
 
     def merge(self) -> None:
-        """Those at the same place, in the midst of no event, become one."""
+        """Those at the same place, in the midst of no event, become one. Not while one of them is being read or written for."""
         at: dict[int, Front] = {}
         for front in self:
             if front.midst is not None:

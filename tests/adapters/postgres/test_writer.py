@@ -78,6 +78,26 @@ async def test_after_a_commit_without_an_answer_it_is_known_what_became_of_it(ur
         await store.close()
 
 
+async def test_what_a_crash_took_did_not_commit_though_another_has_its_number_then() -> None:
+    with PostgresServer(durable=True) as server:
+        url = await asyncio.to_thread(server.fresh, "store", prepare_database)
+        lost = await asyncpg.connect(url)
+        await lost.execute("BEGIN")
+        number = str(await lost.fetchval("SELECT pg_current_xact_id()::text"))
+        await asyncio.to_thread(server.stop, "immediate")
+        lost.terminate()
+        await asyncio.to_thread(server.start)
+        writer = Writer(url, alone=False)
+        asked = asyncio.create_task(writer._came_through(number))
+        await asyncio.wait([asked], timeout=5)
+        other = await asyncpg.connect(url)
+        assert str(await other.fetchval("SELECT pg_current_xact_id()::text")) == number
+        await other.close()
+        assert await asked is False
+        assert writer._connection is not None
+        await hang_up(writer._connection)
+
+
 async def test_a_connection_that_the_server_ended_is_replaced(url: str, writer: Writer) -> None:
     other = await asyncpg.connect(url)
     await writer.run(Rank.REST, lambda connection: add(connection, "a"))

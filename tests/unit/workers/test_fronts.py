@@ -26,6 +26,20 @@ def test_those_at_the_same_place_are_one_front() -> None:
     assert not fronts.are_many
 
 
+def test_one_that_is_put_where_another_is_does_not_go_along_with_what_is_read_for_that_one() -> None:
+    fronts = Fronts()
+    fronts.put({0: at(5)})
+    (being_read,) = fronts
+    fronts.put({1: at(5), 2: at(5)})
+    assert shape(fronts) == [(5, [0]), (5, [1, 2])]
+    being_read.cursor = at(9)
+    assert (fronts.position(0), fronts.position(1), fronts.position(2)) == (9, 5, 5)
+    assert [move.partition for move in fronts.lagging()] == [0]
+    being_read.cursor = at(5)
+    fronts.merge()
+    assert shape(fronts) == [(5, [0, 1, 2])]
+
+
 def test_one_in_the_midst_of_an_event_joins_nobody_until_that_is_done() -> None:
     fronts = Fronts()
     fronts.put({0: at(5, 3), 1: at(5)})

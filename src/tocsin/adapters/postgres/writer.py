@@ -205,7 +205,10 @@ class Writer:
         while asyncio.get_running_loop().time() < end:
             with contextlib.suppress(TocsinError, asyncpg.PostgresError, *LOST):
                 connection = self._connection = self._connection or await self._connect()
-                row = await read_one(connection, "transaction_status", (transaction,))
+                try:
+                    row = await read_one(connection, "transaction_status", (transaction,))
+                except asyncpg.InvalidParameterValueError:
+                    return False  # the server crashed before any of it was on disk, and will give that number to another one
                 if row is not None and row[0] != "in progress":
                     return row[0] == "committed"
             if self._connection is not None and self._connection.is_closed():
