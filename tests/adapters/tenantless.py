@@ -7,6 +7,7 @@ BY_ENDPOINT = "the endpoint was read with its tenant in the same request"
 BY_DELIVERY = "the delivery was read with its tenant in the same request, or by the loop of erasures"
 BY_REPLAY = "the replay was read with its tenant in the same request"
 BY_ERASURE = "run by the loop of erasures, for what was read of the subject with its tenant"
+COMMITS = "numbers of transactions are of no tenant"
 DATA_KEYS = "data keys are the server's, of no tenant"
 SESSIONS = "found by the hash of what only the browser has"
 TRANSFERS = "run for all tenants, while nobody is served"
@@ -231,8 +232,9 @@ WITHOUT_TENANT = {
     "oldest_migration": "it tells of the database as a whole",
     "shared_facts": "it tells of the database as a whole",
     "store_facts": "it tells of the database as a whole",
-    "transaction_id": "it names no row",
-    "transaction_status": "it names no row",
+    "number_commit": COMMITS,
+    "commit_number": COMMITS,
+    "forget_commits": COMMITS,
     "transfer_add": TRANSFERS,
     "transfer_analyze": TRANSFERS,
     "transfer_clear": TRANSFERS,

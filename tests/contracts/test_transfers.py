@@ -36,6 +36,7 @@ NOT_MOVED = {
     "transfer": "the mark of this side",
     "transfer_progress": "how far this side is",
     "sqlite_sequence": "the numbers that are set, which are checked",
+    "committed": "numbers of transactions of processes that are there",
     "node": "who is there is there by itself",
     "revision": "what nodes have noticed, while they run",
     "session": "people sign in again",
@@ -58,7 +59,7 @@ DERIVED = {
 }
 """Columns that do not go along, and why."""
 EMBEDDED = {"commit_group", "sqlite_sequence"}
-SHARED = {"log_head", "node", "revision", "standing_wish", "intake", "receipt"}
+SHARED = {"committed", "log_head", "node", "revision", "standing_wish", "intake", "receipt"}
 KILLED_FIRST = ((0, False), (0, True), (1, False), (1, True), (4, False))
 """Before the source has its mark; with that only, twice; with both marks; after four pages. How many writes are let through, run by
 run, and whether that one is at which it is killed."""

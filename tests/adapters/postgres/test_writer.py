@@ -14,7 +14,7 @@ from tests.kit.postgres import PostgresServer
 from tests.kit.relays import Relay
 
 from tocsin.adapters.postgres.database import connect, hang_up, prepare_database
-from tocsin.adapters.postgres.statements import Connection, write_rows
+from tocsin.adapters.postgres.statements import Connection, statement, write_rows
 from tocsin.adapters.postgres.store import PostgresStore
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.adapters.storing.ranks import DataRefusedError, Rank
@@ -78,24 +78,46 @@ async def test_after_a_commit_without_an_answer_it_is_known_what_became_of_it(ur
         await store.close()
 
 
-async def test_what_a_crash_took_did_not_commit_though_another_has_its_number_then() -> None:
+async def test_what_became_of_a_commit_is_known_after_a_crash_of_the_server() -> None:
     with PostgresServer(durable=True) as server:
         url = await asyncio.to_thread(server.fresh, "store", prepare_database)
-        lost = await asyncpg.connect(url)
-        await lost.execute("BEGIN")
-        number = str(await lost.fetchval("SELECT pg_current_xact_id()::text"))
-        await asyncio.to_thread(server.stop, "immediate")
-        lost.terminate()
-        await asyncio.to_thread(server.start)
         writer = Writer(url, alone=False)
-        asked = asyncio.create_task(writer._came_through(number))
-        await asyncio.wait([asked], timeout=5)
-        other = await asyncpg.connect(url)
-        assert str(await other.fetchval("SELECT pg_current_xact_id()::text")) == number
-        await other.close()
-        assert await asked is False
-        assert writer._connection is not None
-        await hang_up(writer._connection)
+        await writer.open()
+        await writer.run(Rank.REST, lambda connection: add(connection, "a"))
+        await asyncio.to_thread(server.stop, "immediate")
+        await asyncio.to_thread(server.start)
+        writer._discard(writer._connection)  # type: ignore[arg-type]  # it is open
+        assert await writer._came_through()
+        writer._number += 1  # one that the server never heard of
+        assert not await writer._came_through()
+        await writer.close()
+
+
+async def test_a_commit_that_is_under_way_is_waited_for(url: str, writer: Writer) -> None:
+    await writer.run(Rank.REST, lambda connection: add(connection, "a"))
+    writer._number += 1
+    zombie = await asyncpg.connect(url)
+    await zombie.execute("BEGIN")
+    await zombie.execute(statement("number_commit"), writer._name, writer._number)
+    asked = asyncio.create_task(writer._came_through())
+    async with asyncio.timeout(20):
+        while not await zombie.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            continue
+    assert not asked.done()
+    await zombie.execute("COMMIT")
+    assert await asked
+    await zombie.close()
+
+
+async def test_names_of_writers_that_are_gone_are_forgotten(url: str, writer: Writer) -> None:
+    other = await asyncpg.connect(url)
+    await other.execute("INSERT INTO committed VALUES ('old', 1, now() - interval '2 days'), ('new', 1, now())")
+    await writer.run(Rank.REST, lambda connection: add(connection, "a"))
+    again = Writer(url, alone=False)
+    await again.open()
+    await again.close()
+    assert {row[0] for row in await other.fetch("SELECT writer FROM committed")} == {"new", writer._name}
+    await other.close()
 
 
 async def test_a_connection_that_the_server_ended_is_replaced(url: str, writer: Writer) -> None:

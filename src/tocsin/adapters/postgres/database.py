@@ -27,7 +27,7 @@ _SETTINGS: Final = {
     "jit": "off",
     "timezone": "UTC",
     "lock_timeout": "5s",
-    "idle_in_transaction_session_timeout": "10s",
+    "idle_in_transaction_session_timeout": "3s",
     "tcp_user_timeout": "10s",
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",

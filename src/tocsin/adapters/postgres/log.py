@@ -113,10 +113,8 @@ class PostgresLog:
         if along is not None:
             await along(connection, decided.outcomes)
         self._tallies.accepted(decided.group.accepted)
-        named = await self._tallies.flush(connection)
-        position, accepted_at, appended = await _append(connection, decided.group, now)
-        self._writer.named = appended or named
-        return decided, position, accepted_at
+        await self._tallies.flush(connection)
+        return decided, *await _append(connection, decided.group, now)
 
     def _decide(
         self, submissions: Sequence[Item], decide: Decide, facts: dict[str, Facts], answers: Mapping[Named, Kept]
@@ -156,13 +154,13 @@ class PostgresLog:
         return cast("int", position)
 
 
-async def _append(connection: Connection, group: Group, now: Millis) -> tuple[int, Millis, str | None]:
-    """The events at the head of the log, in the last statement before COMMIT, with what was seen; gives the position before them,
-    their time, and the name of the transaction. Raises Overtaken when somebody else has just seen one of them."""
+async def _append(connection: Connection, group: Group, now: Millis) -> tuple[int, Millis]:
+    """The events at the head of the log, in the last statement before COMMIT, with what was seen; gives the position before them
+    and their time. Raises Overtaken when somebody else has just seen one of them."""
     try:
         if not group.events:
             await write_rows(connection, "add_seen", group.seen)
-            return 0, now, None
+            return 0, now
         columns = [list(column) for column in zip(*group.events, strict=True)]
         columns.append([partition_of(cast("str", row[1]), PARTITIONS) for row in group.events])
         seen = [list(column) for column in zip(*group.seen, strict=True)] or [[]] * 4
@@ -171,7 +169,7 @@ async def _append(connection: Connection, group: Group, now: Millis) -> tuple[in
         if error.table_name != "seen":
             raise
         raise Overtaken from error
-    return cast("tuple[int, int, str]", row)
+    return cast("tuple[int, int]", row)
 
 
 async def _aside(size: int, work: Callable[[], T]) -> T:

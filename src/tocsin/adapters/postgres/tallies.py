@@ -112,18 +112,17 @@ class Tallies:
             if count:
                 self._add(tenant, 0, _counts(EVENTS, count))
 
-    async def flush(self, connection: Connection) -> str | None:
-        """Write what was gathered; gives the name of the transaction, if there was anything."""
+    async def flush(self, connection: Connection) -> None:
+        """Write what was gathered."""
         if not self._totals:
-            return None
+            return
         self._is_sure = False
         rows = await self._changed_rows(connection, self._totals)
         self._totals.clear()
         blocks: list[Row] = [(*place, *moved) for place, moved in self._blocks.items() if moved[0]]
         self._blocks.clear()
         values = (self._shard, *columns_of(rows, _COLUMNS), *columns_of(blocks, 5))
-        row = await read_one(connection, "save_tallies", values)
-        return None if row is None else cast("str", row[0])
+        await write(connection, "save_tallies", values)
 
     def _add(self, tenant: str, endpoint: int, counts: list[int]) -> None:
         for scope in dict.fromkeys(((tenant, endpoint), (tenant, 0), EVERYTHING)):

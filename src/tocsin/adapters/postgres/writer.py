@@ -2,8 +2,8 @@
 
 Work waits in the order of its rank. Accepts have a transaction of their own, and so has retention; whatever else waits shares one
 COMMIT. When anything in a shared transaction fails, all of it is rolled back and its parts run one by one, so a transaction may
-run more than once and must begin anew each time. When it is not known whether a COMMIT came through, the server is asked what
-became of the transaction.
+run more than once and must begin anew each time. With each COMMIT goes the number of the transaction, to a row of this writer's own: when
+it is not known whether a COMMIT came through, that row tells.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import contextlib
 import heapq
 from collections.abc import Awaitable, Callable
 from typing import Final, Generic, TypeVar, cast
+from uuid import uuid4
 
 import asyncpg
 
@@ -25,7 +26,7 @@ from tocsin.adapters.postgres.database import (
     hang_up,
     problem_of,
 )
-from tocsin.adapters.postgres.statements import Connection, read_one
+from tocsin.adapters.postgres.statements import Connection, read_one, statement, write
 from tocsin.adapters.storing.migrations import migrations_of
 from tocsin.adapters.storing.ranks import ALONE, DataRefusedError, Rank
 from tocsin.adapters.storing.transfers import mark_of
@@ -39,6 +40,7 @@ TIMES: Final = 5
 """How often a transaction is begun when others are in its way each time."""
 ASKED_SECONDS: Final = 30.0
 """How long we try to learn what became of a COMMIT."""
+_NUMBERED: Final = "tocsin_numbered"
 _PAUSE_SECONDS: Final = 0.1
 _LOCK_TRIES: Final = 20
 _DATABASE: Final = 0x746F6300
@@ -81,12 +83,12 @@ class Writer:
         """Called when a transaction begins, perhaps once more."""
         self.on_connect: list[Callable[[Connection], Awaitable[None]]] = []
         """Called with each new connection."""
-        self.on_commit: list[Callable[[Connection], Awaitable[str | None]]] = []
-        """Called before COMMIT, within the transaction; may give its name."""
+        self.on_commit: list[Callable[[Connection], Awaitable[None]]] = []
+        """Called before COMMIT, within the transaction."""
         self.on_committed: list[Callable[[], None]] = []
         """Called when it is known that a COMMIT came through."""
-        self.named: str | None = None
-        """The transaction under way, where a statement of it told its name."""
+        self._name = uuid4().hex
+        self._number = 0
 
     async def open(self) -> None:
         """Raises StoreUnavailable."""
@@ -156,7 +158,7 @@ class Writer:
     async def _transact_once(self, works: list[_Work[object]]) -> None:
         connection = self._connection = self._connection or await self._connect()
         try:
-            named = await self._run_all(connection, works)
+            await self._run_all(connection, works)
         except REFUSALS as error:
             await self._roll_back(connection)
             raise DataRefusedError(str(error)) from error
@@ -168,49 +170,40 @@ class Writer:
             if isinstance(error, asyncpg.PostgresError) and not isinstance(error, AGAIN):
                 raise problem_of(error) from error
             raise
-        await self._commit(connection, named)
+        await self._commit(connection)
         for know in self.on_committed:
             know()
 
-    async def _run_all(self, connection: Connection, works: list[_Work[object]]) -> str:
-        """Everything up to COMMIT; gives the name of the transaction."""
+    async def _run_all(self, connection: Connection, works: list[_Work[object]]) -> None:
+        """Everything up to COMMIT."""
         await connection.execute("BEGIN")
-        self.named = None
         for begin in self.on_begin:
             begin()
         for work in works:
             work.result = await work.transaction(connection)
         for finish in self.on_commit:
-            self.named = await finish(connection) or self.named
-        if self.named is None:
-            row = await read_one(connection, "transaction_id")
-            self.named = None if row is None else cast("str", row[0])
-        return self.named or ""
+            await finish(connection)
 
-    async def _commit(self, connection: Connection, named: str) -> None:
+    async def _commit(self, connection: Connection) -> None:
+        self._number += 1
         try:
-            await connection.execute("COMMIT")
+            await connection.execute(f"EXECUTE {_NUMBERED} ('{self._name}', {self._number}); COMMIT")
         except (*LOST, asyncpg.OperatorInterventionError) as error:
             self._discard(connection)
-            if not await self._came_through(named):
+            if not await self._came_through():
                 raise problem_of(error) from error
         except asyncpg.PostgresError as error:
             self._discard(connection)
             raise problem_of(error) from error
 
-    async def _came_through(self, transaction: str) -> bool:
-        """What became of a transaction, asked of a new connection. It may be under way still, at a server that has not noticed
-        that nobody listens."""
+    async def _came_through(self) -> bool:
+        """What became of the last transaction, asked of a new connection. It may be under way still, at a server that has not
+        noticed that nobody listens: its row is locked as long."""
         end = asyncio.get_running_loop().time() + ASKED_SECONDS
         while asyncio.get_running_loop().time() < end:
             with contextlib.suppress(TocsinError, asyncpg.PostgresError, *LOST):
                 connection = self._connection = self._connection or await self._connect()
-                try:
-                    row = await read_one(connection, "transaction_status", (transaction,))
-                except asyncpg.InvalidParameterValueError:
-                    return False  # the server crashed before any of it was on disk, and will give that number to another one
-                if row is not None and row[0] != "in progress":
-                    return row[0] == "committed"
+                return await read_one(connection, "commit_number", (self._name,)) == (self._number,)
             if self._connection is not None and self._connection.is_closed():
                 self._connection = None
             await asyncio.sleep(_PAUSE_SECONDS)
@@ -222,6 +215,8 @@ class Writer:
         connection = await connect(self._url, seconds=ANSWER_SECONDS, is_keyed=True)
         try:
             refusal = await self._lock(connection)
+            await connection.execute(f"PREPARE {_NUMBERED} AS {statement('number_commit')}")
+            await write(connection, "forget_commits")
             for greet in self.on_connect if refusal is None else ():
                 await greet(connection)
         except (*LOST, asyncpg.PostgresError) as error:

@@ -27,6 +27,13 @@ CREATE INDEX event_by_id ON event (id);
 CREATE INDEX event_by_tenant ON event (tenant, position);
 CREATE INDEX event_by_subject ON event (subject_id, tenant, position) WHERE subject_id <> '';
 
+-- The last transaction of each process that writes: with each COMMIT goes its number, so that afterwards it can be told what became of it.
+CREATE TABLE committed (
+    writer text PRIMARY KEY,
+    number bigint NOT NULL,
+    at timestamptz NOT NULL
+) WITH (fillfactor = 10);
+
 -- The head of the log. Whoever appends moves it, and so holds its row until COMMIT: position order is commit order.
 CREATE TABLE log_head (
     one integer PRIMARY KEY CHECK (one = 1),

@@ -16,4 +16,4 @@ WITH known AS (
         $13::text::bigint[], $14::text::text[], $15::bytea[], $16::bytea[], $17::text::smallint[])
         WITH ORDINALITY AS new (id, tenant, type, subject_type, subject_id, verb, time, keys, cloud, data, partition, nth)
 )
-SELECT before, accepted_at, pg_current_xact_id()::text FROM head
+SELECT before, accepted_at FROM head

@@ -1,4 +1,4 @@
--- Of our shard ($1), which nobody else writes: tallies as they are now, and what pending deliveries moved by. Gives the transaction.
+-- Of our shard ($1), which nobody else writes: tallies as they are now, and what pending deliveries moved by.
 WITH saved AS (
     INSERT INTO tally (tenant, endpoint, minute, pending, dead, events, attempts_delivered, attempts_retry, attempts_rejected, delivered,
         died, cancelled, errors, attempt_ms, delivered_ms, shard)
@@ -17,4 +17,4 @@ WITH saved AS (
     ON CONFLICT (tenant, endpoint, block, shard) DO UPDATE
     SET pending = pending_block.pending + excluded.pending, since = least(pending_block.since, excluded.since)
 )
-SELECT pg_current_xact_id()::text
+SELECT
