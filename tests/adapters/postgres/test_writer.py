@@ -201,7 +201,7 @@ async def test_a_client_that_froze_holds_nobody_up_for_long(url: str) -> None:
     frozen = await connect(url, seconds=30)
     shown = [await frozen.fetchrow(f"SHOW {name}") for name in ("lock_timeout", "tcp_user_timeout")]
     assert [tuple(row or ()) for row in shown] == [("5s",), ("10000",)]
-    assert tuple(await frozen.fetchrow("SHOW idle_in_transaction_session_timeout") or ()) == ("10s",)
+    assert tuple(await frozen.fetchrow("SHOW idle_in_transaction_session_timeout") or ()) == ("3s",)
     await frozen.execute("SET idle_in_transaction_session_timeout = '50ms'")
     await frozen.execute("BEGIN")
     await frozen.execute("UPDATE log_head SET position = position + 1")

@@ -11,12 +11,9 @@ from tests.kit.lab import Lab
 from tests.kit.nats import NatsCluster
 from tests.kit.trial import Trial
 
-from tocsin import config
-
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(300),
-    pytest.mark.skipif("TOCSIN_NATS" in getattr(config, "NOT_YET", ()), reason="there is no replicated intake yet"),
 ]
 ANSWER_SECONDS = 60
 """That nobody is refused is asserted, not how soon the answer comes."""
