@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from tocsin.model.ids import Millis
 from tocsin.model.noun import Noun
 from tocsin.ports.writing import Cursor, Holder
 
@@ -31,12 +32,13 @@ class Revisions(Noun, frozen=True, kw_only=True):
 
 
 class Beat(Noun, frozen=True, kw_only=True):
-    """What a process sees when it beats: the others, which process (by epoch) holds each partition, 0 for nobody, and how far
-    the directory has moved."""
+    """What a process sees when it beats: the others, which process (by epoch) holds each partition, 0 for nobody, how far
+    the directory has moved, and what the clock of the store shows; None where nobody else goes by it."""
 
     neighbours: tuple[Neighbour, ...]
     holders: Mapping[int, int]
     revisions: Revisions
+    at: Millis | None = None
 
 
 class Taken(Noun, frozen=True, kw_only=True):

@@ -36,6 +36,7 @@ from tocsin.wiring.several import Alike
 from tocsin.wiring.stores import Store, migrate_store, open_store
 from tocsin.wiring.web import Web, tells_only
 from tocsin.workers.consent import ConsentWorker
+from tocsin.workers.store_clock import StoreClock
 from tocsin.workers.supervisor import Supervisor
 
 SWITCH_SECONDS: Final = 0.0005
@@ -102,14 +103,15 @@ async def serve(
     check_intake(settings)
     sender = make_sender(settings)
     try:
-        async with open_store(settings, now_ms) as store:
-            await _serve(settings, store, sender, ready, stop, alike=alike, has_api=has_api)
+        clock = StoreClock(now_ms)
+        async with open_store(settings, clock) as store:
+            await _serve(settings, store, clock, sender, ready, stop, alike=alike, has_api=has_api)
     finally:
         await sender.close()
 
 
 async def _opened_keys(
-    settings: Settings, store: Store, mint: IdMint, box: AesSecretBox, *, has_api: bool
+    settings: Settings, store: Store, clock: StoreClock, mint: IdMint, box: AesSecretBox, *, has_api: bool
 ) -> tuple[MasterKey, ApiKeys, str | None]:
     """The keys of secrets, the API keys, and the one that was made because there was none."""
     master_key = MasterKey(
@@ -117,12 +119,12 @@ async def _opened_keys(
         master_keys_of(settings),
         box,
         mint=mint,
-        now_ms=now_ms,
+        now_ms=clock,
         entropy=os.urandom,
         spread_seconds=settings.lease_ms / 1000 if store.holding.is_shared else 0.0,
     )
     await master_key.open()
-    keys = ApiKeys(store.directory, mint=mint, now_ms=now_ms, entropy=os.urandom)
+    keys = ApiKeys(store.directory, mint=mint, now_ms=clock, entropy=os.urandom)
     await keys.follow()
     given = settings.bootstrap_key.reveal() if settings.bootstrap_key else None
     return master_key, keys, await keys.bootstrap(given) if has_api else None
@@ -131,6 +133,7 @@ async def _opened_keys(
 async def _serve(
     settings: Settings,
     store: Store,
+    clock: StoreClock,
     sender: HttpSender,
     ready: Callable[[Running], None],
     stop: asyncio.Event,
@@ -138,16 +141,16 @@ async def _serve(
     alike: Alike | None,
     has_api: bool,
 ) -> None:
-    mint = IdMint(now_ms, os.urandom)
+    mint = IdMint(clock, os.urandom)
     box = AesSecretBox()
-    master_key, keys, generated = await _opened_keys(settings, store, mint, box, has_api=has_api)
-    await store.directory.finish_removals(now_ms())
-    parts = await make_parts(settings, store, sender, mint, box, now_ms)
+    master_key, keys, generated = await _opened_keys(settings, store, clock, mint, box, has_api=has_api)
+    await store.directory.finish_removals(clock())
+    parts = await make_parts(settings, store, sender, mint, box, clock)
     loops = make_loops(parts)
     background = await make_background(parts, loops)
     others = make_others(parts, loops, keys, master_key)
     consents = make_consents(parts, loops, others.elsewhere)
-    consent = ConsentWorker(consents, loops.held, parts.endpoints, now_ms)
+    consent = ConsentWorker(consents, loops.held, parts.endpoints, clock)
     loops.holding.followers.insert(0, consent)
     if others.following is not None:
         others.following.consented = consents.heard
@@ -188,7 +191,7 @@ async def _serve(
     try:
         listener, url = (alike.listener, alike.url) if alike else listen(settings.host, settings.port)
         log.info("serving", url=url)
-        web = Web(services, keys, store.sessions, settings, now_ms)
+        web = Web(services, keys, store.sessions, settings, clock)
         link = await web.link(settings.public_url or url) if has_api else ""
         ready(Running(url=url, generated_key=generated, sign_in_link=link))
         if alike:

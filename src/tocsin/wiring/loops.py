@@ -85,6 +85,7 @@ def make_loops(parts: Parts) -> Loops:
         held,
         name=f"{socket.gethostname()}:{os.getpid()}",
         lease_ms=settings.lease_ms,
+        clock=now_ms,
         is_watching=lambda: tails.is_watched,
         metrics=metrics,
     )

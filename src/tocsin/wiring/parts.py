@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from tocsin.adapters.crypto.secret_box import AesSecretBox
 from tocsin.adapters.http.sender import HttpSender
 from tocsin.adapters.jq.pool import JqTemplates
 from tocsin.config import Settings, origin_of
 from tocsin.model.endpoint import Endpoint
-from tocsin.model.ids import IdMint, Millis
+from tocsin.model.ids import IdMint
 from tocsin.model.mail import MailFrom
 from tocsin.model.noun import Noun
 from tocsin.operations.endpoint_codec import EndpointCodec
@@ -21,11 +20,12 @@ from tocsin.wiring.sending import make_ways
 from tocsin.wiring.stores import Store
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.following import Announcing
+from tocsin.workers.store_clock import StoreClock
 
 
 class Parts(Noun, frozen=True, kw_only=True):
     """`operations` is what people do with endpoints, `endpoints` what the loops know of them; `announcing` tells other
-    processes that something moved; `now_ms` is the wall clock."""
+    processes that something moved; `now_ms` is the clock by which everything is stored."""
 
     settings: Settings
     store: Store
@@ -39,7 +39,7 @@ class Parts(Noun, frozen=True, kw_only=True):
     announcing: Announcing
     operations: EndpointOperations
     mint: IdMint
-    now_ms: Callable[[], Millis]
+    now_ms: StoreClock
 
 
 async def make_parts(
@@ -48,7 +48,7 @@ async def make_parts(
     sender: HttpSender,
     mint: IdMint,
     box: AesSecretBox,
-    now_ms: Callable[[], Millis],
+    now_ms: StoreClock,
 ) -> Parts:
     """Everything, with the endpoints loaded; a changed endpoint is followed from now on. Raises Misconfigured."""
     templates, codec = JqTemplates(), EndpointCodec(box)

@@ -197,7 +197,7 @@ class FanoutWorker:
         if self._held.holder is not holder or front not in self._fronts:
             return False
         self._fronts.written(moves)
-        front.cursor, front.midst = done, midst if midst in front.partitions else None
+        self._fronts.advance(front, done, midst)
         front.is_behind |= done.position < end
         self._metrics.fanned.inc(len(fanned))
         if fanned:

@@ -92,6 +92,13 @@ class Fronts:
         new = front.cursor if partition == front.midst else Cursor(position=front.cursor.position)
         return Move(partition=partition, old=self.stored[partition], new=new)
 
+    @staticmethod
+    def advance(front: Front, cursor: Cursor, midst: int | None) -> None:
+        """What is behind the front up to here has its deliveries. When the partition of the event that it is in the midst of is gone
+        meanwhile, the next event is another one's, and is not begun."""
+        front.midst = midst if midst in front.partitions else None
+        front.cursor = cursor if front.midst is not None else Cursor(position=cursor.position)
+
     def lagging(self, partitions: Collection[int] | None = None) -> list[Move]:
         """What brings the stored cursors of these (None: of all) to where they are."""
         moves = [

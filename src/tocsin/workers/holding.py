@@ -13,6 +13,7 @@ from tocsin.ports import Beat, Fenced, Hint, Holder, Holding, Neighbour, Revisio
 from tocsin.rules.holding import Observed, observed, share, silent, too_much
 from tocsin.telemetry import Metrics, log
 from tocsin.workers.held import Held, boottime_ms
+from tocsin.workers.store_clock import StoreClock
 
 _BEATS: Final = 3
 """Beats in a lease."""
@@ -54,6 +55,7 @@ class HoldingWorker:
         *,
         name: str,
         lease_ms: int,
+        clock: StoreClock,
         is_watching: Callable[[], bool],
         metrics: Metrics,
     ) -> None:
@@ -61,6 +63,7 @@ class HoldingWorker:
         self._held = held
         self._name = name
         self._lease_ms = lease_ms
+        self._clock = clock
         self._is_watching = is_watching
         self._metrics = metrics
         self.followers: list[Follower] = []
@@ -179,7 +182,7 @@ class HoldingWorker:
             held.holder = await self._store.join(self._name)
             held.beaten(began, self._lease_ms)
             self._observed, self.last, self._is_lost = None, None, False
-        holder, began = held.holder, boottime_ms()
+        holder, began, before_it = held.holder, boottime_ms(), self._clock.wall()
         is_watching = self._is_watching()
         beat = await self._store.beat(holder, is_watching=is_watching)
         if self._is_lost or self._is_stopping or holder is not held.holder:
@@ -188,6 +191,8 @@ class HoldingWorker:
             self.fenced(holder)
             return
         held.beaten(began, self._lease_ms)
+        if beat.at is not None:
+            self._clock.compare(before_it, beat.at, self._clock.wall())
         others = await self._fence_silent(holder, beat)
         held.has_neighbours = bool(others)
         held.is_watched = any(other.is_watching for other in others)

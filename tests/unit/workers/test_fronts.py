@@ -83,3 +83,14 @@ def test_a_partition_that_goes_on_elsewhere_in_the_log_leaves_its_front() -> Non
     fronts.put({0: at(5), 1: at(5)})
     fronts.put({1: at(3)})
     assert shape(fronts) == [(3, [1]), (5, [0])]
+
+
+def test_what_is_left_when_a_partition_goes_while_its_event_is_being_written_begins_its_own_next_event() -> None:
+    fronts = Fronts()
+    fronts.put({0: at(5), 1: at(5)})
+    (front,) = fronts
+    fronts.remove([1])
+    fronts.advance(front, at(7, 3), 1)
+    assert (front.cursor, front.midst) == (at(7), None), "endpoints up to the third of its next event would be skipped"
+    fronts.put({1: at(7, 3)})
+    assert shape(fronts) == [(7, [0]), (7, [1])]

@@ -47,8 +47,8 @@ class PostgresHolding:
         row = await self._run(lambda connection: read_one(connection, "beat", (holder.epoch, is_watching)))
         if row is None:
             return None
-        epochs, names, beats, watching, holders, revisions, endpoints = cast(
-            "tuple[list[int], list[str], list[int], list[bool], list[int], list[int], int]", row
+        epochs, names, beats, watching, holders, revisions, endpoints, at = cast(
+            "tuple[list[int], list[str], list[int], list[bool], list[int], list[int], int, int]", row
         )
         api_keys, data_keys, replays, standings = revisions
         others = zip(epochs, names, beats, watching, strict=True)
@@ -61,6 +61,7 @@ class PostgresHolding:
             revisions=Revisions(
                 endpoints=endpoints, standings=standings, api_keys=api_keys, data_keys=data_keys, replays=replays
             ),
+            at=at,
         )
 
     async def fence(self, holder: Holder, gone: Neighbour) -> bool:

@@ -81,7 +81,7 @@ class Readers:
         except asyncpg.DataError as error:  # a text with NUL, a number of 20 digits: asyncpg or the server notices
             self._idle.append(connection)
             raise InvalidRequest("The store cannot hold what is looked for.") from error
-        except (*LOST, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError) as error:
+        except (*LOST, asyncpg.PostgresError) as error:  # a lock, a disk, a table that goes: whoever asks may ask again
             connection.terminate()
             raise problem_of(error) from error
         except BaseException:

@@ -6,5 +6,6 @@ SELECT
     ARRAY(SELECT is_watching FROM node WHERE epoch <> $1 ORDER BY epoch),
     ARRAY(SELECT coalesce(holder, 0) FROM cursor ORDER BY partition),
     ARRAY(SELECT number FROM revision ORDER BY what),
-    (SELECT revision FROM directory WHERE one = 1)
+    (SELECT revision FROM directory WHERE one = 1),
+    CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)
 FROM me
