@@ -33,8 +33,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SteppingClock:
 
 
 async def test_a_retry_in_an_hour_is_made_when_the_clock_goes_an_hour_ahead(
-    clock: SteppingClock, start_server: Callable[..., Server]
+    clock: SteppingClock, start_server: Callable[..., Server], kept_in: str
 ) -> None:
+    if kept_in == "postgres":
+        pytest.skip("processes go by the clock of the server, which is not ours to set")
     server = start_server()
     async with Receiver(fail=1, status=500) as receiver:
         server.endpoint(receiver.url, retry={"schedule_seconds": [3600]})

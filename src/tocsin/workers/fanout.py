@@ -205,7 +205,8 @@ class FanoutWorker:
         return True
 
     async def _read(self, front: Front) -> tuple[list[EventView], int]:
-        """Events right behind a front, and how far there is nothing else for it. At most as far as the next front is, so that the two become one."""
+        """Events right behind a front, and how far there is nothing else for it. At most as far as the next front is, so that the two become one;
+        but an event that was begun is ended first, wherever it lies: its endpoints up to the cursor have it."""
         position = front.cursor.position
         if len(front.partitions) == self._held.count:
             views = self._recent.after(position, EVENTS)
@@ -216,7 +217,7 @@ class FanoutWorker:
         elif not front.is_behind:
             return [], position
         front.is_behind = False
-        limit = self._fronts.ahead_of(front) if self._fronts.are_many else None
+        limit = self._fronts.ahead_of(front) if self._fronts.are_many and front.midst is None else None
         partitions = tuple(front.partitions)
         stretch = await self._log.stretch(partitions, position, EVENTS)
         if not front.partitions.issuperset(partitions):  # what was read of those that are gone must not be fanned out

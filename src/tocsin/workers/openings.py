@@ -48,7 +48,8 @@ class Openings:
         self._ready = ready
         self._fenced = fenced
         self._partitions: set[int] = set()
-        self._waiting: set[int] = set()
+        self._waiting: dict[int, int] = {}
+        """Endpoints by number, and when they are opened."""
         self._opening: set[int] = set()
         self._told: set[int] = set()
         self._is_all_told = False
@@ -78,16 +79,19 @@ class Openings:
             ago = fenced_ago[self._held.partition_of(preparation.endpoint.tenant)]
             if preparation.endpoint.config.ordering == "subject" and (rest := longest_ms(preparation) - ago) > 0:
                 later.setdefault(now + rest, set()).add(number)
-        self._waiting.update(*later.values())
+        for number in self.numbers_in(partitions):
+            self._waiting.pop(number, None)
+        self._waiting.update({number: at for at, numbers in later.items() for number in numbers})
         self._partitions |= partitions
-        await self._open(partitions, set(self.numbers_in(partitions)) - self._waiting)
+        await self._open(partitions, set(self.numbers_in(partitions)) - self._waiting.keys())
         if later:
             _ = self._in_background(self._open_later(partitions, later))
 
     def close(self, partitions: Collection[int]) -> None:
         """Nothing of these begins here any more."""
         self._partitions.difference_update(partitions)
-        self._waiting.difference_update(self.numbers_in(partitions))
+        for number in self.numbers_in(partitions):
+            self._waiting.pop(number, None)
 
     def close_all(self) -> None:
         self._partitions.clear()
@@ -144,7 +148,7 @@ class Openings:
             while self._told or self._is_all_told:
                 await asyncio.sleep(_GATHERED_SECONDS)
                 is_all, self._is_all_told = self._is_all_told, False
-                told = set(self.numbers_in(self._partitions)) - self._waiting if is_all else self._told
+                told = set(self.numbers_in(self._partitions)) - self._waiting.keys() if is_all else self._told
                 ready = self._ready()
                 now = {n for n in told if not any(lane.is_refilling for lane in ready.lanes(n))}
                 self._told = told - now
@@ -200,9 +204,9 @@ class Openings:
         for at in sorted(later):
             while (rest := at - boottime_ms()) > 0:  # noqa: ASYNC110  # that clock and the loop's are two
                 await asyncio.sleep(rest / 1000)
-            while numbers := later[at] & self._waiting:
+            while numbers := self._still_until(at, later[at]):
                 try:
-                    await self._open_now(partitions, numbers)
+                    await self._open_now(partitions, at, numbers)
                 except (StoreUnavailable, StorageFull) as error:
                     log.error("opening.waits", problem=error.slug)
                     await asyncio.sleep(_RETRY_SECONDS)
@@ -210,15 +214,21 @@ class Openings:
                     self._fenced(holder)
                     return
 
-    async def _open_now(self, partitions: Collection[int], numbers: set[int]) -> None:
+    def _still_until(self, at: int, numbers: Collection[int]) -> set[int]:
+        """Those that wait for that time, and were not given back and taken again meanwhile, to wait for longer."""
+        return {number for number in numbers if self._waiting.get(number) == at}
+
+    async def _open_now(self, partitions: Collection[int], at: int, numbers: set[int]) -> None:
         """What became ready meanwhile is found in the store: until an endpoint is open, nothing is taken for it."""
         await self._release_ended(numbers)
-        opened = numbers & self._waiting
-        self._waiting -= opened
+        opened = self._still_until(at, numbers)
+        for number in opened:
+            del self._waiting[number]
         try:
             await self._open(partitions, opened)
         except BaseException:
-            self._waiting |= opened
+            for number in opened:
+                self._waiting.setdefault(number, at)
             raise
 
 
