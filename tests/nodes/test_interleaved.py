@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 
+import asyncpg
 import pytest
 from tests.contracts.given import NOTHING, deciding, submission
 from tests.kit.postgres import PostgresServer
@@ -194,6 +195,34 @@ async def test_each_event_becomes_one_delivery_for_each_endpoint_whoever_holds_i
         await check(place)
 
 
+async def test_an_event_that_was_begun_is_ended_before_its_front_joins_the_next_one(
+    postgres_server: PostgresServer,
+) -> None:
+    url = postgres_server.fresh("store", prepare_database)
+    async with contextlib.AsyncExitStack() as stack:
+        node = await opened(url, stack, random.Random(0))
+        for _ in range(4):
+            await node.create("a")
+        for tenant in "bbba":
+            await node.store.log.accept([(submission(tenant), NOTHING)], deciding(MINT, 1))
+        place, home = PostgresPlace(url), node.held.partition_of("a")
+        numbers = [number for (number,) in await place.rows("SELECT number FROM endpoint ORDER BY number")]
+        await execute(url, "UPDATE cursor SET position = 2")
+        await execute(url, f"UPDATE cursor SET position = 0, endpoint = {numbers[1]} WHERE partition = {home}")
+        node.held.holder = await node.store.holding.join("one")
+        taken = await node.store.holding.take(node.held.holder, PARTITIONS)
+        node.held.partitions = frozenset(range(PARTITIONS))
+        await node.fanout.taken(taken)
+        running = asyncio.create_task(node.fanout.run())
+        async with asyncio.timeout(20):
+            while node.fanout.position_of("a") < 4:
+                await asyncio.sleep(0.01)
+        node.fanout.stop()
+        await running
+        found = await place.rows("SELECT endpoint FROM delivery ORDER BY endpoint")
+        assert found == [(number,) for number in numbers[2:]], "the first two have it already"
+
+
 async def opened(url: str, stack: contextlib.AsyncExitStack, dice: random.Random) -> Node:
     settings = load_settings(SETTINGS | {"database": url, "master_key": "A" * 43 + "="}, {})
     store = await PostgresStore.open(url, now_ms, time.monotonic)
@@ -203,6 +232,12 @@ async def opened(url: str, stack: contextlib.AsyncExitStack, dice: random.Random
     parts = await make_parts(settings, store, sender, MINT, AesSecretBox({1: b"k" * 32}), StoreClock(now_ms))
     stack.push_async_callback(parts.templates.close)
     return Node(store, parts, dice)
+
+
+async def execute(url: str, text: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(text)
+    await connection.close()
 
 
 async def check(place: PostgresPlace) -> None:
