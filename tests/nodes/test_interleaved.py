@@ -1,5 +1,5 @@
 """Random histories of several nodes on one PostgreSQL, as slow as it takes for everything to come in between everything else: each
-event becomes exactly one delivery for each endpoint, in the order of the log."""
+event becomes exactly one delivery for each endpoint, in the order of the log, and ordered endpoints get them in that order."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import os
 import random
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import asyncpg
 import pytest
-from tests.contracts.given import NOTHING, deciding, submission
+from tests.contracts.given import NOTHING, deciding, settlement, submission
 from tests.kit.postgres import PostgresServer
 from tests.kit.server import SETTINGS
 from tests.kit.stores import PostgresPlace
@@ -23,12 +23,13 @@ from tocsin.adapters.postgres.database import prepare_database
 from tocsin.adapters.postgres.store import PostgresStore
 from tocsin.config import load_settings
 from tocsin.model.audit import SERVER
-from tocsin.model.delivery import NewDelivery
+from tocsin.model.delivery import Claim, NewDelivery
 from tocsin.model.event import Event
 from tocsin.model.ids import IdMint
 from tocsin.model.submission import Accepted
 from tocsin.pipeline import fanout as chunks
-from tocsin.ports import Fanned, Hint, Holder, Move, Neighbour, Stretch
+from tocsin.pipeline.fanout import Fan
+from tocsin.ports import Fanned, Fenced, Hint, Holder, Move, Neighbour, Stretch
 from tocsin.rules.partitions import PARTITIONS
 from tocsin.telemetry import Metrics
 from tocsin.wiring import now_ms
@@ -73,10 +74,15 @@ class Late:
 
 
 class Node:
-    """The fan-out of one process, told by the test what it takes, gives back, and loses."""
+    """The fan-out and the settling of one process, told by the test what it takes, gives back, and loses. `sent`: what any of
+    them sent to an endpoint, by position."""
 
     def __init__(self, store: PostgresStore, parts: Parts, dice: random.Random) -> None:
         self.store = store
+        self.sent: dict[int, list[int]] = defaultdict(list)
+        self.ready: dict[int, tuple[str, int, int]] = {}
+        self.known: set[int] = set()
+        self.settling = asyncio.Lock()
         self.parts = parts
         self.dice = dice
         self.others: list[Node] = []
@@ -91,7 +97,7 @@ class Node:
             mint=MINT,
             now_ms=now_ms,
             metrics=Metrics(),
-            pushed=lambda fan, fanned: None,
+            pushed=self.pushed,
             fenced=self.fenced,
             tell=self.tell,
         )
@@ -101,8 +107,56 @@ class Node:
             if self.dice.random() < 0.7:
                 other.fanout.heard(hint)
 
+    def pushed(self, fan: Fan, fanned: Sequence[Fanned]) -> None:
+        for new, placed in zip(fan.deliveries, fanned, strict=True):
+            if not placed.blocked:
+                self.offer(placed.number, new.tenant, new.endpoint, new.position)
+
+    def taken(self, claims: Sequence[Claim]) -> None:
+        for claim in claims:
+            made = claim.delivery
+            self.offer(made.number, made.tenant, made.endpoint, claim.event.position)
+
+    def offer(self, number: int, tenant: str, endpoint: int, position: int) -> None:
+        if self.held.holds(tenant) and number not in self.known:
+            self.known.add(number)
+            self.ready[number] = tenant, endpoint, position
+
+    async def settle(self) -> None:
+        """One request, and its outcome."""
+        async with self.settling:
+            number = self.dice.choice(list(self.ready))
+            (_, endpoint, position), holder = self.ready.pop(number), self.held.holder
+            self.sent[endpoint].append(position)
+            try:
+                now_ready = await self.store.queue.settle(holder, [settlement(MINT, number, endpoint, at=now_ms())])
+            except Fenced:
+                self.fenced(holder)
+            else:
+                if holder is self.held.holder:
+                    self.taken(now_ready or ())
+
+    async def settle_all(self) -> None:
+        """Until cancelled."""
+        while True:
+            while self.ready:
+                await self.settle()
+            await asyncio.sleep(LATE_SECONDS)
+
+    async def refill(self, partitions: Collection[int]) -> None:
+        """What is pending there."""
+        holder = self.held.holder
+        await self.parts.endpoints.reload()
+        for number, preparation in tuple(self.parts.endpoints.prepared.items()):
+            if self.held.partition_of(preparation.endpoint.tenant) in partitions:
+                page = await self.store.queue.due(number, 0, now_ms() + 1000, 1000)
+                if holder is self.held.holder:
+                    self.taken(page.claims)
+
     def fenced(self, holder: Holder) -> None:
         if holder is self.held.holder:
+            self.ready.clear()
+            self.known.clear()
             self.held.holder = Holder(epoch=0)
             self.held.nothing()
             self.fanout.lost()
@@ -128,6 +182,7 @@ class Node:
         taken = await self.store.holding.take(holder, self.dice.randint(1, PARTITIONS))
         if holder is self.held.holder:
             self.held.partitions |= {one.partition for one in taken}
+            await self.refill([one.partition for one in taken])
             await self.fanout.taken(taken)
 
     async def give_back(self, share: float) -> None:
@@ -135,6 +190,12 @@ class Node:
         some = frozenset(one for one in sorted(self.held.partitions) if self.dice.random() < share)
         self.held.partitions -= some
         await self.fanout.giving_back(some)
+        for number, (tenant, *_) in tuple(self.ready.items()):
+            if not self.held.holds(tenant):
+                del self.ready[number]
+                self.known.discard(number)
+        async with self.settling:
+            pass
         await self.store.holding.give_back(holder, sorted(some))
 
     async def fence(self, other: Node) -> None:
@@ -177,9 +238,11 @@ async def test_each_event_becomes_one_delivery_for_each_endpoint_whoever_holds_i
         nodes = [await opened(url, stack, random.Random(f"{seed} {number}")) for number in range(NODES)]
         for node in nodes:
             node.others = [other for other in nodes if other is not node]
+            node.sent = nodes[0].sent
         for number in range(4 * len(TENANTS)):
             await nodes[0].create(TENANTS[number % len(TENANTS)])
         running = [asyncio.create_task(node.fanout.run()) for node in nodes]
+        settling = [asyncio.create_task(node.settle_all()) for node in nodes]
         await asyncio.gather(*(work for node in nodes for work in (node.live(), node.emit())))
         for node in nodes[1:]:
             await node.give_back(1.0)
@@ -189,10 +252,21 @@ async def test_each_event_becomes_one_delivery_for_each_endpoint_whoever_holds_i
             while await place.rows(f"SELECT 1 FROM cursor WHERE position < {head} OR endpoint > 0 LIMIT 1"):
                 await nodes[0].take()
                 await asyncio.sleep(0.02)
+            while await place.rows("SELECT 1 FROM delivery WHERE state = 'pending' LIMIT 1"):
+                assert await place.rows("SELECT 1 FROM delivery WHERE state = 'pending' AND blocked = 0 LIMIT 1")
+                await asyncio.sleep(0.02)
         for node in nodes:
             node.fanout.stop()
         await asyncio.gather(*running)
+        for task in settling:
+            task.cancel()
         await check(place)
+        assert not await place.rows("SELECT 1 FROM line")
+        ordered_ones = await place.rows("SELECT number FROM endpoint WHERE config LIKE '%subject%'")
+        assert ordered_ones
+        for (ordered,) in ordered_ones:
+            firsts = list(dict.fromkeys(nodes[0].sent[int(str(ordered))]))
+            assert firsts == sorted(firsts), "one was sent before another that came earlier"
 
 
 async def test_an_event_that_was_begun_is_ended_before_its_front_joins_the_next_one(
