@@ -10,6 +10,7 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import asyncpg
 import pytest
@@ -22,6 +23,7 @@ from tocsin.adapters.crypto.secret_box import AesSecretBox
 from tocsin.adapters.postgres.database import prepare_database
 from tocsin.adapters.postgres.store import PostgresStore
 from tocsin.config import load_settings
+from tocsin.errors import StoreUnavailable
 from tocsin.model.audit import SERVER
 from tocsin.model.delivery import Claim, NewDelivery
 from tocsin.model.event import Event
@@ -83,6 +85,7 @@ class Node:
         self.ready: dict[int, tuple[str, int, int]] = {}
         self.known: set[int] = set()
         self.settling = asyncio.Lock()
+        self.missed = asyncio.Event()
         self.parts = parts
         self.dice = dice
         self.others: list[Node] = []
@@ -100,6 +103,7 @@ class Node:
             pushed=self.pushed,
             fenced=self.fenced,
             tell=self.tell,
+            missed=self.missed.set,
         )
 
     def tell(self, hint: Hint) -> None:
@@ -252,8 +256,8 @@ async def test_each_event_becomes_one_delivery_for_each_endpoint_whoever_holds_i
             while await place.rows(f"SELECT 1 FROM cursor WHERE position < {head} OR endpoint > 0 LIMIT 1"):
                 await nodes[0].take()
                 await asyncio.sleep(0.02)
-            while await place.rows("SELECT 1 FROM delivery WHERE state = 'pending' LIMIT 1"):
-                assert await place.rows("SELECT 1 FROM delivery WHERE state = 'pending' AND blocked = 0 LIMIT 1")
+            while left := await place.rows("SELECT blocked FROM delivery WHERE state = 'pending'"):
+                assert (0,) in left, "all of them wait for one another"
                 await asyncio.sleep(0.02)
         for node in nodes:
             node.fanout.stop()
@@ -295,6 +299,36 @@ async def test_an_event_that_was_begun_is_ended_before_its_front_joins_the_next_
         await running
         found = await place.rows("SELECT endpoint FROM delivery ORDER BY endpoint")
         assert found == [(number,) for number in numbers[2:]], "the first two have it already"
+
+
+async def test_what_was_fanned_out_though_the_store_did_not_say_so_is_looked_for(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgres_server.fresh("store", prepare_database)
+    async with contextlib.AsyncExitStack() as stack:
+        node = await opened(url, stack, random.Random(0))
+        fan, told = Late.fan, [StoreUnavailable()]
+
+        async def lossy(late: Late, *chunk: Any, **named: Any) -> list[Fanned] | None:
+            fanned = await fan(late, *chunk, **named)
+            if fanned and told:
+                raise told.pop()
+            return fanned
+
+        monkeypatch.setattr(Late, "fan", lossy)
+        await node.create("a")
+        await node.parts.endpoints.reload()
+        running = asyncio.create_task(node.fanout.run())
+        while len(node.held.partitions) < PARTITIONS:
+            await node.take()
+        await node.store.log.accept([(submission("a"), NOTHING)], deciding(MINT, 1))
+        async with asyncio.timeout(20):
+            await node.missed.wait()
+        assert not node.ready
+        await node.refill(node.held.partitions)
+        assert len(node.ready) == 1
+        node.fanout.stop()
+        await running
 
 
 async def opened(url: str, stack: contextlib.AsyncExitStack, dice: random.Random) -> Node:

@@ -118,6 +118,7 @@ def make_loops(parts: Parts) -> Loops:
         pushed=delivery.pushed,
         fenced=holding.fenced,
         tell=holding.tell,
+        missed=delivery.look_again,
     )
     replay = ReplayWorker(
         store=store.replays,

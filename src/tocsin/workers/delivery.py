@@ -116,7 +116,7 @@ class DeliveryWorker:
     def heard(self, hint: Hint) -> None:
         """Another process tells that something became due, or ended, in these lanes."""
         if len(hint.partitions) == self._held.count:
-            self._openings.look_again()
+            self.look_again()
         for endpoint, lane in hint.lanes:
             if self.is_here(endpoint):
                 for known in self._ready.lanes(endpoint):
@@ -124,6 +124,10 @@ class DeliveryWorker:
                     self._ready.wake(endpoint, known.lane)
                 self._ready.wake(endpoint, lane)
                 self._openings.look_at(endpoint)
+
+    def look_again(self) -> None:
+        """Deliveries may have been created, or have ended, without a word."""
+        self._openings.look_again()
 
     async def sweep(self) -> None:
         """Look for what is due and that nobody has, and for what ended elsewhere without a word."""

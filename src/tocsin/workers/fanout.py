@@ -29,8 +29,8 @@ _LATE_SECONDS: Final = 0.01
 
 
 class FanoutWorker:
-    """Reads always from the cursors; `pushed` hears of each chunk after its commit, `fenced` when others hold what is held here, and `tell`
-    what other processes have to know."""
+    """Reads always from the cursors; `pushed` hears of each chunk after its commit, `fenced` when others hold what is held here, `tell`
+    what other processes have to know, and `missed` is called when a chunk was committed and nobody here was told so."""
 
     def __init__(  # noqa: PLR0913 (what it reads, where it writes, and whom it tells)
         self,
@@ -46,6 +46,7 @@ class FanoutWorker:
         pushed: Callable[[Fan, Sequence[Fanned]], None],
         fenced: Callable[[Holder], None],
         tell: Callable[[Hint], None],
+        missed: Callable[[], None],
     ) -> None:
         self._log = reader
         self._queue = queue
@@ -58,6 +59,7 @@ class FanoutWorker:
         self._pushed = pushed
         self._fenced = fenced
         self._tell = tell
+        self._missed = missed
         self._recent = Recent()
         self._fronts = Fronts()
         self._head = 0
@@ -274,6 +276,7 @@ class FanoutWorker:
             self._fenced(holder)
             return
         known = stored.keys() & cursors.keys()
-        self._fronts.put(
-            {partition: cursors[partition] for partition in known if cursors[partition] != stored[partition]}
-        )
+        moved = {partition: cursors[partition] for partition in known if cursors[partition] != stored[partition]}
+        if moved:
+            self._fronts.put(moved)
+            self._missed()
