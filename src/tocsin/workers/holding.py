@@ -191,8 +191,7 @@ class HoldingWorker:
             self.fenced(holder)
             return
         held.beaten(began, self._lease_ms)
-        if beat.at is not None:
-            self._clock.compare(before_it, beat.at, self._clock.wall())
+        self._clock.compare(before_it, beat.at, self._clock.wall())
         others = await self._fence_silent(holder, beat)
         held.has_neighbours = bool(others)
         held.is_watched = any(other.is_watching for other in others)

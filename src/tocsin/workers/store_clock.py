@@ -27,9 +27,9 @@ class StoreClock:
     def __call__(self) -> Millis:
         return self.wall() + self._ahead
 
-    def compare(self, before: Millis, there: Millis, after: Millis) -> None:
-        """The store looked at its clock between two looks at `wall`."""
-        if not 0 <= after - before <= _LONGEST_MS:
+    def compare(self, before: Millis, there: Millis | None, after: Millis) -> None:
+        """The store looked at its clock between two looks at `wall`; None: nobody else goes by it."""
+        if there is None or not 0 <= after - before <= _LONGEST_MS:
             return
         least, most = there - after, there - before
         if least - SLACK_MS <= self._ahead <= most + SLACK_MS:
