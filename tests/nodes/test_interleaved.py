@@ -230,7 +230,7 @@ class Node:
             await asyncio.sleep(self.dice.random() * LATE_SECONDS)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_each_event_becomes_one_delivery_for_each_endpoint_whoever_holds_it_when(
     postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
@@ -252,7 +252,7 @@ async def test_each_event_becomes_one_delivery_for_each_endpoint_whoever_holds_i
             await node.give_back(1.0)
         head = await nodes[0].store.log.head()
         place = PostgresPlace(url)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while await place.rows(f"SELECT 1 FROM cursor WHERE position < {head} OR endpoint > 0 LIMIT 1"):
                 await nodes[0].take()
                 await asyncio.sleep(0.02)
