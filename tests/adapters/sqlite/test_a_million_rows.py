@@ -46,7 +46,7 @@ def filled(path: Path, shape: str) -> None:
     connection = open_connection(path)
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute(
-        "CREATE TABLE migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL) STRICT"
+        "CREATE TABLE migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, oldest INTEGER NOT NULL) STRICT"
     )
     with connection:
         for one in migrations_of("tocsin.adapters.sqlite"):
