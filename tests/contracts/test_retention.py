@@ -304,7 +304,7 @@ async def test_a_batch_that_is_pending_keeps_all_its_members(given: Given) -> No
     numbers = await given.fanned(2)
     formed = await given.store.batches.form(given.holder, _batch(given), numbers, [])
     await given.fanned(1)
-    await given.store.queue.cancel(numbers[:1], frozenset(numbers), "by hand", given.clock.now)
+    await given.store.queue.cancel(given.holder, numbers[:1], frozenset(numbers), "by hand", given.clock.now)
     given.clock.now += 50 * DAY
     await worker.round()
     (claim,) = (await given.store.batches.due(1, 0, given.clock.now, 10)).claims

@@ -90,6 +90,8 @@ def make_loops(parts: Parts) -> Loops:
     )
     metrics.watchers.set_function(lambda: len(tuple(tails.watchers())))
     exchanges = Exchanges(parts.ways, tokens, parts.templates, now_ms)
+    wish = None if store.standings is None else store.standings.wish
+    standings = Standings(endpoints, disable, notices, held.right, holding.fenced, wish)
     delivery = DeliveryWorker(
         queue=store.queue,
         batches=store.batches,
@@ -100,7 +102,7 @@ def make_loops(parts: Parts) -> Loops:
         now_ms=now_ms,
         judge=Judge(mint, now_ms, random.random, settings.longest_pause_ms),
         metrics=metrics,
-        standings=Standings(endpoints, disable, notices),
+        standings=standings,
         tails=tails,
         fenced=holding.fenced,
         tell=holding.tell,
@@ -127,6 +129,7 @@ def make_loops(parts: Parts) -> Loops:
         mint=mint,
         now_ms=now_ms,
         tell=holding.tell,
+        fenced=holding.fenced,
     )
     holding.followers += [replay, delivery, fanout]
     holding.moved.append(replay.moved)

@@ -43,6 +43,8 @@ def make_consents(parts: Parts, loops: Loops, elsewhere: Elsewhere | None) -> Co
         now_ms=parts.now_ms,
         on_change=loops.delivery.consent_changed,
         elsewhere=elsewhere,
+        right=loops.held.right,
+        fenced=loops.holding.fenced,
     )
 
 

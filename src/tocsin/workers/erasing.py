@@ -234,12 +234,13 @@ class ErasingWorker:
         numbers = [delivery.number for delivery in deliveries]
         pairs = [(delivery.endpoint, delivery.number) for delivery in deliveries]
         withdrawing = self._delivery.withdrawing
+        holder = withdrawing.holder
         async with withdrawing.withheld(pairs) as in_flight:
-            erasure, ready = await self._store.withdraw(erasure, numbers, in_flight, self._now_ms())
+            erasure, ready = await self._store.withdraw(holder, erasure, numbers, in_flight, self._now_ms())
             withdrawing.take(ready)
             await withdrawing.over(numbers)
             if in_flight:
-                erasure, ready = await self._store.withdraw(erasure, numbers, frozenset(), self._now_ms())
+                erasure, ready = await self._store.withdraw(holder, erasure, numbers, frozenset(), self._now_ms())
                 withdrawing.take(ready)
         erasure = await self._attempts(erasure, numbers, self._store.attempts, self._store.erase_attempts)
         batches = await self._store.batches(numbers)

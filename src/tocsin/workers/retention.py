@@ -18,7 +18,7 @@ from tocsin.model.ids import Millis
 from tocsin.model.retention import FOR_EVER, KINDS, TABLES, RetentionCursor, RetentionRule, Table, What
 from tocsin.model.times import to_text
 from tocsin.operations.retention import RetentionProgress
-from tocsin.ports import Aged, Era, Expired, Key, RetentionStore, Taken
+from tocsin.ports import Aged, Era, Expired, Holder, Key, RetentionStore, Taken
 from tocsin.rules.retention import Ages, Limits, Policy, judged_time
 from tocsin.telemetry import Metrics, log
 from tocsin.workers.delivery import DeliveryWorker
@@ -257,8 +257,8 @@ class RetentionWorker:
     async def _expire_of(self, endpoint: int, numbers: Sequence[int], until: Millis) -> None:
         expired: list[Expired] = []
 
-        async def write(out: frozenset[int]) -> list[Claim]:
-            gone, ready = await self._store.expire(numbers, until, out, self._now_ms())
+        async def write(holder: Holder | None, out: frozenset[int]) -> list[Claim]:
+            gone, ready = await self._store.expire(holder, numbers, until, out, self._now_ms())
             expired.extend(gone)
             return ready
 

@@ -289,7 +289,7 @@ async def test_revisions_move_with_what_changes(node: Opener) -> None:
         directory.add_key(key, entry(MINT)),
         directory.touch_keys([(key.id, 5)]),
         directory.remove_key(key.id, "acme", entry(MINT)),
-        directory.save(Standing(endpoint=made.number)),
+        directory.save(holder, Standing(endpoint=made.number)),
         store.data_keys.save([data_key], None, over=[]),
     ):
         before = (await seen_by(store, holder)).revisions
