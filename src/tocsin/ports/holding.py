@@ -21,13 +21,15 @@ class Neighbour(Noun, frozen=True, kw_only=True):
 
 
 class Revisions(Noun, frozen=True, kw_only=True):
-    """Numbers that grow with each change: of endpoints, of how they stand, of API keys, of data keys, of replays."""
+    """Numbers that grow with each change: of endpoints, of how they stand, of API keys, of data keys, of replays, of the
+    rules of retention."""
 
     endpoints: int
     standings: int
     api_keys: int
     data_keys: int
     replays: int
+    retention: int
 
 
 class Beat(Noun, frozen=True, kw_only=True):

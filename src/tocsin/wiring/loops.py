@@ -176,7 +176,11 @@ async def make_background(parts: Parts, loops: Loops) -> BackgroundLoops:
         loops.replay,
         loops.tails,
         now_ms,
+        loops.holding.tell,
+        loops.holding.fenced,
     )
+    loops.holding.heard.append(erasing.heard)
+    loops.holding.moved.append(retention.moved)
     loops.holding.followers += [retention, erasing]
     watches: dict[str, Background] = {"job watch": JobWatch(store.log, loops.accept, now_ms, loops.held)}
     if loops.held.is_shared:

@@ -80,7 +80,7 @@ def make_services(
         now_ms,
         parts.endpoints.standings_of,
     )
-    retention = Retention(store.retention, background.retention, mint, now_ms)
+    retention = Retention(store.retention, background.retention, mint, now_ms, parts.announcing.changed)
     replays = Replays(store.replays, endpoints=parts.operations, follower=loops.replay, mint=mint, now_ms=now_ms)
     return Services(
         accept=loops.accept,

@@ -11,22 +11,24 @@ import msgspec
 
 from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.model.audit import AuditEntry
+from tocsin.model.endpoint import LONGEST_SECONDS
 from tocsin.model.erasure import AttemptSize, Erasure, ErasureState, KeptAnswer, Phase, SubjectDelivery
 from tocsin.model.ids import EventId, Millis
 from tocsin.model.replay import Replay
 from tocsin.operations.answers import opened
 from tocsin.operations.endpoint_codec import with_fields
 from tocsin.operations.tails import Tails
-from tocsin.ports import AuditQuery, Erasures, ReplayQuery, Replays, SecretBox, Taken, Views
+from tocsin.ports import AuditQuery, Erasures, Fenced, Hint, Holder, ReplayQuery, Replays, SecretBox, Taken, Views
 from tocsin.rules.erasing import STEP_ROWS, filters_name, filters_without, first_step, named_too, names, reason_without
 from tocsin.telemetry import log
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.fanout import FanoutWorker
-from tocsin.workers.held import Held
+from tocsin.workers.held import Held, boottime_ms
 from tocsin.workers.replay import ReplayWorker
 
 PAGE: Final = 100
+LONGEST_MS: Final = LONGEST_SECONDS * 1000
 _LOOK_SECONDS: Final = 0.02
 _RETRY_SECONDS: Final = 1.0
 _ELSEWHERE_SECONDS: Final = 2.0
@@ -51,7 +53,7 @@ class Stores(Protocol):
 class ErasingWorker:
     """Works off what was asked for. What it knows is in the store: after a crash it goes on where the last step ended."""
 
-    def __init__(  # noqa: PLR0917 (what is asked, then what holds something of it, in the order of an event's path)
+    def __init__(  # noqa: PLR0913, PLR0917 (what is asked, then what holds something of it, in the order of an event's path)
         self,
         store: Stores,
         box: SecretBox,
@@ -62,7 +64,12 @@ class ErasingWorker:
         replay: ReplayWorker,
         tails: Tails,
         now_ms: Callable[[], Millis],
+        tell: Callable[[Hint], None],
+        fenced: Callable[[Holder], None],
     ) -> None:
+        self._tell = tell
+        self._fenced = fenced
+        self._out_until: dict[int, Millis] = {}
         self._store = store.erasures
         self._replay_store = store.replays
         self._views = store.views
@@ -78,13 +85,24 @@ class ErasingWorker:
         self._work: asyncio.Task[None] | None = None
         self._is_stopping = False
 
-    def added(self) -> None:
-        """There is a new erasure."""
+    def added(self, tenant: str) -> None:
+        """There is a new erasure for this tenant."""
         self._news.set()
+        if not self._held.holds(tenant):
+            self._tell(Hint(changed=True))
+
+    def heard(self, hint: Hint) -> None:
+        """Another process may have been asked for one."""
+        if hint.changed:
+            self._news.set()
 
     async def taken(self, taken: Sequence[Taken]) -> None:
-        """There may be erasures of these tenants."""
-        del taken
+        """There may be erasures of these tenants. Requests of one that was fenced may be out for as long as any endpoint may ask for;
+        that one may have been changed or deleted since."""
+        now = boottime_ms()
+        for one in taken:
+            ago = LONGEST_MS if one.fenced_ago_ms is None else one.fenced_ago_ms
+            self._out_until[one.partition] = now + LONGEST_MS - ago
         self._news.set()
 
     async def giving_back(self, partitions: frozenset[int]) -> None:
@@ -121,6 +139,8 @@ class ErasingWorker:
                     return
                 if not self._work.cancelled():
                     raise
+            except Fenced:
+                wait = _RETRY_SECONDS
             except (StoreUnavailable, StorageFull) as error:
                 log.error("erasure.waits", problem=error.slug)
                 wait = _RETRY_SECONDS
@@ -134,11 +154,12 @@ class ErasingWorker:
         """One after another; then the files, once for all of them. One that cannot be done does not keep the others from it."""
         erased: list[Erasure] = []
         for erasure in await self._store.running():
-            if not self._held.holds(erasure.subject.tenant):
+            tenant = erasure.subject.tenant
+            if not self._held.holds(tenant) or boottime_ms() < self._out_until.get(self._held.partition_of(tenant), 0):
                 continue
             try:
                 erased.append(await self._erased(erasure))
-            except (StoreUnavailable, StorageFull):
+            except (StoreUnavailable, StorageFull, Fenced):
                 raise
             except Exception as fault:  # noqa: BLE001  # it is told where people look
                 await self._failed([erasure], fault)
@@ -235,13 +256,17 @@ class ErasingWorker:
         pairs = [(delivery.endpoint, delivery.number) for delivery in deliveries]
         withdrawing = self._delivery.withdrawing
         holder = withdrawing.holder
-        async with withdrawing.withheld(pairs) as in_flight:
-            erasure, ready = await self._store.withdraw(holder, erasure, numbers, in_flight, self._now_ms())
-            withdrawing.take(ready)
-            await withdrawing.over(numbers)
-            if in_flight:
-                erasure, ready = await self._store.withdraw(holder, erasure, numbers, frozenset(), self._now_ms())
+        try:
+            async with withdrawing.withheld(pairs) as in_flight:
+                erasure, ready = await self._store.withdraw(holder, erasure, numbers, in_flight, self._now_ms())
                 withdrawing.take(ready)
+                await withdrawing.over(numbers)
+                if in_flight:
+                    erasure, ready = await self._store.withdraw(holder, erasure, numbers, frozenset(), self._now_ms())
+                    withdrawing.take(ready)
+        except Fenced:
+            self._fenced(holder)
+            raise
         erasure = await self._attempts(erasure, numbers, self._store.attempts, self._store.erase_attempts)
         batches = await self._store.batches(numbers)
         if batches:

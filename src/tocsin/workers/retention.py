@@ -18,7 +18,7 @@ from tocsin.model.ids import Millis
 from tocsin.model.retention import FOR_EVER, KINDS, TABLES, RetentionCursor, RetentionRule, Table, What
 from tocsin.model.times import to_text
 from tocsin.operations.retention import RetentionProgress
-from tocsin.ports import Aged, Era, Expired, Holder, Key, RetentionStore, Taken
+from tocsin.ports import Aged, Era, Expired, Holder, Key, RetentionStore, Revisions, Taken
 from tocsin.rules.retention import Ages, Limits, Policy, judged_time
 from tocsin.telemetry import Metrics, log
 from tocsin.workers.delivery import DeliveryWorker
@@ -73,7 +73,7 @@ class RetentionWorker:
         self._left_mono: float | None = None
         self._table_mono: dict[Table, float] = {}
         self._passes: list[Pass] = []
-        self._warned = self._moved = self._is_at_work = False
+        self._warned = self._moved = self._is_at_work = self._is_to_look = False
         self.policy = Policy(limits, {})
 
     async def start(self) -> None:
@@ -83,10 +83,16 @@ class RetentionWorker:
         self._judged_mono = self._monotonic()
         self._set(state.rules, state.cursors)
 
+    def moved(self, before: Revisions | None, now: Revisions) -> None:
+        """The rules were changed, maybe elsewhere."""
+        if before is not None and before.retention != now.retention:
+            self._is_to_look = True
+            self._news.set()
+
     @property
     def _ends(self) -> bool:
         """Whether what is under way ends as soon as it can."""
-        return self._is_stopping or self._is_elsewhere
+        return self._is_stopping or self._is_elsewhere or self._is_to_look
 
     async def taken(self, taken: Sequence[Taken]) -> None:
         """One process removes, the holder of the first partition: it goes on where the last one was."""
@@ -132,11 +138,13 @@ class RetentionWorker:
             self._is_at_work = True
             try:
                 if self._is_elsewhere:
+                    self._is_to_look = False
                     await self._expire_here()
+                elif self._is_to_look:
+                    await self._look_at_rules()
+                    continue
                 elif await self.round():
                     continue
-                elif self._is_shared and (rules := (await self._store.load()).rules) != self.policy.rules:
-                    self.changed(rules)
             except (StoreUnavailable, StorageFull) as problem:
                 log.error("retention.waits", problem=problem.slug)
                 wait = _RETRY_SECONDS
@@ -171,6 +179,16 @@ class RetentionWorker:
         if self._monotonic() - self._saved_mono >= SAVE_SECONDS or self._moved:
             await self.save()
         return moved
+
+    async def _look_at_rules(self) -> None:
+        self._is_to_look = False
+        try:
+            rules = (await self._store.load()).rules
+        except BaseException:
+            self._is_to_look = True
+            raise
+        if rules != self.policy.rules:
+            self.changed(rules)
 
     async def save(self) -> None:
         """Keep where it is."""

@@ -93,6 +93,7 @@ class PostgresRetention:
 
     async def save_rules(self, tenant: str, rules: Sequence[RetentionRule], entry: AuditEntry) -> None:
         async def transaction(connection: Connection) -> None:
+            await write(connection, "move_revision", ("retention",))
             if rules:
                 await write(connection, "retention_save_rules", (tenant, encode(tuple(rules))))
             else:
