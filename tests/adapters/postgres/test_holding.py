@@ -12,7 +12,8 @@ from typing import TypeVar
 
 import asyncpg
 import pytest
-from tests.contracts.given import NOTHING, Clock, deciding, delivery, endpoint, entry, replay, settlement, submission
+from tests.contracts.given import NOTHING, Clock, deciding, delivery, endpoint, entry, settlement, submission
+from tests.contracts.test_tallies import replay
 from tests.kit.postgres import PostgresServer
 
 from tocsin.adapters.postgres.database import connect, prepare_database
