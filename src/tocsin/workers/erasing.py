@@ -70,6 +70,7 @@ class ErasingWorker:
         self._tell = tell
         self._fenced = fenced
         self._out_until: dict[int, Millis] = {}
+        """For each partition that is held here: until when a request of one that was fenced may be out."""
         self._store = store.erasures
         self._replay_store = store.replays
         self._views = store.views
@@ -107,12 +108,17 @@ class ErasingWorker:
 
     async def giving_back(self, partitions: frozenset[int]) -> None:
         """Those go on elsewhere; what is still for here is begun again at its last step."""
-        del partitions
-        self.lost()
+        for partition in partitions:
+            self._out_until.pop(partition, None)
+        self._begin_again()
         if self._work is not None:
             await asyncio.wait([self._work])
 
     def lost(self) -> None:
+        self._out_until.clear()
+        self._begin_again()
+
+    def _begin_again(self) -> None:
         self._news.set()
         if self._work is not None:
             self._work.cancel()
@@ -154,8 +160,8 @@ class ErasingWorker:
         """One after another; then the files, once for all of them. One that cannot be done does not keep the others from it."""
         erased: list[Erasure] = []
         for erasure in await self._store.running():
-            tenant = erasure.subject.tenant
-            if not self._held.holds(tenant) or boottime_ms() < self._out_until.get(self._held.partition_of(tenant), 0):
+            out_until = self._out_until.get(self._held.partition_of(erasure.subject.tenant))
+            if out_until is None or boottime_ms() < out_until:
                 continue
             try:
                 erased.append(await self._erased(erasure))

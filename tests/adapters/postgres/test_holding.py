@@ -33,7 +33,7 @@ from tocsin.rules.partitions import PARTITIONS, partition_of
 CLOCK = Clock()
 MINT = IdMint(CLOCK, os.urandom)
 HOME = partition_of("acme", PARTITIONS)
-EVERYTHING = Hint(partitions=tuple(range(PARTITIONS)), changed=True)
+EVERYTHING = Hint(partitions=tuple(range(PARTITIONS)), changed=True, missed=True)
 TOLD = 3000
 """So many hints take longer than it takes to send the first of them."""
 T = TypeVar("T")
