@@ -7,15 +7,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
-import msgspec
-
 from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.model.audit import AuditEntry
 from tocsin.model.endpoint import LONGEST_SECONDS
-from tocsin.model.erasure import AttemptSize, Erasure, ErasureState, KeptAnswer, Phase, SubjectDelivery
-from tocsin.model.ids import EventId, Millis
+from tocsin.model.erasure import AttemptSize, Erasure, ErasureState, Phase, SubjectDelivery
+from tocsin.model.ids import Millis
 from tocsin.model.replay import Replay
-from tocsin.operations.answers import opened
 from tocsin.operations.endpoint_codec import with_fields
 from tocsin.operations.tails import Tails
 from tocsin.ports import AuditQuery, Erasures, Fenced, Hint, Holder, ReplayQuery, Replays, SecretBox, Taken, Views
@@ -23,17 +20,16 @@ from tocsin.rules.erasing import STEP_ROWS, filters_name, filters_without, first
 from tocsin.telemetry import log
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.endpoints import Endpoints
+from tocsin.workers.erasing_answers import PAGE, decoded, erase_answers
 from tocsin.workers.fanout import FanoutWorker
 from tocsin.workers.held import Held, boottime_ms
 from tocsin.workers.replay import ReplayWorker
 
-PAGE: Final = 100
 LONGEST_MS: Final = LONGEST_SECONDS * 1000
 _LOOK_SECONDS: Final = 0.02
 _RETRY_SECONDS: Final = 1.0
 _ELSEWHERE_SECONDS: Final = 2.0
 """How often it looks whether another process was asked for one that is done here."""
-_OWN_ROUTE: Final = "POST /v1/erasures"
 _OWN_ACTION: Final = "erasure.created"
 
 
@@ -216,27 +212,7 @@ class ErasingWorker:
         return erasure
 
     async def _answers(self, erasure: Erasure) -> Erasure:
-        """Answers under an idempotency key: the tenant's, and those of operators that named none. There is no index from a subject to
-        them, so they are looked through page by page."""
-        tenant, done = erasure.subject.tenant, erasure.progress.answer
-        for whose in (tenant, "") if done is None or done[0] == tenant else ("",):
-            after = ("", "") if done is None or done[0] != whose else done[1:]
-            while page := await self._store.answers(whose, after, PAGE):
-                documents = await asyncio.to_thread(self._documents, page)
-                mentioned = [frozenset(_event_ids(document)) for document in documents]
-                about = await self._store.about(erasure, tuple(frozenset().union(*mentioned)))
-                naming = [
-                    answer
-                    for answer, document, events in zip(page, documents, mentioned, strict=True)
-                    if answer.route != _OWN_ROUTE and (names(document, erasure.subject) or not about.isdisjoint(events))
-                ]
-                after = (page[-1].route, page[-1].key)
-                progress = with_fields(erasure.progress, answer=(whose, *after))
-                erasure = await self._store.erase_answers(erasure, naming, progress)
-        return erasure
-
-    def _documents(self, answers: Sequence[KeptAnswer]) -> list[object]:
-        return [_decoded(opened(self._box, answer.tenant, answer.route, answer.key, answer.body)) for answer in answers]
+        return await erase_answers(self._store, self._box, erasure)
 
     async def _events(self, erasure: Erasure) -> Erasure:
         """Events with their deliveries and attempts: first all deliveries of some events, then these events."""
@@ -347,7 +323,7 @@ class ErasingWorker:
                 number
                 for number, entry in page
                 if entry.action != _OWN_ACTION
-                and (names(_decoded(entry.before), subject) or names(_decoded(entry.after), subject))
+                and (names(decoded(entry.before), subject) or names(decoded(entry.after), subject))
             ]
 
         while page := await self._views.audit(
@@ -357,21 +333,3 @@ class ErasingWorker:
             progress = with_fields(erasure.progress, before=page[-1][0])
             erasure = await self._store.erase_entries(erasure, numbers, progress)
         return erasure
-
-
-def _decoded(text: bytes | None) -> object:
-    """None for what is no JSON: an answer that was erased before."""
-    try:
-        return msgspec.json.decode(text) if text else None
-    except msgspec.DecodeError:
-        return None
-
-
-def _event_ids(answer: object) -> list[EventId]:
-    """The events that an answer to a submission names."""
-    results = answer.get("results") if isinstance(answer, dict) else None
-    found: list[EventId] = []
-    for result in results if isinstance(results, list) else ():
-        ids = result.get("event_ids") or [result.get("event_id")] if isinstance(result, dict) else ()
-        found += [EventId(event_id) for event_id in ids if isinstance(event_id, str)]
-    return found

@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from tocsin.errors import StorageFull, StoreUnavailable
-from tocsin.model.delivery import Claim
 from tocsin.model.ids import Millis
 from tocsin.model.retention import FOR_EVER, KINDS, TABLES, RetentionCursor, RetentionRule, Table, What
 from tocsin.model.times import to_text
 from tocsin.operations.retention import RetentionProgress
-from tocsin.ports import Aged, Era, Expired, Holder, Key, RetentionStore, Revisions, Taken
+from tocsin.ports import Aged, Era, Key, RetentionStore, Revisions, Taken
 from tocsin.rules.retention import Ages, Limits, Policy, judged_time
 from tocsin.telemetry import Metrics, log
 from tocsin.workers.delivery import DeliveryWorker
+from tocsin.workers.expiring import Expiring
 from tocsin.workers.passes import LATE_SHARE, LOOKS, Pass, passes_of
 
 LOOK_SECONDS: Final = 60.0
@@ -32,7 +32,6 @@ TABLE_SECONDS: Final = 6 * 3600.0
 """How often it looks through the tables that have no order of age."""
 SAVE_SECONDS: Final = 600.0
 PAGE: Final = 512
-_EXPIRED_AT_ONCE: Final = 128
 _SHARE: Final = 4
 """For each millisecond of the writer it takes, it leaves so many to others, or one if none had to wait."""
 _BUSY_MS: Final = 1.0
@@ -62,6 +61,7 @@ class RetentionWorker:
         self._store = store
         self._is_shared = self._is_elsewhere = is_shared
         self._delivery = delivery
+        self._expiring = Expiring(store, delivery, now_ms, lambda: self._rest(_LEAST_PAUSE * _SHARE))
         self._metrics = metrics
         self._now_ms = now_ms
         self._monotonic = monotonic
@@ -264,24 +264,7 @@ class RetentionWorker:
         return list(numbers[removed.dealt :])
 
     async def _expire(self, aged: Sequence[Aged], until: Millis) -> None:
-        by_endpoint: dict[int, list[int]] = {}
-        for one in aged:
-            by_endpoint.setdefault(one.endpoint, []).append(one.number)
-        for endpoint, numbers in by_endpoint.items():
-            for at in range(0, len(numbers), _EXPIRED_AT_ONCE):
-                await self._expire_of(endpoint, numbers[at : at + _EXPIRED_AT_ONCE], until)
-                await self._rest(_LEAST_PAUSE * _SHARE)
-
-    async def _expire_of(self, endpoint: int, numbers: Sequence[int], until: Millis) -> None:
-        expired: list[Expired] = []
-
-        async def write(holder: Holder | None, out: frozenset[int]) -> list[Claim]:
-            gone, ready = await self._store.expire(holder, numbers, until, out, self._now_ms())
-            expired.extend(gone)
-            return ready
-
-        await self._delivery.give_up(endpoint, frozenset(numbers), write)
-        self._count({"expired": len(expired)})
+        self._count({"expired": await self._expiring.expire(aged, until)})
 
     async def _expire_here(self) -> None:
         """What the one that removes left behind because it is not its to give up: only its holder knows what is out."""

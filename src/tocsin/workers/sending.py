@@ -318,13 +318,7 @@ class Sending:
         cancelled: list[int] = []
 
         async def write(holder: Holder | None, out: frozenset[int]) -> list[Claim]:
-            try:
-                count, ready = await self._queue.cancel(holder, numbers, out, reason, now, entry)
-            except Fenced:
-                if not cancelled:
-                    raise
-                self._fenced()  # what is cancelled already keeps its keys, until the next holder releases it
-                return []
+            count, ready = await self._queue.cancel(holder, numbers, out, reason, now, entry)
             cancelled.append(count)
             return ready
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from tocsin.model.delivery import Claim
 from tocsin.pipeline.settle import Settle
-from tocsin.ports import Holder
+from tocsin.ports import Fenced, Holder
 from tocsin.workers.ready import Ready
 
 _LOOK_SECONDS: Final = 0.02
@@ -34,7 +34,8 @@ class Withdrawing:
         async with self.withheld((endpoint, number) for number in numbers) as in_flight:
             self._ready.take(await write(self.holder, in_flight))
             if not in_flight <= self._out:
-                self._ready.take(await write(self.holder, in_flight & self._out))
+                with suppress(Fenced):  # it is written all the same, and the next holder releases the keys
+                    self._ready.take(await write(self.holder, in_flight & self._out))
 
     @asynccontextmanager
     async def withheld(self, deliveries: Iterable[tuple[int, int]]) -> AsyncIterator[frozenset[int]]:
