@@ -57,3 +57,33 @@ async def test_an_erasure_waits_until_nothing_of_the_term_before_can_be_out(serv
     await until(lambda: server.get(f"/v1/erasures/{made['id']}").json["state"] == "finished")
     ended = server.get(f"/v1/erasures/{made['id']}").json["finished_at"]
     assert from_text(ended) / 1000 - began > LONGEST_SECONDS - 56
+
+
+async def test_what_somebody_cancels_at_a_node_that_was_fenced_is_cancelled_all_the_same(server: Server) -> None:
+    async with Receiver(fail=1, status=500) as receiver:
+        server.endpoint(receiver.url, tenant="t1", ordering="subject", retry={"schedule_seconds": [3600]})
+        await asyncio.to_thread(emit, server, "t1", "a", "b")
+        await until(lambda: server.rows("SELECT 1 FROM delivery WHERE attempts = 1"))
+        stuck = server.get("/v1/deliveries?tenant=t1").json["items"][-1]
+        await asyncio.to_thread(execute, server, FENCE)
+        answer = await asyncio.to_thread(server.post, f"/v1/deliveries/{stuck['id']}/cancel?tenant=t1")
+        assert (answer.status, answer.json["state"]) == (200, "cancelled")
+        assert measured(server, "tocsin_fenced_total") == 1
+        await until(lambda: states(server, "t1") == {"cancelled": 1, "delivered": 1})
+        entries = server.get("/v1/audit?tenant=t1&action=delivery.cancelled").json["items"]
+        assert [entry["target"] for entry in entries] == [stuck["id"]]
+
+
+async def test_what_somebody_enables_at_a_node_that_was_fenced_stays_enabled(server: Server) -> None:
+    async with Receiver(fail=1, status=410) as receiver:
+        made = server.endpoint(receiver.url, tenant="t1")
+        address = f"/v1/endpoints/{made['id']}"
+        await asyncio.to_thread(emit, server, "t1", "a")
+        await until(lambda: server.get(address).json["state"] == "disabled")
+        await asyncio.to_thread(execute, server, FENCE)
+        answer = await asyncio.to_thread(server.call, "PATCH", address, {"enabled": True})
+        assert answer.status == 200
+        await until(lambda: measured(server, "tocsin_fenced_total") == 1)
+        await until(lambda: states(server, "t1") == {"delivered": 1})
+        await until(lambda: server.get(address).json["state"] == "healthy")
+        await until(lambda: server.rows("SELECT count(*) FROM standing_wish") == [(0,)])
