@@ -10,6 +10,7 @@ from tests.kit.stores import Store
 
 from tocsin.model.delivery import Claim
 from tocsin.model.retention import RetentionRule
+from tocsin.ports import Holder
 from tocsin.rules.retention import Limits, parse_times
 from tocsin.telemetry import Metrics
 from tocsin.workers.delivery import DeliveryWorker
@@ -29,13 +30,17 @@ class AtRest:
     """In place of the loop of delivery, which does not run here: nothing is held in memory, `out` is in flight."""
 
     def __init__(self) -> None:
+        self.holder: Holder | None = None
         self.out: frozenset[int] = frozenset()
 
     async def give_up(
-        self, endpoint: int, numbers: frozenset[int], write: Callable[[frozenset[int]], Awaitable[list[Claim]]]
+        self,
+        endpoint: int,
+        numbers: frozenset[int],
+        write: Callable[[Holder | None, frozenset[int]], Awaitable[list[Claim]]],
     ) -> None:
         del endpoint
-        await write(numbers & self.out)
+        await write(self.holder, numbers & self.out)
 
 
 async def worker_on(

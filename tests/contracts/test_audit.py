@@ -68,7 +68,7 @@ async def test_a_change_that_is_not_made_writes_none(store: Store, mint: IdMint)
     before = await entries(store)
     assert await store.queue.resend(77, delivery(mint, 1, 1), noting(mint)) is None
     await store.queue.settle(holder, [settlement(mint, 1)])
-    await store.queue.cancel([1], frozenset(), "by hand", 50, entry(mint))
+    await store.queue.cancel(holder, [1], frozenset(), "by hand", 50, entry(mint))
     assert await entries(store) == before
     assert before[-1] == first
     assert await store.directory.endpoint(added.id, None) == added
@@ -76,7 +76,7 @@ async def test_a_change_that_is_not_made_writes_none(store: Store, mint: IdMint)
 
 @pytest.mark.parametrize("change", ["add", "change", "remove", "add key", "remove key", "cancel", "resend"])
 async def test_a_change_whose_entry_cannot_be_written_is_not_made(store: Store, mint: IdMint, change: str) -> None:
-    await one_delivery(store, mint)
+    holder = await one_delivery(store, mint)
     stored = (await store.directory.endpoints())[1][0]
     kept = key(mint)
     await store.directory.add_key(kept, entry(mint))
@@ -88,7 +88,7 @@ async def test_a_change_whose_entry_cannot_be_written_is_not_made(store: Store, 
         "remove": lambda: store.directory.remove_endpoint(stored, refused),
         "add key": lambda: store.directory.add_key(key(mint, b"i" * 32), refused),
         "remove key": lambda: store.directory.remove_key(kept.id, None, refused),
-        "cancel": lambda: store.queue.cancel([1], frozenset(), "x", 1, refused),
+        "cancel": lambda: store.queue.cancel(holder, [1], frozenset(), "x", 1, refused),
         "resend": lambda: store.queue.resend(1, delivery(mint, 1, 1), lambda _: refused),
     }
     was = await entries(store)
@@ -101,11 +101,11 @@ async def test_a_change_whose_entry_cannot_be_written_is_not_made(store: Store, 
 
 
 async def test_giving_up_and_sending_again_by_hand_is_written(store: Store, mint: IdMint) -> None:
-    await one_delivery(store, mint)
+    holder = await one_delivery(store, mint)
     by_hand = entry(mint, action="delivery.cancelled", at=60)
     await store.queue.resend(1, delivery(mint, 1, 1), noting(mint))
-    await store.queue.cancel([1], frozenset(), "by hand", 60, by_hand)
-    await store.queue.cancel([2], frozenset(), "by the server", 60)
+    await store.queue.cancel(holder, [1], frozenset(), "by hand", 60, by_hand)
+    await store.queue.cancel(holder, [2], frozenset(), "by the server", 60)
     told = await entries(store)
     assert told[0] == by_hand
     assert (told[1].action, told[1].target) == ("delivery.resent", "2")

@@ -102,9 +102,10 @@ async def test_keys_are_kept_by_hash_and_revoked_by_their_tenant(store: Store, m
 
 async def test_a_standing_is_replaced_and_goes_with_its_endpoint(store: Store, mint: IdMint) -> None:
     added = await store.directory.add_endpoint(endpoint(mint), entry(mint))
-    await store.directory.save(Standing(endpoint=1, failures=1))
+    holder, _ = await held(store)
+    await store.directory.save(holder, Standing(endpoint=1, failures=1))
     paused = Standing(endpoint=1, paused_until=77, failing_since=5, failures=2, reason="503", stopped="gone")
-    await store.directory.save(paused)
+    await store.directory.save(holder, paused)
     assert await store.directory.load() == [paused]
     await store.directory.remove_endpoint(added, entry(mint, at=1))
     assert await store.directory.load() == []
@@ -159,7 +160,7 @@ async def test_nothing_is_made_for_an_endpoint_that_was_just_removed(store: Stor
     assert await store.directory.remove_endpoint(stored, entry(mint))
     assert await store.replays.move(begun.number, 0, 1, [delivery(mint, 1, 1, lane=begun.number)]) is None
     assert await store.queue.resend(1, delivery(mint, 1, 1), noting(mint)) is None
-    await store.directory.save(Standing(endpoint=1, paused_until=9))
+    await store.directory.save(holder, Standing(endpoint=1, paused_until=9))
     assert await store.directory.load() == []
     stats = await store.views.stats(StatsQuery(tenant="acme"))
     assert stats.now.pending == 0

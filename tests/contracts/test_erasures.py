@@ -109,11 +109,11 @@ async def test_progress_and_end_are_kept(store: Store, mint: IdMint) -> None:
 
 async def test_a_delivery_that_is_made_meanwhile_is_not_missed(store: Store, mint: IdMint) -> None:
     await given_events(store, mint, 2)
-    _, (fanned, _), number = await given_deliveries(store, mint, 1, 2)
+    holder, (fanned, _), number = await given_deliveries(store, mint, 1, 2)
     erasure = await added(store, mint)
     page = await store.erasures.page(erasure)
     numbers = [one.number for one in page.deliveries]
-    erasure, _ = await store.erasures.withdraw(erasure, numbers, frozenset(), NOW)
+    erasure, _ = await store.erasures.withdraw(holder, erasure, numbers, frozenset(), NOW)
     done = msgspec.structs.replace(erasure.progress, position=2, number=numbers[-1])
     erasure = await store.erasures.erase_deliveries(erasure, numbers, done)
     resent = await store.queue.resend(fanned.number, delivery(mint, number, 1), noting(mint))
@@ -122,7 +122,7 @@ async def test_a_delivery_that_is_made_meanwhile_is_not_missed(store: Store, min
     assert erasure.progress.report.events == 0
     page = await store.erasures.page(erasure)
     assert resent.number in [one.number for one in page.deliveries]
-    erasure, _ = await store.erasures.withdraw(erasure, [resent.number], frozenset(), NOW)
+    erasure, _ = await store.erasures.withdraw(holder, erasure, [resent.number], frozenset(), NOW)
     erasure = await store.erasures.erase_events(erasure, page.events, page.head)
     report = erasure.progress.report
     assert (report.events, report.deliveries, report.deliveries_cancelled) == (2, 3, 3)
@@ -130,7 +130,7 @@ async def test_a_delivery_that_is_made_meanwhile_is_not_missed(store: Store, min
 
 async def test_nothing_is_made_of_an_erased_event(store: Store, mint: IdMint, clock: Clock) -> None:
     await given_events(store, mint, 1)
-    _, (fanned,), number = await given_deliveries(store, mint, 1)
+    holder, (fanned,), number = await given_deliveries(store, mint, 1)
     planned = Replay(
         number=0,
         id=mint.replay(),
@@ -158,7 +158,7 @@ async def test_nothing_is_made_of_an_erased_event(store: Store, mint: IdMint, cl
     (candidate,) = (await store.replays.candidates(replay, 0, 9)).events
     erasure = await added(store, mint)
     page = await store.erasures.page(erasure)
-    await store.erasures.withdraw(erasure, [fanned.number], frozenset(), NOW)
+    await store.erasures.withdraw(holder, erasure, [fanned.number], frozenset(), NOW)
     await store.erasures.erase_events(erasure, page.events, page.head)
     assert await store.queue.resend(fanned.number, delivery(mint, number, 1), noting(mint)) is None
     replayed = delivery(mint, number, candidate.position, lane=replay.number)

@@ -124,7 +124,7 @@ async def test_what_expires_elsewhere_keeps_its_order_keys_until_its_holder_rele
     revision, _ = await store.directory.endpoints()
     made = [delivery(mint, 1, position, keys=["k"], at=position) for position in (1, 2)]
     await store.queue.fan(holder, moves(store, cursor, Cursor(position=2)), made, directory_revision=revision)
-    expired, ready = await store.retention.expire([1], 1, frozenset(), 50, is_held_here=False)
+    expired, ready = await store.retention.expire(None, [1], 1, frozenset(), 50)
     assert ([one.endpoint for one in expired], ready) == ([1], [])
     assert (await store.queue.due(1, 0, 100, 10)).claims == ()
     assert await store.queue.release_ended(holder, [1], frozenset({1})) == []

@@ -37,8 +37,9 @@ async def gathered(store: Store, now: int) -> list[GivenUp]:
 
 
 async def test_a_notice_is_kept_with_its_standing_until_it_was_told(store: Store) -> None:
-    await store.directory.save(Standing(endpoint=1, failures=3), PAUSED)
-    await store.directory.save(Standing(endpoint=2))
+    holder = await store.holding.join("one")
+    await store.directory.save(holder, Standing(endpoint=1, failures=3), PAUSED)
+    await store.directory.save(holder, Standing(endpoint=2))
     ((number, kept),) = await store.notices.waiting(10)
     assert kept == PAUSED
     assert len(await store.directory.load()) == 2
@@ -65,7 +66,7 @@ async def test_what_was_given_up_on_is_gathered_once_its_minute_is_over(
     made = [delivery(mint, endpoint, 1) for endpoint in (1, 1, 1, 2, 1, 1)]
     await fan(store, holder, cursor, Cursor(position=1), revision, *made)
     give_up, retry, succeed = Step.GIVE_UP, Step.RETRY, Step.SUCCEED
-    await store.queue.cancel([3], frozenset(), "by hand", 1)
+    await store.queue.cancel(holder, [3], frozenset(), "by hand", 1)
     await store.queue.settle(
         holder,
         [
@@ -80,8 +81,8 @@ async def test_what_was_given_up_on_is_gathered_once_its_minute_is_over(
     await store.queue.settle(holder, [settlement(mint, 5, attempt=2, step=give_up, reason="spent")])
     assert await gathered(store, clock.now) == []
     clock.now = 11 * MINUTE_MS
-    await store.queue.give_up(6, "the template failed: no such key", clock.now)
-    await store.queue.give_up(6, "the template failed: no such key", clock.now)
+    await store.queue.give_up(holder, 6, "the template failed: no such key", clock.now)
+    await store.queue.give_up(holder, 6, "the template failed: no such key", clock.now)
     first, second = sorted(await gathered(store, clock.now), key=lambda g: g.endpoint)
     assert (first.endpoint, first.minute, first.count, first.reasons) == (1, 10, 2, {"spent": 2})
     assert first.delivery_ids == [made[0].id, made[4].id]

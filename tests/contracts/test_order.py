@@ -84,7 +84,8 @@ async def follow(place: Place, history: list[tuple[str, object]]) -> None:
                     if waiting:
                         number = waiting[argument % len(waiting)]
                         newly = [
-                            c.delivery.number for c in (await store.queue.cancel([number], frozenset(), "x", 1))[1]
+                            c.delivery.number
+                            for c in (await store.queue.cancel(holder, [number], frozenset(), "x", 1))[1]
                         ]
                         del model.open[number]
                 case _:

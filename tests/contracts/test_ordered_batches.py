@@ -132,11 +132,11 @@ async def apply(
                 await store.queue.settle(holder, [settlement(mint, number)])
                 model.end({number})
         case "cancel":
-            await cancel(store, model, which, frozenset())
+            await cancel(store, holder, model, which, frozenset())
         case "cancel out":
-            await cancel(store, model, which, frozenset(chance.choice([(), *model.batches.values()])))
+            await cancel(store, holder, model, which, frozenset(chance.choice([(), *model.batches.values()])))
         case "cancel elsewhere":
-            await cancel(store, model, which, frozenset(model.keys))
+            await cancel(store, holder, model, which, frozenset(model.keys))
         case "release":
             await release(store, holder, model)
         case _:
@@ -187,7 +187,7 @@ async def form(store: Store, holder: Holder, mint: IdMint, model: Model, chance:
     kept = numbers
     if numbers and chance.random() < 0.2:
         gone = chance.choice(numbers)
-        assert await store.queue.cancel([gone], frozenset(numbers), "x", 1) == (1, [])
+        assert await store.queue.cancel(holder, [gone], frozenset(numbers), "x", 1) == (1, [])
         behind = [number for number in numbers if number > gone and gone in model.before(number)]
         kept = [number for number in numbers if number != gone and not (behind and number >= behind[0])]
         before = set(model.ready()) - {gone}
@@ -264,13 +264,13 @@ async def stored_batches(place: Place, store: Store, holder: Holder, ids: list[s
     return made
 
 
-async def cancel(store: Store, model: Model, which: int, out: frozenset[int]) -> None:
+async def cancel(store: Store, holder: Holder, model: Model, which: int, out: frozenset[int]) -> None:
     """Somebody gives up on a delivery; it keeps its keys while it is out or its batch lives."""
     waiting = [number for number in model.keys if number not in model.cancelled]
     if not waiting:
         return
     number = waiting[which % len(waiting)]
-    _, ready = await store.queue.cancel([number], out, "x", 1)
+    _, ready = await store.queue.cancel(holder, [number], out, "x", 1)
     before = set(model.ready())
     model.cancelled.add(number)
     for batch, members in tuple(model.batches.items()):

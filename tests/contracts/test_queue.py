@@ -8,6 +8,7 @@ from tests.kit.stores import Store, held, moves, position
 
 from tocsin.model.batch import Batch
 from tocsin.model.delivery import Step
+from tocsin.model.endpoint import Standing
 from tocsin.model.ids import IdMint
 from tocsin.ports import Cursor, DeliveryQuery, Fenced, Holder, Waiting
 
@@ -68,9 +69,14 @@ async def test_taking_over_ends_the_right_of_the_one_before(store: Store, mint: 
     for write in (
         store.queue.settle(first, [settlement(mint, 1)]),
         store.batches.dissolve(first, [1], 5),
+        store.queue.cancel(first, [1], frozenset(), "by hand", 50, entry(mint)),
+        store.queue.give_up(first, 1, "no template", 50),
+        store.retention.expire(first, [1], 50, frozenset(), 50),
+        store.directory.save(first, Standing(endpoint=1, failures=1)),
     ):
         with pytest.raises(Fenced):
             await write
+    assert await store.directory.load() == []
     assert [view.state for view in await store.views.deliveries(PAGE)] == ["pending"]
     assert await store.queue.settle(second, [settlement(mint, 1)]) == []
 
@@ -128,7 +134,7 @@ async def test_cancel_ends_only_what_is_pending(store: Store, mint: IdMint) -> N
     holder, cursor, revision = await prepared(store, mint)
     await fan(store, holder, cursor, Cursor(position=2), revision, delivery(mint, 1, 1), delivery(mint, 1, 2))
     await store.queue.settle(holder, [settlement(mint, 1)])
-    await store.queue.cancel([1, 2], frozenset(), "by hand", 50)
+    await store.queue.cancel(holder, [1, 2], frozenset(), "by hand", 50)
     views = {v.number: v for v in await store.views.deliveries(PAGE)}
     assert [(views[n].state, views[n].reason) for n in (1, 2)] == [("delivered", None), ("cancelled", "by hand")]
     assert (await store.queue.due(1, 0, 100, 10)).claims == ()
@@ -143,7 +149,7 @@ async def test_only_success_overwrites_a_cancel_of_what_was_out(
 ) -> None:
     holder, cursor, revision = await prepared(store, mint)
     await fan(store, holder, cursor, Cursor(position=1), revision, delivery(mint, 1, 1))
-    await store.queue.cancel([1], frozenset({1}), "by hand", 50)
+    await store.queue.cancel(holder, [1], frozenset({1}), "by hand", 50)
     await store.queue.settle(holder, [settlement(mint, 1, step=step, due_at=60)])
     view = (await store.views.deliveries(PAGE))[0]
     assert (view.state, view.reason, view.attempts) == (state, reason, 1)
@@ -154,7 +160,7 @@ async def test_a_cancelled_delivery_that_is_out_holds_its_keys_until_it_is_settl
     holder, cursor, revision = await prepared(store, mint)
     made = [delivery(mint, 1, p, keys=["k"]) for p in (1, 2)]
     assert await fan(store, holder, cursor, Cursor(position=2), revision, *made) == [(1, 0), (2, 1)]
-    assert await store.queue.cancel([1], frozenset({1}), "by hand", 50) == (1, [])
+    assert await store.queue.cancel(holder, [1], frozenset({1}), "by hand", 50) == (1, [])
     ready = await store.queue.settle(holder, [settlement(mint, 1, step=Step.RETRY)])
     assert ready is not None
     assert [c.delivery.number for c in ready] == [2]
@@ -165,7 +171,7 @@ async def test_keys_of_what_was_cancelled_elsewhere_are_released_when_it_is_not_
     made = [delivery(mint, number, p, keys=[f"k{number}"]) for number in (1, 2) for p in (1, 2)]
     await fan(store, holder, cursor, Cursor(position=2), revision, *made)
     cancelled = [1, 3]
-    assert await store.queue.cancel(cancelled, frozenset(cancelled), "by hand", 50) == (2, [])
+    assert await store.queue.cancel(holder, cancelled, frozenset(cancelled), "by hand", 50) == (2, [])
     assert await store.queue.release_ended(holder, [2], frozenset(cancelled)) == []
     ready = await store.queue.release_ended(holder, [1, 2], frozenset({1}))
     assert [c.delivery.number for c in ready] == [4]
@@ -184,7 +190,7 @@ async def test_a_batch_of_what_was_cancelled_elsewhere_ends_when_it_is_not_out(s
         number=0, id=mint.batch(), tenant="acme", endpoint=1, lane=0, step=0, at_once=0, attempts=0, created_at=0
     )
     assert (await store.batches.form(holder, batch, [1, 2], [])).members == (1, 2)
-    assert await store.queue.cancel([1, 2], frozenset({1, 2}), "by hand", 50) == (2, [])
+    assert await store.queue.cancel(holder, [1, 2], frozenset({1, 2}), "by hand", 50) == (2, [])
     assert await store.queue.release_ended(holder, [1], frozenset({2})) == []
     ready = await store.queue.release_ended(holder, [1], frozenset())
     assert [c.delivery.number for c in ready] == [3]
@@ -195,7 +201,7 @@ async def test_a_delivery_that_is_given_up_is_dead_without_an_attempt(store: Sto
     holder, cursor, revision = await prepared(store, mint)
     made = [delivery(mint, 1, p, keys=["k"]) for p in (1, 2)]
     await fan(store, holder, cursor, Cursor(position=2), revision, *made)
-    ready = await store.queue.give_up(1, "the template failed", 50)
+    ready = await store.queue.give_up(holder, 1, "the template failed", 50)
     assert [c.delivery.number for c in ready] == [2]
     views = {v.number: v for v in await store.views.deliveries(PAGE)}
     assert (views[1].state, views[1].reason, views[1].attempts, views[1].settled_at) == (
@@ -204,7 +210,7 @@ async def test_a_delivery_that_is_given_up_is_dead_without_an_attempt(store: Sto
         0,
         50,
     )
-    assert await store.queue.give_up(1, "again", 60) == []
+    assert await store.queue.give_up(holder, 1, "again", 60) == []
     assert {v.number: v.reason for v in await store.views.deliveries(PAGE)}[1] == "the template failed"
 
 
@@ -215,11 +221,11 @@ async def test_a_cancelled_delivery_that_was_not_sent_after_all_releases_its_key
     holder, cursor, revision = await prepared(store, mint)
     made = [delivery(mint, 1, p, keys=["k"]) for p in (1, 2)]
     await fan(store, holder, cursor, Cursor(position=2), revision, *made)
-    assert await store.queue.cancel([1], frozenset({1}), "by hand", 50) == (1, [])
+    assert await store.queue.cancel(holder, [1], frozenset({1}), "by hand", 50) == (1, [])
     if again == "cancel":
-        _, ready = await store.queue.cancel([1], frozenset(), "not sent", 60)
+        _, ready = await store.queue.cancel(holder, [1], frozenset(), "not sent", 60)
     else:
-        ready = await store.queue.give_up(1, "not sent", 60)
+        ready = await store.queue.give_up(holder, 1, "not sent", 60)
     assert [c.delivery.number for c in ready] == [2]
     assert {v.number: (v.state, v.reason) for v in await store.views.deliveries(PAGE)}[1] == ("cancelled", "by hand")
 

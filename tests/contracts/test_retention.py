@@ -237,6 +237,7 @@ async def test_what_is_pending_for_too_long_is_dead_and_its_line_moves_on(given:
     worker = await worker_on(given.store, given.clock, Limits(times=ROWS.times, pending=20 * DAY))
     rest = worker._delivery
     assert isinstance(rest, AtRest)
+    rest.holder = given.holder
     first, second, third = await given.fanned(3, keys=("k",))
     given.clock.now += 15 * DAY
     (young,) = await given.fanned(1, keys=("k",))
@@ -276,6 +277,7 @@ async def test_a_batch_expires_when_all_of_it_is_old_enough(given: Given) -> Non
     given.clock.now += 5 * DAY
     rest = worker._delivery
     assert isinstance(rest, AtRest)
+    rest.holder = given.holder
     rest.out = frozenset([*old, *young])
     await worker.round()
     assert {view.state.value for view in await given.store.views.deliveries(ALL)} == {"pending"}, "it is in flight"
@@ -304,7 +306,7 @@ async def test_a_batch_that_is_pending_keeps_all_its_members(given: Given) -> No
     numbers = await given.fanned(2)
     formed = await given.store.batches.form(given.holder, _batch(given), numbers, [])
     await given.fanned(1)
-    await given.store.queue.cancel(numbers[:1], frozenset(numbers), "by hand", given.clock.now)
+    await given.store.queue.cancel(given.holder, numbers[:1], frozenset(numbers), "by hand", given.clock.now)
     given.clock.now += 50 * DAY
     await worker.round()
     (claim,) = (await given.store.batches.due(1, 0, given.clock.now, 10)).claims

@@ -180,7 +180,7 @@ class History:
         if not pending:
             return
         number = self.chance.choice(pending)
-        await self.store.queue.cancel([number], frozenset(), "by hand", self.clock.now)
+        await self.store.queue.cancel(self.holder, [number], frozenset(), "by hand", self.clock.now)
         self.model.deliveries[number].is_pending = False
         self.model.deliveries[number].ended_at = self.clock.now
 

@@ -126,7 +126,7 @@ class History:
         )
         formed = await self.store.batches.form(self.holder, wanted, numbers, ())
         out = formed.members[:1]
-        await self.store.queue.cancel(out, frozenset(out), "by hand", self.clock.now)
+        await self.store.queue.cancel(self.holder, out, frozenset(out), "by hand", self.clock.now)
         made = settlement(self.mint, 0, end, step=Step.SUCCEED if state == "delivered" else Step.GIVE_UP)
         self.attempts[end, made.attempt.outcome] += 1
         await self.store.batches.settle(
@@ -194,13 +194,14 @@ def replay(mint: IdMint, end: int, last: int) -> Replay:
 
 
 ACTIONS = (
-    "accept", "accept", "accept", "succeed", "succeed", "retry", "give up", "cancel", "cancel out", "cancel out", "dead", "resend",
+    "accept", "accept", "accept", "succeed", "succeed", "retry", "give up", "cancel", "cancel out", "cancel out", "expire out", "dead", "resend",
     "replay", "cancel replay", "batch", "batch dies", "later", "later", "kill", "refused", "refused resend", "again", "expire", "remove",
 )  # fmt: skip
 
 
 async def play(history: History, action: str, count: int, choice: int) -> None:  # noqa: C901 (a branch for each action)
-    store, numbers = history.store, sorted(history.pending)
+    store, numbers, holder = history.store, sorted(history.pending), history.holder
+    assert holder is not None
     chosen = numbers[choice :: choice + 1][:count]
     now = history.clock.now
     if action == "accept":
@@ -219,7 +220,7 @@ async def play(history: History, action: str, count: int, choice: int) -> None: 
         await history.replayed(choice % 3 + 1, count)
     elif action == "cancel replay" and history.replays:
         number, begun = history.replays.popitem()
-        while await store.replays.cancel_pending(begun, frozenset(), now, told) is not None:
+        while await store.replays.cancel_pending(holder, begun, frozenset(), now, told) is not None:
             continue
         history.pending = {n: p for n, p in history.pending.items() if p[1] != number}
     elif chosen:
@@ -227,22 +228,27 @@ async def play(history: History, action: str, count: int, choice: int) -> None: 
 
 
 async def played_on(history: History, action: str, chosen: list[int]) -> None:  # noqa: C901, PLR0912 (a branch for each action)
-    store, now = history.store, history.clock.now
+    store, now, holder = history.store, history.clock.now, history.holder
+    assert holder is not None
     if action in {"succeed", "retry", "give up"}:
         await history.settled(chosen, Step(action.replace(" ", "_")))
     elif action == "cancel":
-        await store.queue.cancel(chosen, frozenset(), "by hand", now)
+        await store.queue.cancel(holder, chosen, frozenset(), "by hand", now)
         for number in chosen:
             del history.pending[number]
     elif action == "cancel out":
-        await store.queue.cancel(chosen[:1], frozenset(chosen[:1]), "by hand", now)
+        await store.queue.cancel(holder, chosen[:1], frozenset(chosen[:1]), "by hand", now)
+        await history.settled(chosen, (Step.SUCCEED, Step.RETRY, Step.GIVE_UP)[len(chosen) % 3])
+        history.pending.pop(chosen[0], None)
+    elif action == "expire out":
+        await store.retention.expire(None, chosen[:1], now + MINUTE, frozenset(), now)
         await history.settled(chosen, (Step.SUCCEED, Step.RETRY, Step.GIVE_UP)[len(chosen) % 3])
         history.pending.pop(chosen[0], None)
     elif action == "expire":
-        await store.retention.expire(chosen[:1], now + MINUTE, frozenset(), now)
+        await store.retention.expire(holder, chosen[:1], now + MINUTE, frozenset(), now)
         del history.pending[chosen[0]]
     elif action == "dead":
-        await store.queue.give_up(chosen[0], "no template", now)
+        await store.queue.give_up(holder, chosen[0], "no template", now)
         del history.pending[chosen[0]]
     elif action == "refused resend":
         end, _, _ = history.pending[chosen[0]]

@@ -393,7 +393,7 @@ async def test_lines_of_what_was_cancelled_are_released_in_the_other_store(
     revision, _ = await store.directory.endpoints()
     made = [delivery(mint, 1, position, keys=["k"]) for position in (1, 2)]
     await store.queue.fan(holder, moves(store, cursor, Cursor(position=2)), made, directory_revision=revision)
-    await store.queue.cancel([1], frozenset({1}), "by hand", 50)
+    await store.queue.cancel(holder, [1], frozenset({1}), "by hand", 50)
     await close(store)
     assert (await moved(source, postgres, clock)).is_over
     target = await postgres.open(clock)

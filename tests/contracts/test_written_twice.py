@@ -66,7 +66,7 @@ async def test_a_cancelled_replay_leaves_no_line_of_what_ended_just_before(
     assert await store.replays.move(begun.number, 0, 1, made) is not None
     await store.queue.settle(holder, [settlement(mint, 2, step=Step.RETRY, lane=begun.number)])
     note = Notice(type="replay.finished", tenant="acme", about=begun.id, time=1, data=b"{}", once=begun.id)
-    assert await store.replays.cancel_pending(begun, frozenset({2}), 1, lambda _: note) == []
-    assert await store.replays.cancel_pending(begun, frozenset(), 1, lambda _: note) is None
+    assert await store.replays.cancel_pending(holder, begun, frozenset({2}), 1, lambda _: note) == []
+    assert await store.replays.cancel_pending(holder, begun, frozenset(), 1, lambda _: note) is None
     left = await place.rows("SELECT delivery FROM line WHERE lane > 0")
     assert left == []

@@ -37,8 +37,9 @@ TRANSITIONS: Final[Mapping[tuple[DeliveryState, Step], DeliveryState]] = {
     (DeliveryState.CANCELLED, Step.SUCCEED): DeliveryState.DELIVERED,
     (DeliveryState.CANCELLED, Step.RETRY): DeliveryState.CANCELLED,
     (DeliveryState.CANCELLED, Step.GIVE_UP): DeliveryState.CANCELLED,
+    (DeliveryState.DEAD, Step.SUCCEED): DeliveryState.DELIVERED,
 }
-"""A cancelled delivery may still have an exchange in flight: only its success counts."""
+"""A cancelled delivery may still have an exchange in flight: only its success counts. One that is dead for its age may, too."""
 
 
 class NewDelivery(Noun, frozen=True, kw_only=True):

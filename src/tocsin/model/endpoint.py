@@ -3,7 +3,7 @@ documentation."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 
@@ -16,6 +16,9 @@ from tocsin.model.noun import Noun
 from tocsin.model.secret import Secret
 from tocsin.model.setting import HeaderName, JqProgram, LinkTemplate, Setting, Title, UrlText
 from tocsin.model.signing import Signing
+
+LONGEST_SECONDS: Final = 60
+"""The longest time limit of a request that an endpoint may have."""
 
 
 class Header(Setting, frozen=True, kw_only=True):
@@ -181,7 +184,7 @@ class EndpointConfig(Setting, frozen=True, kw_only=True):
     authorization: Authorization = NoAuthorization()
     signing: Signing | None = None
     retry: Retry = Retry()
-    timeout_seconds: Annotated[float, Meta(gt=0, le=60)] = 15
+    timeout_seconds: Annotated[float, Meta(gt=0, le=LONGEST_SECONDS)] = 15
     max_in_flight: Annotated[int, Meta(ge=1, le=1024)] = 32
     rate_limit: RateLimit | None = None
     circuit: CircuitSetting = CircuitSetting()

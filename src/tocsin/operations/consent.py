@@ -22,7 +22,7 @@ from tocsin.model.noun import Noun
 from tocsin.model.times import to_text
 from tocsin.pipeline.prepare import Preparation
 from tocsin.pipeline.send import send
-from tocsin.ports import Elsewhere, SecretBox, Sender, Wish
+from tocsin.ports import Elsewhere, Fenced, Holder, SecretBox, Sender, Wish
 from tocsin.rules.consent import (
     Asking,
     asked_anew,
@@ -67,13 +67,14 @@ class KnownEndpoints(Protocol):
     def consent(self, number: int, consent: Consent | None) -> Standing:
         """Set what the receiver of an endpoint said."""
 
-    async def keep(self, standing: Standing, notice: Notice | None = None) -> None:
-        """Store how an endpoint stands, and what is told of it. Raises StoreUnavailable, StorageFull."""
+    async def keep(self, holder: Holder, standing: Standing, notice: Notice | None = None) -> None:
+        """Store how an endpoint stands, and what is told of it. Raises StoreUnavailable, StorageFull, Fenced."""
 
 
 class Consents:
     """One question at a time to each receiver. `public_url` None: no callback is offered. `on_change` hears the number of an
-    endpoint whose consent changed, once that is stored. Where another process may hold the endpoint, `elsewhere` tells it."""
+    endpoint whose consent changed, once that is stored. Where another process may hold the endpoint, `elsewhere` tells it;
+    `right` gives the right to write what concerns a tenant, `fenced` is told that it is gone."""
 
     def __init__(
         self,
@@ -85,8 +86,12 @@ class Consents:
         public_url: str | None,
         now_ms: Callable[[], Millis],
         on_change: Callable[[int], None],
+        right: Callable[[str], Holder | None],
+        fenced: Callable[[Holder], None],
         elsewhere: Elsewhere | None = None,
     ) -> None:
+        self._right = right
+        self._fenced = fenced
         self._endpoints = endpoints
         self._sender = sender
         self._box = box
@@ -95,7 +100,7 @@ class Consents:
         self._now_ms = now_ms
         self._on_change = on_change
         self._elsewhere = elsewhere
-        self._background: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[object]] = set()
         self._asking: dict[int, asyncio.Task[Consent | None]] = {}
 
     def follow(self, number: int, *, anew: bool = False) -> Consent | None:
@@ -113,7 +118,7 @@ class Consents:
             standing, notice = self._told(preparation.endpoint, consent)
             self._on_change(number)
             if notice is not None:
-                self._in_background(self._keep(standing, notice))
+                self._in_background(self._keep(self._right(preparation.endpoint.tenant), standing, notice))
         return self._present(number)
 
     async def ask(self, number: int) -> Consent | None:
@@ -140,7 +145,7 @@ class Consents:
             raise InvalidRequest.at(
                 "WebHook-Allowed-Rate", "It must be a positive number of requests per minute, or *."
             )
-        await self._stand(preparation.endpoint, consent)
+        await self._stand(preparation.endpoint, consent, is_callback=True)
         return consent
 
     async def heard(self, number: int, consent: Consent) -> None:
@@ -149,7 +154,7 @@ class Consents:
         is_same = present is not None and (present.url, present.origin) == (consent.url, consent.origin)
         if preparation is not None and present is not None and is_same:
             told = msgspec.structs.replace(consent, is_told=present.is_told, is_required=present.is_required)
-            await self._stand(preparation.endpoint, told)
+            await self._stand(preparation.endpoint, told, is_callback=True)
 
     async def close(self) -> None:
         """End what is under way."""
@@ -176,20 +181,32 @@ class Consents:
         await self._stand(endpoint, consent)
         return consent
 
-    async def _stand(self, endpoint: Endpoint, consent: Consent) -> None:
+    async def _stand(self, endpoint: Endpoint, consent: Consent, *, is_callback: bool = False) -> None:
+        """The answer to a question of a process that was fenced is dropped: the next holder asks again. What a receiver tells by itself
+        is left to that one."""
         log.info("consent", endpoint=endpoint.id, state=consent.state, reason=consent.reason)
         if self._elsewhere is not None and not self._elsewhere.holds(endpoint):
             standing = self._endpoints.consent(endpoint.number, consent)
             await self._elsewhere.wish(Wish(endpoint=endpoint.number, consent=consent), standing)
             return
-        await self._keep(*self._told(endpoint, consent))
+        standing, notice = self._told(endpoint, consent)
+        is_here = await self._keep(self._right(endpoint.tenant), standing, notice)
+        if not is_here and is_callback and self._elsewhere is not None:
+            await self._elsewhere.wish(Wish(endpoint=endpoint.number, consent=consent), standing)
         self._on_change(endpoint.number)
 
-    async def _keep(self, standing: Standing, notice: Notice | None) -> None:
+    async def _keep(self, holder: Holder | None, standing: Standing, notice: Notice | None) -> bool:
+        """False when another process holds the endpoint."""
+        if holder is None:
+            return False
         try:
-            await self._endpoints.keep(standing, notice)
+            await self._endpoints.keep(holder, standing, notice)
+        except Fenced:
+            self._fenced(holder)
+            return False
         except (StoreUnavailable, StorageFull) as error:
             log.error("standing.not_kept", problem=error.slug)
+        return True
 
     def _told(self, endpoint: Endpoint, consent: Consent | None) -> tuple[Standing, Notice | None]:
         """The endpoint's standing with this consent, and what is told: that nothing is sent for want of it, and the end of
@@ -210,7 +227,7 @@ class Consents:
     def _holds(self, endpoint: Endpoint) -> bool:
         return self._elsewhere is None or self._elsewhere.holds(endpoint)
 
-    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+    def _in_background(self, work: Coroutine[None, None, object]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)

@@ -18,8 +18,8 @@ from tocsin.ports import Erasures as ErasureStore
 class Eraser(Protocol):
     """What the erasing loop of this process is told."""
 
-    def added(self) -> None:
-        """There is a new erasure."""
+    def added(self, tenant: str) -> None:
+        """There is a new erasure for this tenant."""
 
 
 class Erasures:
@@ -52,7 +52,7 @@ class Erasures:
         shown = erasure_shown(new)
         entry = audit_entry(self._mint, now, by, "erasure.created", new.id, tenant=subject.tenant, after=shown)
         erasure = await self._store.add(new, entry)
-        self._eraser.added()
+        self._eraser.added(subject.tenant)
         return erasure
 
     async def get(self, erasure_id: ErasureId, tenant: str | None) -> Erasure:

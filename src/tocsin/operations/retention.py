@@ -137,11 +137,19 @@ def _read(name: str, text: str, parse: Callable[[str], T]) -> T:
 
 
 class Retention:
-    """The rules of tenants; a change of them is in the audit log as made `by` somebody."""
+    """The rules of tenants; a change of them is in the audit log as made `by` somebody, and `announce` is called after it."""
 
-    __slots__ = ("_lock", "_loop", "_mint", "_now_ms", "_store")
+    __slots__ = ("_announce", "_lock", "_loop", "_mint", "_now_ms", "_store")
 
-    def __init__(self, store: RetentionStore, loop: Loop, mint: IdMint, now_ms: Callable[[], Millis]) -> None:
+    def __init__(
+        self,
+        store: RetentionStore,
+        loop: Loop,
+        mint: IdMint,
+        now_ms: Callable[[], Millis],
+        announce: Callable[[], None],
+    ) -> None:
+        self._announce = announce
         self._store = store
         self._loop = loop
         self._mint = mint
@@ -193,6 +201,7 @@ class Retention:
             )
             await self._store.save_rules(tenant, after.rules, entry)
             self._loop.changed({**known, tenant: after.rules})
+            self._announce()
         return after
 
 

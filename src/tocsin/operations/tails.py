@@ -110,15 +110,15 @@ class Tails:
         if self.shared is not None:
             self.shared.let_go(tenant)
 
-    def let_go_here(self, tenant: str) -> None:
-        """Keep nothing of it in this process."""
-        lost = [seen for seen in self._waiting if seen.what.tenant == tenant]
-        self._waiting = deque(seen for seen in self._waiting if seen.what.tenant != tenant)
-        self._later = [seen for seen in self._later if seen.what.tenant != tenant]
+    def let_go_here(self, tenant: str | None) -> None:
+        """Keep nothing of it in this process; None: of no tenant."""
+        lost = [seen for seen in self._waiting if tenant in {None, seen.what.tenant}]
+        self._waiting = deque(seen for seen in self._waiting if tenant not in {None, seen.what.tenant})
+        self._later = [seen for seen in self._later if tenant not in {None, seen.what.tenant}]
         for seen in lost:
             self._bytes -= seen.size
             self._lose(seen)
-        for watcher in self._watching(tenant):
+        for watcher in self.watchers() if tenant is None else self._watching(tenant):
             watcher.let_go()
 
     def tapped(self, committed: Callable[[Sequence[Event]], None]) -> Callable[[Sequence[Event]], None]:

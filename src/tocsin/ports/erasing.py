@@ -20,6 +20,7 @@ from tocsin.model.erasure import (
 from tocsin.model.ids import ErasureId, EventId, Millis
 from tocsin.model.replay import Replay
 from tocsin.ports.reading import Page
+from tocsin.ports.writing import Holder
 
 
 class ErasureQuery(Page, frozen=True, kw_only=True):
@@ -53,10 +54,10 @@ class Erasures(Protocol):
         the position of their event."""
 
     async def withdraw(
-        self, erasure: Erasure, deliveries: Sequence[int], in_flight: frozenset[int], now: Millis
+        self, holder: Holder, erasure: Erasure, deliveries: Sequence[int], in_flight: frozenset[int], now: Millis
     ) -> tuple[Erasure, list[Claim]]:
         """Cancel what is pending of these, and take those that are not in flight out of their lines and pending batches; gives the
-        deliveries that became ready by it."""
+        deliveries that became ready by it. Raises Fenced when the holder was: nothing was written."""
 
     async def attempts(self, deliveries: Sequence[int], after: int) -> list[AttemptSize]:
         """The next attempts of these, behind a place."""

@@ -22,13 +22,15 @@ class Neighbour(Noun, frozen=True, kw_only=True):
 
 
 class Revisions(Noun, frozen=True, kw_only=True):
-    """Numbers that grow with each change: of endpoints, of how they stand, of API keys, of data keys, of replays."""
+    """Numbers that grow with each change: of endpoints, of how they stand, of API keys, of data keys, of replays, of the
+    rules of retention."""
 
     endpoints: int
     standings: int
     api_keys: int
     data_keys: int
     replays: int
+    retention: int
 
 
 class Beat(Noun, frozen=True, kw_only=True):
@@ -73,7 +75,7 @@ class Hint(Noun, frozen=True, kw_only=True):
     """Something that others should notice soon. `partitions` got events; in `lanes` (endpoint, lane) something became due, or ended elsewhere;
     `changed`: the revisions have moved; `settled` are attempts, as (delivery, attempt) numbers (a batch is named by its number
     below zero), told only while somebody watches, and `untold` how many more there were; of the tenants in `erased`
-    something is being erased: what waits to be shown of them is let go."""
+    something is being erased: what waits to be shown of them is let go. `missed`: others may have told more that was not heard."""
 
     partitions: tuple[int, ...] = ()
     lanes: tuple[tuple[int, int], ...] = ()
@@ -83,6 +85,7 @@ class Hint(Noun, frozen=True, kw_only=True):
     erased: tuple[str, ...] = ()
     asked: tuple[Question, ...] = ()
     answered: tuple[Answered, ...] = ()
+    missed: bool = False
 
 
 class Holding(Protocol):

@@ -13,7 +13,7 @@ from tocsin.model.notice import Notice
 from tocsin.model.noun import Noun
 from tocsin.model.replay import Replay, ReplayState
 from tocsin.ports.reading import ReplayQuery
-from tocsin.ports.writing import Fanned
+from tocsin.ports.writing import Fanned, Holder
 
 Note = Callable[[Replay], Notice]
 """What is told of a replay that is over."""
@@ -67,7 +67,8 @@ class Replays(Protocol):
         keeps its final numbers, and what `note` tells of it."""
 
     async def cancel_pending(
-        self, replay: Replay, in_flight: frozenset[int], now: int, note: Note
+        self, holder: Holder, replay: Replay, in_flight: frozenset[int], now: int, note: Note
     ) -> list[Claim] | None:
         """Cancel some of what is pending; gives the deliveries that became ready by it, None when nothing was
-        pending: then its final numbers are kept, and what `note` tells of its end."""
+        pending: then its final numbers are kept, and what `note` tells of its end. Raises Fenced when the holder was: nothing was
+        written."""

@@ -10,6 +10,7 @@ from tocsin.model.delivery import Claim
 from tocsin.model.ids import DeliveryId, Millis
 from tocsin.model.noun import Noun
 from tocsin.model.retention import Kind, RetentionCursor, RetentionRule, Table, What
+from tocsin.ports.writing import Holder
 
 Key = tuple[str, int | bytes]
 """Where a look through a table stands: a tenant and what is unique within it, or an empty text and a number."""
@@ -136,17 +137,12 @@ class RetentionStore(Protocol):
         """Make room for the next rows, and give back the room of those that are gone."""
 
     async def expire(
-        self,
-        numbers: Sequence[int],
-        began_by: Millis,
-        in_flight: frozenset[int],
-        now: Millis,
-        *,
-        is_held_here: bool = True,
+        self, holder: Holder | None, numbers: Sequence[int], began_by: Millis, in_flight: frozenset[int], now: Millis
     ) -> tuple[list[Expired], list[Claim]]:
         """Deliveries that are still pending, not in flight and old enough are dead. One in a batch waits until all of that are
         old enough. Gives those that expired, and the deliveries that became ready; the others are left behind. Where another process
-        holds them nobody here knows what is out: then all that expire keep their order keys until it releases what has ended."""
+        holds them (None) nobody here knows what is out: then all that expire keep their order keys until it releases what has ended.
+        Raises Fenced when the holder was: nothing was written."""
 
     async def look_through(self, table: Table, after: Key | None, ages: Ages) -> tuple[int, Key | None]:
         """Remove what is old among the next rows of a table. Gives how many it removed and where to go on, None at the end."""

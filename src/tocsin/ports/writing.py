@@ -140,8 +140,8 @@ class Queue(Protocol):
 
     async def settle(self, holder: Holder, settlements: Sequence[Settlement]) -> list[Claim] | None:
         """Write outcomes and attempts; gives the deliveries of ordered endpoints that became ready by it, None when all of it was
-        written before: then these are found in the store. A cancelled delivery becomes delivered by a success and stays
-        cancelled otherwise. Raises Fenced when the holder was: nothing was written."""
+        written before: then these are found in the store. A delivery that was cancelled or expired meanwhile becomes delivered by a success
+        and stays as it is otherwise. Raises Fenced when the holder was: nothing was written."""
 
     async def waiting(self, partitions: Sequence[int]) -> list[Waiting]:
         """Every lane of these partitions' endpoints with something ready, due or not."""
@@ -153,6 +153,7 @@ class Queue(Protocol):
 
     async def cancel(
         self,
+        holder: Holder | None,
         numbers: Sequence[int],
         in_flight: frozenset[int],
         reason: str,
@@ -161,21 +162,24 @@ class Queue(Protocol):
     ) -> tuple[int, list[Claim]]:
         """Cancel what is still pending of these; keys of those in flight stay held until their exchange is settled. Gives
         how many were pending, and the deliveries that became ready by it. The entry (None: the server gave up by itself) is
-        written if any was pending. A batch that is not in flight and has no pending member any more is sent no more."""
+        written if any was pending. A batch that is not in flight and has no pending member any more is sent no more. Only the holder knows
+        what is out: without one (None) all of them keep their keys, until their holder releases what has ended. Raises Fenced when the
+        holder was: nothing was written."""
 
-    async def give_up(self, number: int, reason: str, now: int) -> list[Claim]:
+    async def give_up(self, holder: Holder, number: int, reason: str, now: int) -> list[Claim]:
         """A delivery that is not in flight is dead without an attempt, if it was pending. Gives the deliveries that became
-        ready by it."""
+        ready by it. Raises Fenced when the holder was: nothing was written."""
 
     async def resend(self, original: int, new: NewDelivery, note: Callable[[Fanned], AuditEntry]) -> Fanned | None:
         """A new delivery of the same event to the same endpoint; None when the original is unknown, or its event was erased."""
 
 
 class StandingStore(Protocol):
-    """Health of endpoints, written by the holder only."""
+    """Health of endpoints, written by their holder only."""
 
-    async def save(self, standing: Standing, notice: Notice | None = None) -> None:
-        """Keep it: it is relied on only after this returned. What is to be told of the change is kept with it, or neither."""
+    async def save(self, holder: Holder, standing: Standing, notice: Notice | None = None) -> None:
+        """Keep it: it is relied on only after this returned. What is to be told of the change is kept with it, or neither. Raises Fenced
+        when the holder was: nothing was written."""
 
     async def load(self) -> list[Standing]:
         """Of every endpoint that has one."""

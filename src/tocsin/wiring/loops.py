@@ -91,6 +91,8 @@ def make_loops(parts: Parts) -> Loops:
     )
     metrics.watchers.set_function(lambda: len(tuple(tails.watchers())))
     exchanges = Exchanges(parts.ways, tokens, parts.templates, now_ms)
+    wish = None if store.standings is None else store.standings.wish
+    standings = Standings(endpoints, disable, notices, held.right, holding.fenced, wish)
     delivery = DeliveryWorker(
         queue=store.queue,
         batches=store.batches,
@@ -101,7 +103,7 @@ def make_loops(parts: Parts) -> Loops:
         now_ms=now_ms,
         judge=Judge(mint, now_ms, random.random, settings.longest_pause_ms),
         metrics=metrics,
-        standings=Standings(endpoints, disable, notices),
+        standings=standings,
         tails=tails,
         fenced=holding.fenced,
         tell=holding.tell,
@@ -129,6 +131,7 @@ def make_loops(parts: Parts) -> Loops:
         mint=mint,
         now_ms=now_ms,
         tell=holding.tell,
+        fenced=holding.fenced,
     )
     holding.followers += [replay, delivery, fanout]
     holding.moved.append(replay.moved)
@@ -175,7 +178,11 @@ async def make_background(parts: Parts, loops: Loops) -> BackgroundLoops:
         loops.replay,
         loops.tails,
         now_ms,
+        loops.holding.tell,
+        loops.holding.fenced,
     )
+    loops.holding.heard.append(erasing.heard)
+    loops.holding.moved.append(retention.moved)
     loops.holding.followers += [retention, erasing]
     watches: dict[str, Background] = {"job watch": JobWatch(store.log, loops.accept, now_ms, loops.held)}
     if loops.held.is_shared:

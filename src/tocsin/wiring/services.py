@@ -43,6 +43,8 @@ def make_consents(parts: Parts, loops: Loops, elsewhere: Elsewhere | None) -> Co
         now_ms=parts.now_ms,
         on_change=loops.delivery.consent_changed,
         elsewhere=elsewhere,
+        right=loops.held.right,
+        fenced=loops.holding.fenced,
     )
 
 
@@ -78,7 +80,7 @@ def make_services(
         now_ms,
         parts.endpoints.standings_of,
     )
-    retention = Retention(store.retention, background.retention, mint, now_ms)
+    retention = Retention(store.retention, background.retention, mint, now_ms, parts.announcing.changed)
     replays = Replays(store.replays, endpoints=parts.operations, follower=loops.replay, mint=mint, now_ms=now_ms)
     return Services(
         accept=loops.accept,

@@ -114,14 +114,18 @@ class Store(Protocol):
 @asynccontextmanager
 async def open_store(settings: Settings, now_ms: Callable[[], Millis]) -> AsyncIterator[Store]:
     """The store of the settings, to be served, closed in the end. Raises Misconfigured."""
-    async with opened(settings.database, now_ms) as store:
+    async with opened(settings.database, now_ms, lease_seconds=settings.lease_ms / 1000) as store:
         check_servable(await store.transfers.mark(), name_of(settings.database))
         yield store
 
 
 @asynccontextmanager
 async def opened(
-    database: Path | SharedDatabase, now_ms: Callable[[], Millis], *, alone: bool = False
+    database: Path | SharedDatabase,
+    now_ms: Callable[[], Millis],
+    *,
+    alone: bool = False,
+    lease_seconds: float = 10.0,
 ) -> AsyncIterator[Store]:
     """The store in a database, closed in the end. `alone`: nobody else has it open meanwhile, which is always so of the embedded
     one. Raises Misconfigured."""
@@ -130,7 +134,9 @@ async def opened(
             from tocsin.adapters.postgres.store import PostgresStore  # noqa: PLC0415 (an extra: not everybody has it)
         except ImportError as error:
             raise _missing() from error
-        shared = await PostgresStore.open(database.url.reveal(), now_ms, time.monotonic, alone=alone)
+        shared = await PostgresStore.open(
+            database.url.reveal(), now_ms, time.monotonic, alone=alone, lease_seconds=lease_seconds
+        )
         try:
             yield shared
         finally:
@@ -157,7 +163,7 @@ def migrate_store(settings: Settings) -> None:
         from tocsin.adapters.postgres.database import prepare_database  # noqa: PLC0415 (as above)
     except ImportError as error:
         raise _missing() from error
-    asyncio.run(prepare_database(settings.database.url.reveal()))
+    asyncio.run(prepare_database(settings.database.url.reveal(), lease_seconds=settings.lease_ms / 1000))
 
 
 def _missing() -> Misconfigured:

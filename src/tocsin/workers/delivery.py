@@ -16,7 +16,7 @@ from tocsin.operations.tails import Tails
 from tocsin.pipeline.exchanges import Exchanges, Judge
 from tocsin.pipeline.fanout import Fan
 from tocsin.pipeline.prepare import Preparation
-from tocsin.ports import Batches, Fanned, Hint, Holder, Queue, Taken
+from tocsin.ports import Batches, Fanned, Fenced, Hint, Holder, Queue, Taken
 from tocsin.telemetry import Metrics
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.held import Held
@@ -57,6 +57,7 @@ class DeliveryWorker:
         self._metrics = metrics
         self._standings = standings
         self._tell = tell
+        self._fenced = fenced
         self._openings = Openings(
             queue=queue, batches=batches, held=held, endpoints=endpoints, ready=lambda: self._ready, fenced=fenced
         )
@@ -218,19 +219,27 @@ class DeliveryWorker:
     async def cancel(self, endpoint: int, numbers: Sequence[int], reason: str, entry: AuditEntry | None = None) -> int:
         """Give up what is pending of these; gives how many that were."""
         now = self._now_ms() if entry is None else entry.at
-        if not self.is_here(endpoint):
-            # Only its holder knows what is out: keys are kept as if all of it was, and the holder lets go of them.
-            count, _ = await self._queue.cancel(numbers, frozenset(numbers), reason, now, entry)
-            self._tell(Hint(lanes=((endpoint, LIVE),)))
-            return count
-        return await self._sending.cancel(endpoint, numbers, reason, now, entry)
+        if self.is_here(endpoint):
+            sending = self._sending
+            try:
+                return await sending.cancel(endpoint, numbers, reason, now, entry)
+            except Fenced:
+                self._fenced(sending.holder)
+        count, _ = await self._queue.cancel(None, numbers, frozenset(), reason, now, entry)
+        self._tell(Hint(lanes=((endpoint, LIVE),)))
+        return count
 
     async def give_up(self, endpoint: int, numbers: frozenset[int], write: Write) -> None:
         """Give up pending deliveries, as `write` stores it."""
-        if not self.is_here(endpoint):
-            await write(numbers)
-            return
-        await self.withdrawing.give_up(endpoint, numbers, write)
+        if self.is_here(endpoint):
+            withdrawing = self.withdrawing
+            try:
+                await withdrawing.give_up(endpoint, numbers, write)
+            except Fenced:
+                self._fenced(withdrawing.holder)
+            else:
+                return
+        await write(None, numbers)
 
     def endpoint_changed(self, number: int, before: Preparation | None) -> None:
         """An endpoint is new, changed or removed. A new one has nothing to send yet."""

@@ -19,7 +19,7 @@ from tocsin.model.notice import Notice
 from tocsin.operations.endpoint_codec import EndpointCodec
 from tocsin.pipeline.mailing import preparation_of
 from tocsin.pipeline.prepare import Preparation
-from tocsin.ports import Directory, StandingStore, StoredEndpoint
+from tocsin.ports import Directory, Holder, StandingStore, StoredEndpoint
 from tocsin.rules.interests import Interests
 from tocsin.telemetry import log
 
@@ -156,8 +156,8 @@ class Endpoints:
         preparation = self.prepared.get(number)
         return None if preparation is None else preparation.endpoint.id
 
-    async def keep(self, standing: Standing, notice: Notice | None = None) -> None:
-        """Store how an endpoint stands, as it is known when this begins, and what is told of it."""
-        await self._standings.save(self.standings.get(standing.endpoint, standing), notice)
+    async def keep(self, holder: Holder, standing: Standing, notice: Notice | None = None) -> None:
+        """Store how an endpoint stands, as it is known when this begins, and what is told of it. Raises Fenced when the holder was."""
+        await self._standings.save(holder, self.standings.get(standing.endpoint, standing), notice)
         if self.kept is not None:
             self.kept()

@@ -7,31 +7,29 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
-import msgspec
-
 from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.model.audit import AuditEntry
-from tocsin.model.erasure import AttemptSize, Erasure, ErasureState, KeptAnswer, Phase, SubjectDelivery
-from tocsin.model.ids import EventId, Millis
+from tocsin.model.endpoint import LONGEST_SECONDS
+from tocsin.model.erasure import AttemptSize, Erasure, ErasureState, Phase, SubjectDelivery
+from tocsin.model.ids import Millis
 from tocsin.model.replay import Replay
-from tocsin.operations.answers import opened
 from tocsin.operations.endpoint_codec import with_fields
 from tocsin.operations.tails import Tails
-from tocsin.ports import AuditQuery, Erasures, ReplayQuery, Replays, SecretBox, Taken, Views
+from tocsin.ports import AuditQuery, Erasures, Fenced, Hint, Holder, ReplayQuery, Replays, SecretBox, Taken, Views
 from tocsin.rules.erasing import STEP_ROWS, filters_name, filters_without, first_step, named_too, names, reason_without
 from tocsin.telemetry import log
 from tocsin.workers.delivery import DeliveryWorker
 from tocsin.workers.endpoints import Endpoints
+from tocsin.workers.erasing_answers import PAGE, decoded, erase_answers
 from tocsin.workers.fanout import FanoutWorker
-from tocsin.workers.held import Held
+from tocsin.workers.held import Held, boottime_ms
 from tocsin.workers.replay import ReplayWorker
 
-PAGE: Final = 100
+LONGEST_MS: Final = LONGEST_SECONDS * 1000
 _LOOK_SECONDS: Final = 0.02
 _RETRY_SECONDS: Final = 1.0
 _ELSEWHERE_SECONDS: Final = 2.0
 """How often it looks whether another process was asked for one that is done here."""
-_OWN_ROUTE: Final = "POST /v1/erasures"
 _OWN_ACTION: Final = "erasure.created"
 
 
@@ -51,7 +49,7 @@ class Stores(Protocol):
 class ErasingWorker:
     """Works off what was asked for. What it knows is in the store: after a crash it goes on where the last step ended."""
 
-    def __init__(  # noqa: PLR0917 (what is asked, then what holds something of it, in the order of an event's path)
+    def __init__(  # noqa: PLR0913, PLR0917 (what is asked, then what holds something of it, in the order of an event's path)
         self,
         store: Stores,
         box: SecretBox,
@@ -62,7 +60,13 @@ class ErasingWorker:
         replay: ReplayWorker,
         tails: Tails,
         now_ms: Callable[[], Millis],
+        tell: Callable[[Hint], None],
+        fenced: Callable[[Holder], None],
     ) -> None:
+        self._tell = tell
+        self._fenced = fenced
+        self._out_until: dict[int, Millis] = {}
+        """For each partition that is held here: until when a request of one that was fenced may be out."""
         self._store = store.erasures
         self._replay_store = store.replays
         self._views = store.views
@@ -78,23 +82,39 @@ class ErasingWorker:
         self._work: asyncio.Task[None] | None = None
         self._is_stopping = False
 
-    def added(self) -> None:
-        """There is a new erasure."""
+    def added(self, tenant: str) -> None:
+        """There is a new erasure for this tenant."""
         self._news.set()
+        if not self._held.holds(tenant):
+            self._tell(Hint(changed=True))
+
+    def heard(self, hint: Hint) -> None:
+        """Another process may have been asked for one."""
+        if hint.changed:
+            self._news.set()
 
     async def taken(self, taken: Sequence[Taken]) -> None:
-        """There may be erasures of these tenants."""
-        del taken
+        """There may be erasures of these tenants. Requests of one that was fenced may be out for as long as any endpoint may ask for;
+        that one may have been changed or deleted since."""
+        now = boottime_ms()
+        for one in taken:
+            ago = LONGEST_MS if one.fenced_ago_ms is None else one.fenced_ago_ms
+            self._out_until[one.partition] = now + LONGEST_MS - ago
         self._news.set()
 
     async def giving_back(self, partitions: frozenset[int]) -> None:
         """Those go on elsewhere; what is still for here is begun again at its last step."""
-        del partitions
-        self.lost()
+        for partition in partitions:
+            self._out_until.pop(partition, None)
+        self._begin_again()
         if self._work is not None:
             await asyncio.wait([self._work])
 
     def lost(self) -> None:
+        self._out_until.clear()
+        self._begin_again()
+
+    def _begin_again(self) -> None:
         self._news.set()
         if self._work is not None:
             self._work.cancel()
@@ -121,6 +141,8 @@ class ErasingWorker:
                     return
                 if not self._work.cancelled():
                     raise
+            except Fenced:
+                wait = _RETRY_SECONDS
             except (StoreUnavailable, StorageFull) as error:
                 log.error("erasure.waits", problem=error.slug)
                 wait = _RETRY_SECONDS
@@ -134,11 +156,12 @@ class ErasingWorker:
         """One after another; then the files, once for all of them. One that cannot be done does not keep the others from it."""
         erased: list[Erasure] = []
         for erasure in await self._store.running():
-            if not self._held.holds(erasure.subject.tenant):
+            out_until = self._out_until.get(self._held.partition_of(erasure.subject.tenant))
+            if out_until is None or boottime_ms() < out_until:
                 continue
             try:
                 erased.append(await self._erased(erasure))
-            except (StoreUnavailable, StorageFull):
+            except (StoreUnavailable, StorageFull, Fenced):
                 raise
             except Exception as fault:  # noqa: BLE001  # it is told where people look
                 await self._failed([erasure], fault)
@@ -189,27 +212,7 @@ class ErasingWorker:
         return erasure
 
     async def _answers(self, erasure: Erasure) -> Erasure:
-        """Answers under an idempotency key: the tenant's, and those of operators that named none. There is no index from a subject to
-        them, so they are looked through page by page."""
-        tenant, done = erasure.subject.tenant, erasure.progress.answer
-        for whose in (tenant, "") if done is None or done[0] == tenant else ("",):
-            after = ("", "") if done is None or done[0] != whose else done[1:]
-            while page := await self._store.answers(whose, after, PAGE):
-                documents = await asyncio.to_thread(self._documents, page)
-                mentioned = [frozenset(_event_ids(document)) for document in documents]
-                about = await self._store.about(erasure, tuple(frozenset().union(*mentioned)))
-                naming = [
-                    answer
-                    for answer, document, events in zip(page, documents, mentioned, strict=True)
-                    if answer.route != _OWN_ROUTE and (names(document, erasure.subject) or not about.isdisjoint(events))
-                ]
-                after = (page[-1].route, page[-1].key)
-                progress = with_fields(erasure.progress, answer=(whose, *after))
-                erasure = await self._store.erase_answers(erasure, naming, progress)
-        return erasure
-
-    def _documents(self, answers: Sequence[KeptAnswer]) -> list[object]:
-        return [_decoded(opened(self._box, answer.tenant, answer.route, answer.key, answer.body)) for answer in answers]
+        return await erase_answers(self._store, self._box, erasure)
 
     async def _events(self, erasure: Erasure) -> Erasure:
         """Events with their deliveries and attempts: first all deliveries of some events, then these events."""
@@ -234,13 +237,18 @@ class ErasingWorker:
         numbers = [delivery.number for delivery in deliveries]
         pairs = [(delivery.endpoint, delivery.number) for delivery in deliveries]
         withdrawing = self._delivery.withdrawing
-        async with withdrawing.withheld(pairs) as in_flight:
-            erasure, ready = await self._store.withdraw(erasure, numbers, in_flight, self._now_ms())
-            withdrawing.take(ready)
-            await withdrawing.over(numbers)
-            if in_flight:
-                erasure, ready = await self._store.withdraw(erasure, numbers, frozenset(), self._now_ms())
+        holder = withdrawing.holder
+        try:
+            async with withdrawing.withheld(pairs) as in_flight:
+                erasure, ready = await self._store.withdraw(holder, erasure, numbers, in_flight, self._now_ms())
                 withdrawing.take(ready)
+                await withdrawing.over(numbers)
+                if in_flight:
+                    erasure, ready = await self._store.withdraw(holder, erasure, numbers, frozenset(), self._now_ms())
+                    withdrawing.take(ready)
+        except Fenced:
+            self._fenced(holder)
+            raise
         erasure = await self._attempts(erasure, numbers, self._store.attempts, self._store.erase_attempts)
         batches = await self._store.batches(numbers)
         if batches:
@@ -315,7 +323,7 @@ class ErasingWorker:
                 number
                 for number, entry in page
                 if entry.action != _OWN_ACTION
-                and (names(_decoded(entry.before), subject) or names(_decoded(entry.after), subject))
+                and (names(decoded(entry.before), subject) or names(decoded(entry.after), subject))
             ]
 
         while page := await self._views.audit(
@@ -325,21 +333,3 @@ class ErasingWorker:
             progress = with_fields(erasure.progress, before=page[-1][0])
             erasure = await self._store.erase_entries(erasure, numbers, progress)
         return erasure
-
-
-def _decoded(text: bytes | None) -> object:
-    """None for what is no JSON: an answer that was erased before."""
-    try:
-        return msgspec.json.decode(text) if text else None
-    except msgspec.DecodeError:
-        return None
-
-
-def _event_ids(answer: object) -> list[EventId]:
-    """The events that an answer to a submission names."""
-    results = answer.get("results") if isinstance(answer, dict) else None
-    found: list[EventId] = []
-    for result in results if isinstance(results, list) else ():
-        ids = result.get("event_ids") or [result.get("event_id")] if isinstance(result, dict) else ()
-        found += [EventId(event_id) for event_id in ids if isinstance(event_id, str)]
-    return found

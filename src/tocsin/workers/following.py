@@ -12,7 +12,7 @@ from tocsin.errors import StorageFull, StoreUnavailable
 from tocsin.model.audit import AuditEntry
 from tocsin.model.consent import Consent
 from tocsin.model.endpoint import Endpoint, Standing
-from tocsin.ports import Hint, Revisions, SharedStandings, Taken, Wish
+from tocsin.ports import Fenced, Hint, Revisions, SharedStandings, Taken, Wish
 from tocsin.telemetry import log
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.held import Held
@@ -144,10 +144,14 @@ class Following:
                 return False
             await self.consented(wish.endpoint, wish.consent)
             return True
+        holder = self._held.holder
         self._resume(wish.endpoint)
         standing = self._endpoints.standing(wish.endpoint)
-        if standing is not None:
-            await self._endpoints.keep(standing)
+        try:
+            if standing is not None:
+                await self._endpoints.keep(holder, standing)
+        except Fenced:
+            return False
         return True
 
     def _is_in(self, tenant: str, partitions: frozenset[int]) -> bool:

@@ -59,6 +59,11 @@ class Held:
         """Whether this is the process in which that runs of which there is one for all of them."""
         return 0 in self.partitions
 
+    def right(self, tenant: str) -> Holder | None:
+        """The right to write what only the holder of a tenant writes; None where that is another process."""
+        partition = partition_of(tenant, self.count)
+        return self.holder if partition in self.partitions or partition in self.leaving else None
+
     def may_send(self) -> bool:
         """Whether nobody can have taken over yet. To be asked once for many requests."""
         return not self.is_shared or boottime_ms() < self._may_send_until

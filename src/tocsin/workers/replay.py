@@ -15,7 +15,7 @@ from tocsin.model.notice import Notice
 from tocsin.model.replay import Replay, ReplayState
 from tocsin.operations.endpoint_codec import with_fields
 from tocsin.operations.replays import at_all_times, chosen
-from tocsin.ports import Hint, Replays, Revisions, Taken
+from tocsin.ports import Fenced, Hint, Holder, Replays, Revisions, Taken
 from tocsin.rules.notices import replay_notice
 from tocsin.telemetry import log
 from tocsin.workers.delivery import DeliveryWorker
@@ -71,7 +71,9 @@ class ReplayWorker:
         mint: IdMint,
         now_ms: Callable[[], Millis],
         tell: Callable[[Hint], None],
+        fenced: Callable[[Holder], None],
     ) -> None:
+        self._fenced = fenced
         self._store = store
         self._held = held
         self._endpoints = endpoints
@@ -243,7 +245,12 @@ class ReplayWorker:
         return True
 
     async def _cancel(self, replay: Replay) -> bool:
-        ready = await self._store.cancel_pending(replay, self._delivery.all_in_flight(), self._now_ms(), self._note)
+        holder, out = self._delivery.withdrawing.holder, self._delivery.all_in_flight()
+        try:
+            ready = await self._store.cancel_pending(holder, replay, out, self._now_ms(), self._note)
+        except Fenced:
+            self._fenced(holder)
+            return False
         if ready is None:
             self._over(replay)
         else:

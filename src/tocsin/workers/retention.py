@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from tocsin.errors import StorageFull, StoreUnavailable
-from tocsin.model.delivery import Claim
 from tocsin.model.ids import Millis
 from tocsin.model.retention import FOR_EVER, KINDS, TABLES, RetentionCursor, RetentionRule, Table, What
 from tocsin.model.times import to_text
 from tocsin.operations.retention import RetentionProgress
-from tocsin.ports import Aged, Era, Expired, Key, RetentionStore, Taken
+from tocsin.ports import Aged, Era, Key, RetentionStore, Revisions, Taken
 from tocsin.rules.retention import Ages, Limits, Policy, judged_time
 from tocsin.telemetry import Metrics, log
 from tocsin.workers.delivery import DeliveryWorker
+from tocsin.workers.expiring import Expiring
 from tocsin.workers.passes import LATE_SHARE, LOOKS, Pass, passes_of
 
 LOOK_SECONDS: Final = 60.0
@@ -32,7 +32,6 @@ TABLE_SECONDS: Final = 6 * 3600.0
 """How often it looks through the tables that have no order of age."""
 SAVE_SECONDS: Final = 600.0
 PAGE: Final = 512
-_EXPIRED_AT_ONCE: Final = 128
 _SHARE: Final = 4
 """For each millisecond of the writer it takes, it leaves so many to others, or one if none had to wait."""
 _BUSY_MS: Final = 1.0
@@ -62,6 +61,7 @@ class RetentionWorker:
         self._store = store
         self._is_shared = self._is_elsewhere = is_shared
         self._delivery = delivery
+        self._expiring = Expiring(store, delivery, now_ms, lambda: self._rest(_LEAST_PAUSE * _SHARE))
         self._metrics = metrics
         self._now_ms = now_ms
         self._monotonic = monotonic
@@ -73,7 +73,7 @@ class RetentionWorker:
         self._left_mono: float | None = None
         self._table_mono: dict[Table, float] = {}
         self._passes: list[Pass] = []
-        self._warned = self._moved = self._is_at_work = False
+        self._warned = self._moved = self._is_at_work = self._is_to_look = False
         self.policy = Policy(limits, {})
 
     async def start(self) -> None:
@@ -83,10 +83,16 @@ class RetentionWorker:
         self._judged_mono = self._monotonic()
         self._set(state.rules, state.cursors)
 
+    def moved(self, before: Revisions | None, now: Revisions) -> None:
+        """The rules were changed, maybe elsewhere."""
+        if before is not None and before.retention != now.retention:
+            self._is_to_look = True
+            self._news.set()
+
     @property
     def _ends(self) -> bool:
         """Whether what is under way ends as soon as it can."""
-        return self._is_stopping or self._is_elsewhere
+        return self._is_stopping or self._is_elsewhere or self._is_to_look
 
     async def taken(self, taken: Sequence[Taken]) -> None:
         """One process removes, the holder of the first partition: it goes on where the last one was."""
@@ -132,11 +138,13 @@ class RetentionWorker:
             self._is_at_work = True
             try:
                 if self._is_elsewhere:
+                    self._is_to_look = False
                     await self._expire_here()
+                elif self._is_to_look:
+                    await self._look_at_rules()
+                    continue
                 elif await self.round():
                     continue
-                elif self._is_shared and (rules := (await self._store.load()).rules) != self.policy.rules:
-                    self.changed(rules)
             except (StoreUnavailable, StorageFull) as problem:
                 log.error("retention.waits", problem=problem.slug)
                 wait = _RETRY_SECONDS
@@ -171,6 +179,16 @@ class RetentionWorker:
         if self._monotonic() - self._saved_mono >= SAVE_SECONDS or self._moved:
             await self.save()
         return moved
+
+    async def _look_at_rules(self) -> None:
+        self._is_to_look = False
+        try:
+            rules = (await self._store.load()).rules
+        except BaseException:
+            self._is_to_look = True
+            raise
+        if rules != self.policy.rules:
+            self.changed(rules)
 
     async def save(self) -> None:
         """Keep where it is."""
@@ -246,24 +264,7 @@ class RetentionWorker:
         return list(numbers[removed.dealt :])
 
     async def _expire(self, aged: Sequence[Aged], until: Millis) -> None:
-        by_endpoint: dict[int, list[int]] = {}
-        for one in aged:
-            by_endpoint.setdefault(one.endpoint, []).append(one.number)
-        for endpoint, numbers in by_endpoint.items():
-            for at in range(0, len(numbers), _EXPIRED_AT_ONCE):
-                await self._expire_of(endpoint, numbers[at : at + _EXPIRED_AT_ONCE], until)
-                await self._rest(_LEAST_PAUSE * _SHARE)
-
-    async def _expire_of(self, endpoint: int, numbers: Sequence[int], until: Millis) -> None:
-        expired: list[Expired] = []
-
-        async def write(out: frozenset[int]) -> list[Claim]:
-            gone, ready = await self._store.expire(numbers, until, out, self._now_ms())
-            expired.extend(gone)
-            return ready
-
-        await self._delivery.give_up(endpoint, frozenset(numbers), write)
-        self._count({"expired": len(expired)})
+        self._count({"expired": await self._expiring.expire(aged, until)})
 
     async def _expire_here(self) -> None:
         """What the one that removes left behind because it is not its to give up: only its holder knows what is out."""

@@ -99,7 +99,7 @@ class Sending:
             give_up=self._give_up,
         )
         self.settle = Settle(queue, holder, self._settled, self._fenced)
-        self.withdrawing = Withdrawing(self.ready, self.settle)
+        self.withdrawing = Withdrawing(self.ready, self.settle, holder)
         self.slow = SlowShare(self.ready.list_all)
         self._burst = Burst(self.begin, may_send)
         self._keys: dict[int, tuple[str, ...]] = {}
@@ -296,12 +296,14 @@ class Sending:
         self._flight.out.discard(number)
         try:
             if why.is_failure:
-                self.ready.take(await self._queue.give_up(number, why.reason, now))
+                self.ready.take(await self._queue.give_up(self.holder, number, why.reason, now))
             elif why.cause == "busy":
                 lane.spill()
                 self.ready.wake_at(lane, now + RETRY_MS)
             else:
                 await self.cancel(lane.endpoint, (number,), why.reason, now)
+        except Fenced:
+            self._fenced()
         except (StoreUnavailable, StorageFull) as error:
             log.error("cancel.waits", problem=error.slug)
             self.ready.wake_at(lane, self._now_ms() + RETRY_MS)
@@ -312,11 +314,11 @@ class Sending:
     async def cancel(
         self, endpoint: int, numbers: Sequence[int], reason: str, now: Millis, entry: AuditEntry | None = None
     ) -> int:
-        """Give up what is pending of these; gives how many that were."""
-        cancelled = [0]
+        """Give up what is pending of these; gives how many that were. Raises Fenced: then nothing was written."""
+        cancelled: list[int] = []
 
-        async def write(out: frozenset[int]) -> list[Claim]:
-            count, ready = await self._queue.cancel(numbers, out, reason, now, entry)
+        async def write(holder: Holder | None, out: frozenset[int]) -> list[Claim]:
+            count, ready = await self._queue.cancel(holder, numbers, out, reason, now, entry)
             cancelled.append(count)
             return ready
 

@@ -11,6 +11,7 @@ from tocsin.model.delivery import Claim
 from tocsin.model.endpoint import Endpoint, Standing
 from tocsin.model.event import OPERATIONAL_SUBJECT_TYPES
 from tocsin.model.notice import Notice
+from tocsin.ports import Fenced, Holder, Wish
 from tocsin.rules.health import began_anew, standing_after
 from tocsin.rules.notices import change_told
 from tocsin.rules.outcome import Settled, shows_trouble
@@ -25,19 +26,27 @@ _CLOSE_SECONDS: Final = 1.0
 
 class Standings:
     """Follows the standings in `endpoints`. `disable` is told the number of an endpoint that is gone (410), or that only failed
-    for too long."""
+    for too long, `fenced` that others have taken over; `right` gives the right to write what concerns a tenant. What somebody asked for
+    and that cannot be written here any more is a `wish` to the next holder."""
 
     def __init__(
         self,
         endpoints: Endpoints,
         disable: Callable[[int], Awaitable[None]],
         notices: NoticeWorker,
+        right: Callable[[str], Holder | None],
+        fenced: Callable[[Holder], None],
+        wish: Callable[[Wish], Awaitable[None]] | None,
     ) -> None:
+        self._wish = wish
         self._endpoints = endpoints
+        self._right = right
+        self._fenced = fenced
         self._notices = notices
         self._disable = disable
         self._background: set[asyncio.Task[None]] = set()
         self._keeping: set[asyncio.Task[None]] = set()
+        self._asked: set[asyncio.Task[None]] = set()
 
     def start(self, endpoints: Collection[int]) -> None:
         """Finish what a crash cut short: endpoints that were to be disabled."""
@@ -52,8 +61,8 @@ class Standings:
             await asyncio.wait(tuple(self._keeping))
 
     def abandon(self) -> None:
-        """Others follow them now."""
-        for task in self._background:
+        """Others follow them now; what somebody asked for is stored all the same."""
+        for task in self._background - self._asked:
             task.cancel()
 
     async def close(self) -> None:
@@ -86,7 +95,7 @@ class Standings:
         is_told = any(claim.event.subject_type not in OPERATIONAL_SUBJECT_TYPES for claim in claims)
         notice = change_told(endpoint, before, after, now) if is_told else None
         if notice is not None or _is_worth_keeping(before, after):
-            self._stand(after, notice)
+            _ = self._stand(after, notice)
         else:
             self._endpoints.standings[outlet.endpoint] = after
         if after.stopped and not before.stopped:
@@ -96,7 +105,9 @@ class Standings:
         """An endpoint that is enabled again has a clean standing."""
         standing = self._endpoints.standings.get(number)
         if standing is not None and (fresh := began_anew(standing)) != standing:
-            self._stand(fresh)
+            task = self._stand(fresh, is_asked=True)
+            self._asked.add(task)
+            task.add_done_callback(self._asked.discard)
 
     async def _stop_sending(self, endpoint: int) -> None:
         """However long that takes: nothing is sent meanwhile, and only an endpoint that is disabled can be enabled again."""
@@ -109,18 +120,28 @@ class Standings:
             else:
                 return
 
-    def _stand(self, standing: Standing, notice: Notice | None = None) -> None:
+    def _stand(self, standing: Standing, notice: Notice | None = None, *, is_asked: bool = False) -> asyncio.Task[None]:
         """How an endpoint stands from now on; it is stored as well, with what is told of it."""
         self._endpoints.standings[standing.endpoint] = standing
-        task = self._in_background(self._keep(standing, notice))
+        preparation = self._endpoints.prepared.get(standing.endpoint)
+        holder = None if preparation is None else self._right(preparation.endpoint.tenant)
+        task = self._in_background(self._keep(holder, standing, notice, is_asked=is_asked))
         self._keeping.add(task)
         task.add_done_callback(self._keeping.discard)
+        return task
 
-    async def _keep(self, standing: Standing, notice: Notice | None) -> None:
+    async def _keep(self, holder: Holder | None, standing: Standing, notice: Notice | None, *, is_asked: bool) -> None:
         """However long that takes; meanwhile it may have changed again."""
         while True:
             try:
-                await self._endpoints.keep(standing, notice)
+                if holder is not None:
+                    await self._endpoints.keep(holder, standing, notice)
+                elif is_asked and self._wish is not None:
+                    await self._wish(Wish(endpoint=standing.endpoint))
+            except Fenced:
+                if holder is not None:
+                    self._fenced(holder)
+                holder = None
             except (StoreUnavailable, StorageFull) as error:
                 log.error("standing.not_kept", problem=error.slug)
                 await asyncio.sleep(_RETRY_SECONDS)

@@ -78,6 +78,8 @@ class SharedTails:
             return
         for tenant in hint.erased:
             self._tails.let_go_here(tenant)
+        if hint.missed:
+            self._tails.let_go_here(None)
         if hint.untold:
             self._tails.lose_some()
         room = WAITING - len(self._settled)

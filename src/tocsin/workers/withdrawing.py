@@ -5,22 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from tocsin.model.delivery import Claim
 from tocsin.pipeline.settle import Settle
+from tocsin.ports import Fenced, Holder
 from tocsin.workers.ready import Ready
 
 _LOOK_SECONDS: Final = 0.02
-Write = Callable[[frozenset[int]], Awaitable[Sequence[Claim]]]
-"""Stores that deliveries are given up, told which of them are out; gives those that became ready by it."""
+Write = Callable[[Holder | None, frozenset[int]], Awaitable[Sequence[Claim]]]
+"""Stores that deliveries are given up, told who holds them here (None: nobody) and which of them are out; gives those that became ready by it."""
 
 
 class Withdrawing:
     """Part of the loop of delivery."""
 
-    def __init__(self, ready: Ready, settle: Settle) -> None:
+    def __init__(self, ready: Ready, settle: Settle, holder: Holder) -> None:
+        self.holder = holder
         self._ready = ready
         self._settle = settle
         self._out = ready.flight.out
@@ -30,9 +32,10 @@ class Withdrawing:
         over; when that was before `write` was done, its outcome did not let go of them, so `write` does."""
         self._ready.lane(endpoint)
         async with self.withheld((endpoint, number) for number in numbers) as in_flight:
-            self._ready.take(await write(in_flight))
+            self._ready.take(await write(self.holder, in_flight))
             if not in_flight <= self._out:
-                self._ready.take(await write(in_flight & self._out))
+                with suppress(Fenced):  # it is written all the same, and the next holder releases the keys
+                    self._ready.take(await write(self.holder, in_flight & self._out))
 
     @asynccontextmanager
     async def withheld(self, deliveries: Iterable[tuple[int, int]]) -> AsyncIterator[frozenset[int]]:

@@ -8,10 +8,12 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
 import asyncpg
 import pytest
 from tests.contracts.given import NOTHING, Clock, deciding, delivery, endpoint, entry, settlement, submission
+from tests.contracts.test_tallies import replay
 from tests.kit.postgres import PostgresServer
 
 from tocsin.adapters.postgres.database import connect, prepare_database
@@ -23,15 +25,18 @@ from tocsin.model.access import ApiKey, Role
 from tocsin.model.batch import Batch
 from tocsin.model.endpoint import Standing
 from tocsin.model.ids import IdMint
+from tocsin.model.replay import ReplayState
+from tocsin.model.retention import RetentionRule
 from tocsin.ports import Beat, Cursor, Fenced, Hint, Holder, Move, Neighbour, Revisions, WrappedKey
 from tocsin.rules.partitions import PARTITIONS, partition_of
 
 CLOCK = Clock()
 MINT = IdMint(CLOCK, os.urandom)
 HOME = partition_of("acme", PARTITIONS)
-EVERYTHING = Hint(partitions=tuple(range(PARTITIONS)), changed=True)
+EVERYTHING = Hint(partitions=tuple(range(PARTITIONS)), changed=True, missed=True)
 TOLD = 3000
 """So many hints take longer than it takes to send the first of them."""
+T = TypeVar("T")
 Opener = Callable[[], Awaitable[PostgresStore]]
 
 
@@ -289,7 +294,7 @@ async def test_revisions_move_with_what_changes(node: Opener) -> None:
         directory.add_key(key, entry(MINT)),
         directory.touch_keys([(key.id, 5)]),
         directory.remove_key(key.id, "acme", entry(MINT)),
-        directory.save(Standing(endpoint=made.number)),
+        directory.save(holder, Standing(endpoint=made.number)),
         store.data_keys.save([data_key], None, over=[]),
     ):
         before = (await seen_by(store, holder)).revisions
@@ -299,6 +304,32 @@ async def test_revisions_move_with_what_changes(node: Opener) -> None:
             tuple(name for name in Revisions.__struct_fields__ if getattr(after, name) > getattr(before, name))
         )
     assert moved == [("endpoints",), ("api_keys",), (), ("api_keys",), ("standings",), ("data_keys",)]
+
+
+async def test_revisions_move_with_replays_and_rules_but_not_with_the_steps_of_a_replay(node: Opener) -> None:
+    store = await node()
+    holder = await store.holding.join("one")
+    await store.log.accept([(submission(), NOTHING)], deciding(MINT, 2))
+    await store.directory.add_endpoint(endpoint(MINT), entry(MINT))
+
+    async def moved(change: Awaitable[T]) -> tuple[T, tuple[str, ...]]:
+        before = (await seen_by(store, holder)).revisions
+        done = await change
+        after = (await seen_by(store, holder)).revisions
+        names = Revisions.__struct_fields__
+        return done, tuple(name for name in names if getattr(after, name) > getattr(before, name))
+
+    replays = store.replays
+    begun, by_adding = await moved(replays.add(replay(MINT, 1, 2), entry(MINT)))
+    fanned, by_a_step = await moved(replays.move(begun.number, 0, 1, [delivery(MINT, 1, 1, lane=begun.number)]))
+    assert fanned is not None
+    present = await replays.replay(begun.id, None)
+    assert present is not None
+    changed, by_a_change = await moved(replays.change(present, ReplayState.CANCELLED, None, 5, entry(MINT)))
+    assert changed
+    rule = RetentionRule(event_types=("*",), rows_seconds=86_400)
+    _, by_a_rule = await moved(store.retention.save_rules("acme", [rule], entry(MINT)))
+    assert (by_adding, by_a_step, by_a_change, by_a_rule) == (("replays",), (), ("replays",), ("retention",))
 
 
 async def test_hints_reach_the_others_and_not_oneself(node: Opener) -> None:

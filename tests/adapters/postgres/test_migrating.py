@@ -16,7 +16,7 @@ from tocsin.adapters.postgres.database import prepare_database
 from tocsin.adapters.postgres.migrating import statements_of
 from tocsin.adapters.postgres.store import PostgresStore
 from tocsin.adapters.storing.migrations import Applied, Migration, migrations_of, missing
-from tocsin.errors import Misconfigured
+from tocsin.errors import Misconfigured, StoreUnavailable
 from tocsin.receiver import Receiver
 
 KNOWN = migrations_of("tocsin.adapters.postgres")
@@ -115,6 +115,32 @@ async def test_a_server_that_connects_again_notices_that_it_is_too_old(url: str)
     problems = [await refusal(store) for _ in range(2)]
     await store.close()
     assert "migrated to what this version cannot run on" in problems[-1]
+
+
+async def test_a_contracting_migration_waits_for_no_older_node_that_lives(url: str) -> None:
+    store = await PostgresStore.open(url, lambda: 0, time.monotonic)
+    holder = await store.holding.join("node-7")
+    await store.holding.take(holder, 64)
+    stop = asyncio.Event()
+
+    async def beat() -> None:
+        while not stop.is_set():
+            await store.holding.beat(holder, is_watching=False)
+            await asyncio.sleep(0.05)
+
+    beating = asyncio.create_task(beat())
+    contract = [*KNOWN, EXPAND, later("ALTER TABLE delivery DROP COLUMN flavour;\n", by=2)]
+    with pytest.raises(Misconfigured, match=r"could not go on with migration \d+: node-7\."):
+        await prepare_database(url, contract)
+    assert await prepare_database(url, [*KNOWN, EXPAND], lease_seconds=0.5) == [EXPAND.name]
+    stop.set()
+    await beating
+    assert await prepare_database(url, contract, lease_seconds=0.5) == [contract[-1].name]
+    assert await store.holding.beat(holder, is_watching=False) is None
+    assert await rows(url, "SELECT count(*) FROM cursor WHERE holder IS NULL AND fenced_at IS NOT NULL") == [(64,)]
+    with pytest.raises(StoreUnavailable, match="migrated to what this version cannot run on"):
+        await store.holding.join("node-7")
+    await store.close()
 
 
 async def refusal(store: PostgresStore) -> str:

@@ -42,13 +42,14 @@ async def test_only_standings_that_moved_since_are_read(store: PostgresStore) ->
     nothing = await store.standings.since(0)
     assert (nothing.standings, nothing.wishes) == ((), ())
     one, two = Standing(endpoint=1, failures=1), Standing(endpoint=2, failures=2)
-    await store.directory.save(one)
-    await store.directory.save(two)
+    holder = await store.holding.join("one")
+    await store.directory.save(holder, one)
+    await store.directory.save(holder, two)
     both = await store.standings.since(nothing.revision)
     assert sorted(both.standings, key=lambda standing: standing.endpoint) == [one, two]
     assert (await store.standings.since(both.revision)).standings == ()
     again = Standing(endpoint=1, failures=3)
-    await store.directory.save(again)
+    await store.directory.save(holder, again)
     moved = await store.standings.since(both.revision)
     assert moved.standings == (again,)
     assert moved.revision > both.revision

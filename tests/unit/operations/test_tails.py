@@ -127,6 +127,16 @@ async def test_nothing_of_a_tenant_waits_once_it_is_let_go() -> None:
     assert (other.take_dropped(), taken(other)) == (0, [2, 4])
 
 
+async def test_nothing_of_any_tenant_waits_once_something_was_missed() -> None:
+    committing = Committing()
+    watchers = [committing.tails.watch(Watch(tenant=tenant), tenant) for tenant in ("acme", None)]
+    await committing.commit([event(1)])
+    committing.tails.tapped(lambda _: None)([event(2), event(3, tenant="other")])
+    committing.tails.let_go_here(None)
+    await committing.commit([event(4)])
+    assert [(watcher.take_dropped(), taken(watcher)) for watcher in watchers] == [(2, [4]), (3, [4])]
+
+
 async def test_there_are_so_many_watchers_with_keys_of_one_tenant_and_in_all() -> None:
     tails = Committing().tails
     first = [tails.watch(Watch(tenant="acme"), "acme") for _ in range(WATCHERS_OF_ONE)]

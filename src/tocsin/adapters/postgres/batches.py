@@ -52,9 +52,7 @@ class PostgresBatches:
         async def transaction(connection: Connection) -> Formed:
             await check_holder(connection, holder)
             numbers = await together(connection, members)
-            ended = [
-                cast("int", row[0]) for row in await read_among(connection, "cancelled_among", (), [*members, *left])
-            ]
+            ended = [cast("int", row[0]) for row in await read_among(connection, "ended_among", (), [*members, *left])]
             ready = tuple(await claims_of(connection, await leave_lines(connection, ended)))
             if not numbers:
                 return Formed(batch=batch, members=(), ready=ready)
@@ -213,7 +211,8 @@ async def _with_members(connection: Connection, rows: Sequence[Row]) -> list[Bat
 
 
 async def _changes_of(connection: Connection, settlement: BatchSettlement) -> Changes:
-    """What the settlement is about to change. A member that was cancelled meanwhile stays so, unless it was delivered."""
+    """What the settlement is about to change. A member that was cancelled or expired meanwhile stays so, unless it
+    was delivered."""
     batch, changes = settlement.batch, Changes()
     is_delivered = settlement.state == "delivered"
     after = DeliveryState.DELIVERED if is_delivered else DeliveryState.DEAD
@@ -221,9 +220,10 @@ async def _changes_of(connection: Connection, settlement: BatchSettlement) -> Ch
     members = (
         await read(connection, "batch_states", (batch.number,)) if settlement.state in {"delivered", "dead"} else []
     )
-    for number, state, accepted_at in cast("list[tuple[int, str, int | None]]", members):
+    for number, state, has_expired, accepted_at in cast("list[tuple[int, str, bool, int | None]]", members):
         before = DeliveryState(state)
-        if before is DeliveryState.PENDING or (before is DeliveryState.CANCELLED and is_delivered):
+        was_given_up = before is DeliveryState.CANCELLED or (before is DeliveryState.DEAD and has_expired)
+        if before is DeliveryState.PENDING or (was_given_up and is_delivered):
             changes.moved(batch.endpoint, batch.lane, number, before, after)
             if accepted_at is not None and is_delivered:
                 waited.append(settlement.settled_at - accepted_at)

@@ -102,8 +102,11 @@ async def connect(
     return cast("Connection", connection)
 
 
-async def prepare_database(url: str, known: Sequence[Migration] | None = None) -> list[str]:
-    """Check the server and bring the schema up to date; gives the names of the migrations applied. Raises Misconfigured."""
+async def prepare_database(
+    url: str, known: Sequence[Migration] | None = None, *, lease_seconds: float = 10.0
+) -> list[str]:
+    """Check the server and bring the schema up to date; gives the names of the migrations applied. A node that does not beat for a
+    lease is taken for dead. Raises Misconfigured."""
     try:
         connection = await connect(url, seconds=3600)
     except (TocsinError, ValueError) as error:
@@ -114,7 +117,8 @@ async def prepare_database(url: str, known: Sequence[Migration] | None = None) -
         ) from error
     try:
         await _check(connection)
-        return await migrate(connection, migrations_of("tocsin.adapters.postgres") if known is None else known)
+        migrations = migrations_of("tocsin.adapters.postgres") if known is None else known
+        return await migrate(connection, migrations, lease_seconds)
     except (*LOST, asyncpg.PostgresError) as error:
         raise Misconfigured(f"The database cannot be prepared: {error}.") from error
     finally:

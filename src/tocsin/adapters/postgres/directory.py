@@ -9,6 +9,7 @@ import msgspec
 
 from tocsin.adapters.postgres.audit import write_entry
 from tocsin.adapters.postgres.notices import write_notice
+from tocsin.adapters.postgres.queue import check_holder
 from tocsin.adapters.postgres.readers import Readers
 from tocsin.adapters.postgres.statements import Connection, read, read_one, read_page, write, write_rows
 from tocsin.adapters.postgres.tallies import Tallies
@@ -23,7 +24,7 @@ from tocsin.model.delivery import DeliveryState
 from tocsin.model.endpoint import Standing
 from tocsin.model.ids import EndpointId, KeyId, Millis
 from tocsin.model.notice import Notice
-from tocsin.ports import StoredEndpoint
+from tocsin.ports import Holder, StoredEndpoint
 from tocsin.rules.partitions import PARTITIONS, partition_of
 
 KEYS_AT_ONCE: Final = 200
@@ -174,10 +175,11 @@ class PostgresDirectory:
 
         await self._writer.run(Rank.REST, transaction)
 
-    async def save(self, standing: Standing, notice: Notice | None = None) -> None:
+    async def save(self, holder: Holder, standing: Standing, notice: Notice | None = None) -> None:
         row = (standing.endpoint, encode(standing))
 
         async def transaction(connection: Connection) -> None:
+            await check_holder(connection, holder)
             await write(connection, "move_revision", ("standings",))
             await write(connection, "save_standing", row)
             if notice is not None:

@@ -9,7 +9,7 @@ import msgspec
 
 from tocsin.adapters.postgres.audit import write_entry
 from tocsin.adapters.postgres.lines import end_batch, leave_lines, mark_lines
-from tocsin.adapters.postgres.queue import claims_of
+from tocsin.adapters.postgres.queue import check_holder, claims_of
 from tocsin.adapters.postgres.readers import Readers
 from tocsin.adapters.postgres.statements import (
     Connection,
@@ -48,7 +48,7 @@ from tocsin.model.erasure import (
 )
 from tocsin.model.ids import ErasureId, EventId, Millis
 from tocsin.model.replay import Replay
-from tocsin.ports import ErasureQuery
+from tocsin.ports import ErasureQuery, Holder
 from tocsin.rules.erasing import attempt_without, counted, keys_without, named_too
 from tocsin.rules.streaks import streak_hash
 
@@ -148,11 +148,12 @@ class PostgresErasures:
         return await self._readers.run(query)
 
     async def withdraw(
-        self, erasure: Erasure, deliveries: Sequence[int], in_flight: frozenset[int], now: Millis
+        self, holder: Holder, erasure: Erasure, deliveries: Sequence[int], in_flight: frozenset[int], now: Millis
     ) -> tuple[Erasure, list[Claim]]:
         here = [number for number in deliveries if number not in in_flight]
 
         async def transaction(connection: Connection) -> tuple[Erasure, list[Claim]]:
+            await check_holder(connection, holder)
             cancelled = await read(connection, "cancel", (ERASED, now, list(deliveries)))
             left = await _without_batches(connection, here, now)
             await mark_lines(connection, sorted(set(deliveries).difference(left)))

@@ -40,7 +40,7 @@ class Hints:
 
     def __init__(self, url: str, partitions: int) -> None:
         self._url = url
-        self._everything = Hint(partitions=tuple(range(partitions)), changed=True)
+        self._everything = Hint(partitions=tuple(range(partitions)), changed=True, missed=True)
         self._heard: Callable[[Hint], None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()

@@ -11,6 +11,7 @@ import asyncpg
 from tocsin.adapters.postgres.database import LOST, connect, hang_up, problem_of
 from tocsin.adapters.postgres.hints import Hints
 from tocsin.adapters.postgres.statements import Connection, read, read_one, write
+from tocsin.adapters.postgres.writer import NEWEST, TOO_OLD
 from tocsin.errors import StoreUnavailable
 from tocsin.ports import Beat, Cursor, Hint, Holder, Neighbour, Revisions, Taken
 from tocsin.rules.partitions import PARTITIONS
@@ -39,7 +40,9 @@ class PostgresHolding:
         return True
 
     async def join(self, name: str) -> Holder:
-        row = await self._run(lambda connection: read_one(connection, "join", (name,)))
+        row = await self._run(lambda connection: read_one(connection, "join", (name, NEWEST)))
+        if row is None:
+            raise StoreUnavailable(TOO_OLD)
         (epoch,) = cast("tuple[int]", row)
         return Holder(epoch=epoch)
 
@@ -50,7 +53,7 @@ class PostgresHolding:
         epochs, names, beats, watching, holders, revisions, endpoints, at = cast(
             "tuple[list[int], list[str], list[int], list[bool], list[int], list[int], int, int]", row
         )
-        api_keys, data_keys, replays, standings = revisions
+        api_keys, data_keys, replays, retention, standings = revisions
         others = zip(epochs, names, beats, watching, strict=True)
         return Beat(
             neighbours=tuple(
@@ -59,7 +62,12 @@ class PostgresHolding:
             ),
             holders=dict(enumerate(holders)),
             revisions=Revisions(
-                endpoints=endpoints, standings=standings, api_keys=api_keys, data_keys=data_keys, replays=replays
+                endpoints=endpoints,
+                standings=standings,
+                api_keys=api_keys,
+                data_keys=data_keys,
+                replays=replays,
+                retention=retention,
             ),
             at=at,
         )

@@ -22,6 +22,7 @@ TRIES: Final = 120
 """How often a statement is tried whose lock others have; each time they wait behind it for as long as it waits."""
 LOCK_MS: Final = 500
 _PAUSE_SECONDS: Final = 0.5
+_LOOK_SECONDS: Final = 0.2
 _OTHERS_SECONDS: Final = 600.0
 _MIGRATING: Final = 0x746F6373
 """The advisory lock that is held while the schema is brought up to date."""
@@ -34,9 +35,9 @@ _TABLE: Final = (
 )
 
 
-async def migrate(connection: Connection, known: Sequence[Migration]) -> list[str]:
+async def migrate(connection: Connection, known: Sequence[Migration], lease_seconds: float) -> list[str]:
     """Bring the schema up to date; gives the names of the migrations applied. Raises Misconfigured when this version cannot run on the
-    database, or others are in the way for long."""
+    database, others are in the way for long, or nodes live that could not run on it any more."""
     async with _alone(connection):
         await connection.execute(_TABLE)
         rows = await connection.fetch("SELECT number, checksum, oldest FROM migration")
@@ -46,6 +47,8 @@ async def migrate(connection: Connection, known: Sequence[Migration]) -> list[st
         ]
         todo = missing(known, done)
         await connection.execute(f"SET lock_timeout = {LOCK_MS}")
+        if done and todo:
+            await _without_older_nodes(connection, max(one.oldest for one in todo), lease_seconds)
         for one in todo:
             if one.is_concurrent:
                 for text in statements_of(one.text):
@@ -54,6 +57,38 @@ async def migrate(connection: Connection, known: Sequence[Migration]) -> list[st
             else:
                 await _patiently(connection, one)
         return [one.name for one in todo]
+
+
+_OLDER: Final = "SELECT epoch, name, beats FROM node WHERE knows < $1 ORDER BY epoch"
+_REMOVE: Final = """
+WITH gone AS (DELETE FROM node WHERE epoch = $1 AND beats = $2 RETURNING epoch)
+UPDATE cursor SET holder = NULL, fenced_at = clock_timestamp() FROM gone WHERE holder = gone.epoch
+"""
+
+
+async def _without_older_nodes(connection: Connection, oldest: int, lease_seconds: float) -> None:
+    """Nodes that do not know the migration `oldest` could not go on. One that does not beat for a lease is dead: its right to write is
+    taken away, so that nothing comes of it should it wake up. Raises Misconfigured when one beats."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + lease_seconds
+    first = now = await _nodes_before(connection, oldest)
+    while now:
+        if living := sorted(name for epoch, (name, beats) in now.items() if first.get(epoch) != (name, beats)):
+            raise Misconfigured(
+                f"Nodes that run could not go on with migration {oldest:04}: {', '.join(living)}. Upgrade or stop them first."
+            )
+        if loop.time() > end:
+            for epoch, (_, beats) in now.items():
+                await connection.execute(_REMOVE, epoch, beats)
+        else:
+            await asyncio.sleep(_LOOK_SECONDS)
+        now = await _nodes_before(connection, oldest)
+
+
+async def _nodes_before(connection: Connection, oldest: int) -> dict[int, tuple[str, int]]:
+    """By epoch: the names of those that know nothing as new as a migration, and their beats."""
+    rows = cast("list[tuple[int, str, int]]", list(map(tuple, await connection.fetch(_OLDER, oldest))))
+    return {epoch: (name, beats) for epoch, name, beats in rows}
 
 
 _NOTED: Final = "INSERT INTO migration (number, name, checksum, oldest) VALUES ($1, $2, $3, $4)"

@@ -103,12 +103,12 @@ class PostgresQueue:
             found = await _settled(connection, settlements)
             if found is None:
                 return None
-            changes, in_lines = found
-            given_up = [s.delivery for s in settlements if s.step_taken is Step.GIVE_UP]
+            changes, in_lines, others = found
+            given_up = [s.delivery for s in settlements if s.step_taken is Step.GIVE_UP and s.delivery not in others]
             await count_given_up(connection, given_up, self._now_ms())
             ended = [s.delivery for s in settlements if s.ends]
             retried = [s.delivery for s in settlements if not s.ends]
-            cancelled = await read_among(connection, "cancelled_among", (), retried)
+            cancelled = await read_among(connection, "ended_among", (), retried)
             ended.extend(cast("int", number) for (number,) in cancelled)
             ready = await claims_of(connection, await leave_lines(connection, ended, in_lines))
             await self._tallies.write(connection, changes)
@@ -143,26 +143,32 @@ class PostgresQueue:
 
     async def cancel(
         self,
+        holder: Holder | None,
         numbers: Sequence[int],
         in_flight: frozenset[int],
         reason: str,
         now: Millis,
         entry: AuditEntry | None = None,
     ) -> tuple[int, list[Claim]]:
+        out = frozenset(numbers) if holder is None else in_flight
+
         async def transaction(connection: Connection) -> tuple[int, list[Claim]]:
             if not numbers:
                 return 0, []
+            if holder is not None:
+                await check_holder(connection, holder)
             cancelled = await read_among(connection, "cancel", (reason, now), numbers)
             if cancelled and entry is not None:
                 await write_entry(connection, entry)
             await self._tallies.write(connection, moves_of(cancelled, DeliveryState.PENDING, DeliveryState.CANCELLED))
-            ready = await let_go(connection, numbers, in_flight, now)
+            ready = await let_go(connection, numbers, out, now)
             return len(cancelled), await claims_of(connection, ready)
 
         return await self._writer.run(Rank.REST, transaction)
 
-    async def give_up(self, number: int, reason: str, now: Millis) -> list[Claim]:
+    async def give_up(self, holder: Holder, number: int, reason: str, now: Millis) -> list[Claim]:
         async def transaction(connection: Connection) -> list[Claim]:
+            await check_holder(connection, holder)
             dead = await read(connection, "give_up", (reason, now, number))
             await self._tallies.write(connection, moves_of(dead, DeliveryState.PENDING, DeliveryState.DEAD))
             if dead:
@@ -203,9 +209,12 @@ async def _drawn(connection: Connection, count: int) -> list[int]:
     return [cast("int", number) for (number,) in await read(connection, "draw_delivery_numbers", (count,))]
 
 
-async def _settled(connection: Connection, settlements: Sequence[Settlement]) -> tuple[Changes, list[int]] | None:
-    """Keep the attempts and move the deliveries on; gives what that changes, and the endpoints of those in lines. None: all is kept already.
-    Nearly always all of them are pending. The others are told by their attempts, which count one less, or by having no row any more."""
+async def _settled(
+    connection: Connection, settlements: Sequence[Settlement]
+) -> tuple[Changes, list[int], set[int]] | None:
+    """Keep the attempts and move the deliveries on; gives what that changes, the endpoints of those in lines, and which were not pending any more.
+    None: all is kept already. Nearly always all are pending. The others are told by their attempts, which count one less, or by having no
+    row any more."""
     numbers = [s.delivery for s in settlements]
     rows = await _attempt_rows(connection, settlements)
     columns = [list(column) for column in zip(*map(settle_row, settlements), strict=True)]
@@ -224,9 +233,14 @@ async def _settled(connection: Connection, settlements: Sequence[Settlement]) ->
         if s.delivery not in others:
             continue
         changes.attempted(s.endpoint, s.attempt)
-        if await read_one(connection, "settle_cancelled", settle_row(s)) == (DeliveryState.DELIVERED,):
-            changes.moved(s.endpoint, s.lane, s.delivery, DeliveryState.CANCELLED, DeliveryState.DELIVERED)
-    return changes, in_lines
+        before = await read_one(connection, "given_up_state", (s.delivery,))
+        if (
+            await read_one(connection, "settle_given_up", settle_row(s)) == (DeliveryState.DELIVERED,)
+            and before is not None
+        ):
+            state = DeliveryState(cast("str", before[0]))
+            changes.moved(s.endpoint, s.lane, s.delivery, state, DeliveryState.DELIVERED)
+    return changes, in_lines, others
 
 
 async def _attempt_rows(connection: Connection, settlements: Sequence[Settlement]) -> list[Row]:

@@ -11,7 +11,7 @@ from tocsin.adapters.postgres.audit import write_entry
 from tocsin.adapters.postgres.lines import end_batch, leave_lines, let_go
 from tocsin.adapters.postgres.lists import position_at
 from tocsin.adapters.postgres.notices import write_notice
-from tocsin.adapters.postgres.queue import claims_of
+from tocsin.adapters.postgres.queue import check_holder, claims_of
 from tocsin.adapters.postgres.readers import Readers
 from tocsin.adapters.postgres.statements import Connection, read, read_among, read_one, read_page, write
 from tocsin.adapters.postgres.tallies import Tallies
@@ -24,7 +24,7 @@ from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, DeliveryState, NewDelivery
 from tocsin.model.ids import Millis, ReplayId
 from tocsin.model.replay import Replay, ReplayState
-from tocsin.ports import Candidates, Fanned, Note, ReplayQuery
+from tocsin.ports import Candidates, Fanned, Holder, Note, ReplayQuery
 from tocsin.rules.partitions import PARTITIONS, partition_of
 
 _BATCHES: Final = 1000
@@ -156,9 +156,10 @@ class PostgresReplays:
         return await self._writer.run(Rank.REST, transaction)
 
     async def cancel_pending(
-        self, replay: Replay, in_flight: frozenset[int], now: Millis, note: Note
+        self, holder: Holder, replay: Replay, in_flight: frozenset[int], now: Millis, note: Note
     ) -> list[Claim] | None:
         async def transaction(connection: Connection) -> list[Claim] | None:
+            await check_holder(connection, holder)
             rows = await read(connection, "cancel_replay", (now, replay.number))
             await self._tallies.write(connection, moves_of(rows, DeliveryState.PENDING, DeliveryState.CANCELLED))
             cancelled = [cast("int", row[0]) for row in rows]

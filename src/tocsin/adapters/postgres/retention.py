@@ -15,7 +15,7 @@ from tocsin.adapters.postgres.audit import write_entry
 from tocsin.adapters.postgres.eras import Eras
 from tocsin.adapters.postgres.lines import let_go
 from tocsin.adapters.postgres.notices import count_given_up
-from tocsin.adapters.postgres.queue import claims_of
+from tocsin.adapters.postgres.queue import check_holder, claims_of
 from tocsin.adapters.postgres.readers import Readers
 from tocsin.adapters.postgres.retention_tables import look_through
 from tocsin.adapters.postgres.statements import Connection, read, read_among, read_one, read_page, write, write_among
@@ -29,7 +29,20 @@ from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, DeliveryState
 from tocsin.model.ids import DeliveryId, Millis
 from tocsin.model.retention import RetentionCursor, RetentionRule, Table, What
-from tocsin.ports import Aged, AgedPage, Ages, Dropped, Era, Expired, Key, Oldest, Removed, RetentionState, Space
+from tocsin.ports import (
+    Aged,
+    AgedPage,
+    Ages,
+    Dropped,
+    Era,
+    Expired,
+    Holder,
+    Key,
+    Oldest,
+    Removed,
+    RetentionState,
+    Space,
+)
 
 STEP_SECONDS: Final = 0.016
 """After this a transaction takes no more; the last few rows may take it to about twice that."""
@@ -80,6 +93,7 @@ class PostgresRetention:
 
     async def save_rules(self, tenant: str, rules: Sequence[RetentionRule], entry: AuditEntry) -> None:
         async def transaction(connection: Connection) -> None:
+            await write(connection, "move_revision", ("retention",))
             if rules:
                 await write(connection, "retention_save_rules", (tenant, encode(tuple(rules))))
             else:
@@ -173,15 +187,11 @@ class PostgresRetention:
         await self.eras.tend()
 
     async def expire(
-        self,
-        numbers: Sequence[int],
-        began_by: Millis,
-        in_flight: frozenset[int],
-        now: Millis,
-        *,
-        is_held_here: bool = True,
+        self, holder: Holder | None, numbers: Sequence[int], began_by: Millis, in_flight: frozenset[int], now: Millis
     ) -> tuple[list[Expired], list[Claim]]:
         async def transaction(connection: Connection) -> tuple[list[Expired], list[Claim]]:
+            if holder is not None:
+                await check_holder(connection, holder)
             asked = await _pending_of(connection, "retention_expiring", numbers)
             batches = {one.batch for one in asked if one.batch is not None}
             members = await _pending_of(connection, "retention_members", sorted(batches))
@@ -197,7 +207,7 @@ class PostgresRetention:
             await write_among(connection, "retention_leave", ("expire",), kept)
             left = sorted({*numbers, *gone}.difference(kept))
             await write_among(connection, "retention_take_up", ("expire",), left)
-            out = in_flight if is_held_here else frozenset(gone)
+            out = frozenset(gone) if holder is None else in_flight
             ready = await claims_of(connection, await let_go(connection, gone, out, now))
             told = [Expired(id=DeliveryId(e.id), endpoint=e.endpoint, subject_type=e.subject_type) for e in ended]
             return told, ready

@@ -77,11 +77,17 @@ class PostgresStore:
 
     @classmethod
     async def open(
-        cls, url: str, now_ms: Callable[[], Millis], monotonic: Callable[[], float], *, alone: bool = False
+        cls,
+        url: str,
+        now_ms: Callable[[], Millis],
+        monotonic: Callable[[], float],
+        *,
+        alone: bool = False,
+        lease_seconds: float = 10.0,
     ) -> Self:
         """Check the server, bring the schema up to date, connect. Raises Misconfigured, also when others have it open and this one
         wants it `alone`, or another has it alone."""
-        await prepare_database(url)
+        await prepare_database(url, lease_seconds=lease_seconds)
         store = cls(url, now_ms, monotonic, alone=alone)
         try:
             await store._writer.open()

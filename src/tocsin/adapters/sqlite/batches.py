@@ -53,7 +53,7 @@ class SqliteBatches:
         def transaction(connection: apsw.Connection) -> Formed:
             check_holder(connection, holder)
             numbers = together(connection, members)
-            ended = [cast("int", row[0]) for row in read_among(connection, "cancelled_among", (), [*members, *left])]
+            ended = [cast("int", row[0]) for row in read_among(connection, "ended_among", (), [*members, *left])]
             ready = tuple(claims_of(connection, leave_lines(connection, ended)))
             if not numbers:
                 return Formed(batch=batch, members=(), ready=ready)
@@ -220,15 +220,17 @@ def _with_members(connection: apsw.Connection, rows: Sequence[Row]) -> list[Batc
 
 
 def _changes_of(connection: apsw.Connection, settlement: BatchSettlement) -> Changes:
-    """What the settlement is about to change. A member that was cancelled meanwhile stays so, unless it was delivered."""
+    """What the settlement is about to change. A member that was cancelled or expired meanwhile stays so, unless it
+    was delivered."""
     batch, changes = settlement.batch, Changes()
     is_delivered = settlement.state == "delivered"
     after = DeliveryState.DELIVERED if is_delivered else DeliveryState.DEAD
     waited: list[Millis] = []
     members = read(connection, "batch_states", (batch.number,)) if settlement.state in {"delivered", "dead"} else []
-    for number, state, accepted_at in cast("list[tuple[int, str, int | None]]", members):
+    for number, state, has_expired, accepted_at in cast("list[tuple[int, str, bool, int | None]]", members):
         before = DeliveryState(state)
-        if before is DeliveryState.PENDING or (before is DeliveryState.CANCELLED and is_delivered):
+        was_given_up = before is DeliveryState.CANCELLED or (before is DeliveryState.DEAD and has_expired)
+        if before is DeliveryState.PENDING or (was_given_up and is_delivered):
             changes.moved(batch.endpoint, batch.lane, number, before, after)
             if accepted_at is not None and is_delivered:
                 waited.append(settlement.settled_at - accepted_at)

@@ -10,6 +10,7 @@ import msgspec
 
 from tocsin.adapters.sqlite.audit import write_entry
 from tocsin.adapters.sqlite.notices import write_notice
+from tocsin.adapters.sqlite.queue import check_holder
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.statements import read, read_one, read_page, statement_with, write
 from tocsin.adapters.sqlite.tallies import Tallies
@@ -23,7 +24,7 @@ from tocsin.model.delivery import DeliveryState
 from tocsin.model.endpoint import Standing
 from tocsin.model.ids import EndpointId, KeyId, Millis
 from tocsin.model.notice import Notice
-from tocsin.ports import StoredEndpoint
+from tocsin.ports import Holder, StoredEndpoint
 
 _decode_standing = msgspec.json.Decoder(Standing).decode
 
@@ -156,10 +157,11 @@ class SqliteDirectory:
 
         await self._writer.run(Rank.REST, transaction)
 
-    async def save(self, standing: Standing, notice: Notice | None = None) -> None:
+    async def save(self, holder: Holder, standing: Standing, notice: Notice | None = None) -> None:
         row = (standing.endpoint, encode(standing))
 
         def transaction(connection: apsw.Connection) -> None:
+            check_holder(connection, holder)
             write(connection, "save_standing", row)
             if notice is not None:
                 write_notice(connection, notice)

@@ -10,7 +10,7 @@ import msgspec
 
 from tocsin.adapters.sqlite.audit import write_entry
 from tocsin.adapters.sqlite.lines import end_batch, leave_lines
-from tocsin.adapters.sqlite.queue import claims_of
+from tocsin.adapters.sqlite.queue import check_holder, claims_of
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.statements import listed, read, read_among, read_one, read_page, statement, write
 from tocsin.adapters.sqlite.tallies import Tallies
@@ -42,7 +42,7 @@ from tocsin.model.erasure import (
 )
 from tocsin.model.ids import ErasureId, EventId, Millis
 from tocsin.model.replay import Replay
-from tocsin.ports import ErasureQuery
+from tocsin.ports import ErasureQuery, Holder
 from tocsin.rules.erasing import attempt_without, counted, keys_without, named_too
 from tocsin.rules.streaks import streak_hash
 
@@ -134,12 +134,13 @@ class SqliteErasures:
         return await self._readers.run(query)
 
     async def withdraw(
-        self, erasure: Erasure, deliveries: Sequence[int], in_flight: frozenset[int], now: Millis
+        self, holder: Holder, erasure: Erasure, deliveries: Sequence[int], in_flight: frozenset[int], now: Millis
     ) -> tuple[Erasure, list[Claim]]:
         ready: list[Claim] = []
         here = [number for number in deliveries if number not in in_flight]
 
         def step(connection: apsw.Connection) -> Progress:
+            check_holder(connection, holder)
             cancelled = connection.execute(statement("cancel"), (ERASED, now, listed(deliveries))).fetchall()
             self._tallies.write(connection, moves_of(cancelled, DeliveryState.PENDING, DeliveryState.CANCELLED))
             ready.extend(claims_of(connection, leave_lines(connection, _without_batches(connection, here, now))))

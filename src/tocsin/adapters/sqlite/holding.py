@@ -14,7 +14,7 @@ from tocsin.adapters.sqlite.writer import Writer
 from tocsin.adapters.storing.ranks import Rank
 from tocsin.ports import Beat, Cursor, Hint, Holder, Neighbour, Revisions, Taken
 
-_UNMOVED = Revisions(endpoints=0, standings=0, api_keys=0, data_keys=0, replays=0)
+_UNMOVED = Revisions(endpoints=0, standings=0, api_keys=0, data_keys=0, replays=0, retention=0)
 
 
 class SqliteHolding:

@@ -122,13 +122,14 @@ class SqliteQueue:
             rows.extend(_attempt_row(connection, s) for s in settlements)
             if is_in(connection):
                 return None
-            self._tallies.write(connection, _settled(connection, settlements))
+            changes, others = _settled(connection, settlements)
+            self._tallies.write(connection, changes)
             write_rows(connection, "add_attempts", rows)
-            given_up = [s.delivery for s in settlements if s.step_taken is Step.GIVE_UP]
+            given_up = [s.delivery for s in settlements if s.step_taken is Step.GIVE_UP and s.delivery not in others]
             count_given_up(connection, given_up, self._now_ms())
             ended = [s.delivery for s in settlements if s.ends]
             retried = [s.delivery for s in settlements if not s.ends]
-            ended.extend(cast("int", number) for (number,) in read_among(connection, "cancelled_among", (), retried))
+            ended.extend(cast("int", number) for (number,) in read_among(connection, "ended_among", (), retried))
             return claims_of(connection, leave_lines(connection, ended))
 
         def is_in(connection: apsw.Connection) -> bool:
@@ -165,25 +166,31 @@ class SqliteQueue:
 
     async def cancel(
         self,
+        holder: Holder | None,
         numbers: Sequence[int],
         in_flight: frozenset[int],
         reason: str,
         now: Millis,
         entry: AuditEntry | None = None,
     ) -> tuple[int, list[Claim]]:
+        out = frozenset(numbers) if holder is None else in_flight
+
         def transaction(connection: apsw.Connection) -> tuple[int, list[Claim]]:
             if not numbers:
                 return 0, []
+            if holder is not None:
+                check_holder(connection, holder)
             cancelled = connection.execute(statement("cancel"), (reason, now, listed(numbers))).fetchall()
             if cancelled and entry is not None:
                 write_entry(connection, entry)
             self._tallies.write(connection, moves_of(cancelled, DeliveryState.PENDING, DeliveryState.CANCELLED))
-            return len(cancelled), claims_of(connection, let_go(connection, numbers, in_flight, now))
+            return len(cancelled), claims_of(connection, let_go(connection, numbers, out, now))
 
         return await self._writer.run(Rank.REST, transaction)
 
-    async def give_up(self, number: int, reason: str, now: Millis) -> list[Claim]:
+    async def give_up(self, holder: Holder, number: int, reason: str, now: Millis) -> list[Claim]:
         def transaction(connection: apsw.Connection) -> list[Claim]:
+            check_holder(connection, holder)
             dead = read(connection, "give_up", (reason, now, number))
             self._tallies.write(connection, moves_of(dead, DeliveryState.PENDING, DeliveryState.DEAD))
             if dead:
@@ -219,9 +226,9 @@ def claims_of(connection: apsw.Connection, numbers: Sequence[int]) -> list[Claim
     return [claim_of(row) for row in read_among(connection, "claims_by_number", (), numbers)]
 
 
-def _settled(connection: apsw.Connection, settlements: Sequence[Settlement]) -> Changes:
-    """Move the deliveries on; gives what that changes. Nearly always all of them are pending. The others are told by their
-    attempts, which count one less, or by having no row any more."""
+def _settled(connection: apsw.Connection, settlements: Sequence[Settlement]) -> tuple[Changes, set[int]]:
+    """Move the deliveries on; gives what that changes, and which were not pending any more. Nearly always all are pending. The others
+    are told by their attempts, which count one less, or by having no row any more."""
     numbers = [s.delivery for s in settlements]
     others: set[int] = set()
     if write_rows(connection, "settle", [settle_row(s) for s in settlements]) != len(numbers):
@@ -233,9 +240,11 @@ def _settled(connection: apsw.Connection, settlements: Sequence[Settlement]) -> 
         if s.delivery not in others:
             continue
         changes.attempted(s.endpoint, s.attempt)
-        if read_one(connection, "settle_cancelled", settle_row(s)) == (DeliveryState.DELIVERED,):
-            changes.moved(s.endpoint, s.lane, s.delivery, DeliveryState.CANCELLED, DeliveryState.DELIVERED)
-    return changes
+        before = read_one(connection, "given_up_state", (s.delivery,))
+        if read_one(connection, "settle_given_up", settle_row(s)) == (DeliveryState.DELIVERED,) and before is not None:
+            state = DeliveryState(cast("str", before[0]))
+            changes.moved(s.endpoint, s.lane, s.delivery, state, DeliveryState.DELIVERED)
+    return changes, others
 
 
 def _attempt_row(connection: apsw.Connection, settlement: Settlement) -> Row:

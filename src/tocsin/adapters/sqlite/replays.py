@@ -12,7 +12,7 @@ from tocsin.adapters.sqlite.audit import write_entry
 from tocsin.adapters.sqlite.lines import end_batch, leave_lines, let_go
 from tocsin.adapters.sqlite.lists import position_at
 from tocsin.adapters.sqlite.notices import write_notice
-from tocsin.adapters.sqlite.queue import claims_of
+from tocsin.adapters.sqlite.queue import check_holder, claims_of
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.statements import read, read_among, read_one, read_page, statement_with, write
 from tocsin.adapters.sqlite.tallies import Tallies
@@ -25,7 +25,7 @@ from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, DeliveryState, NewDelivery
 from tocsin.model.ids import Millis, ReplayId
 from tocsin.model.replay import Replay, ReplayState
-from tocsin.ports import Candidates, Fanned, Note, ReplayQuery
+from tocsin.ports import Candidates, Fanned, Holder, Note, ReplayQuery
 
 _BATCHES: Final = 1000
 SPAN: Final = 20_000
@@ -160,9 +160,10 @@ class SqliteReplays:
         return await self._writer.run(Rank.REST, transaction)
 
     async def cancel_pending(
-        self, replay: Replay, in_flight: frozenset[int], now: Millis, note: Note
+        self, holder: Holder, replay: Replay, in_flight: frozenset[int], now: Millis, note: Note
     ) -> list[Claim] | None:
         def transaction(connection: apsw.Connection) -> list[Claim] | None:
+            check_holder(connection, holder)
             rows = read(connection, "cancel_replay", (now, replay.number))
             self._tallies.write(connection, moves_of(rows, DeliveryState.PENDING, DeliveryState.CANCELLED))
             cancelled = [cast("int", row[0]) for row in rows]

@@ -15,7 +15,7 @@ import msgspec
 from tocsin.adapters.sqlite.audit import write_entry
 from tocsin.adapters.sqlite.lines import let_go
 from tocsin.adapters.sqlite.notices import count_given_up
-from tocsin.adapters.sqlite.queue import claims_of
+from tocsin.adapters.sqlite.queue import check_holder, claims_of
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.retention_tables import look_through
 from tocsin.adapters.sqlite.statements import read, read_among, read_one, read_page, write, write_among
@@ -29,7 +29,20 @@ from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, DeliveryState
 from tocsin.model.ids import DeliveryId, Millis
 from tocsin.model.retention import RetentionCursor, RetentionRule, Table, What
-from tocsin.ports import Aged, AgedPage, Ages, Dropped, Era, Expired, Key, Oldest, Removed, RetentionState, Space
+from tocsin.ports import (
+    Aged,
+    AgedPage,
+    Ages,
+    Dropped,
+    Era,
+    Expired,
+    Holder,
+    Key,
+    Oldest,
+    Removed,
+    RetentionState,
+    Space,
+)
 
 STEP_SECONDS: Final = 0.008
 """After this a transaction takes no more; the last few rows may take it to about twice that."""
@@ -159,15 +172,11 @@ class SqliteRetention:
         """There are none."""
 
     async def expire(
-        self,
-        numbers: Sequence[int],
-        began_by: Millis,
-        in_flight: frozenset[int],
-        now: Millis,
-        *,
-        is_held_here: bool = True,
+        self, holder: Holder | None, numbers: Sequence[int], began_by: Millis, in_flight: frozenset[int], now: Millis
     ) -> tuple[list[Expired], list[Claim]]:
         def transaction(connection: apsw.Connection) -> tuple[list[Expired], list[Claim]]:
+            if holder is not None:
+                check_holder(connection, holder)
             asked = _pending_of(connection, "retention_expiring", numbers)
             batches = {one.batch for one in asked if one.batch is not None}
             members = _pending_of(connection, "retention_members", sorted(batches))
@@ -183,7 +192,7 @@ class SqliteRetention:
             write_among(connection, "retention_leave", ("expire",), kept)
             left = sorted({*numbers, *gone}.difference(kept))
             write_among(connection, "retention_take_up", ("expire",), left)
-            out = in_flight if is_held_here else frozenset(gone)
+            out = frozenset(gone) if holder is None else in_flight
             ready = claims_of(connection, let_go(connection, gone, out, now))
             told = [Expired(id=DeliveryId(e.id), endpoint=e.endpoint, subject_type=e.subject_type) for e in ended]
             return told, ready

@@ -76,6 +76,8 @@ class Changes:
             change.blocks[block] = change.blocks.get(block, 0) - 1
         elif before is DeliveryState.DEAD:
             counts[DEAD] -= 1
+            if after is not None:
+                counts[DIED] -= 1
         elif before is DeliveryState.CANCELLED and after is not None:
             counts[CANCELLED] -= 1
         if after is DeliveryState.DELIVERED:

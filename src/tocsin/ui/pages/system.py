@@ -46,6 +46,9 @@ class ServerFacts(Noun, frozen=True, kw_only=True):
     uptime_seconds: float
     files: int | None
     holds: tuple[int, ...]
+    partitions: int
+    free: tuple[int, ...]
+    neighbours: tuple[str, ...]
 
 
 class DiagnosisRead(Noun, frozen=True, kw_only=True):

@@ -98,12 +98,14 @@ CREATE TABLE tenant (
     created_at bigint NOT NULL
 );
 
--- The processes that may write, each with the number of its last beat. Whoever takes that right away removes the row.
+-- The processes that may write, each with the number of its last beat. Whoever takes that right away removes the row. `knows` is the
+-- newest migration of its code.
 CREATE TABLE node (
     epoch bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL,
     beats bigint NOT NULL DEFAULT 0,
-    is_watching boolean NOT NULL DEFAULT false
+    is_watching boolean NOT NULL DEFAULT false,
+    knows bigint NOT NULL
 ) WITH (fillfactor = 10);
 
 -- How far the fan-out of each partition is, and which node holds it (null: it is free). `fenced_at` is when the right of one that
@@ -119,7 +121,7 @@ INSERT INTO cursor SELECT partition, 0, 0 FROM generate_series(0, 63) AS of (par
 
 -- How often others should have noticed a change of something.
 CREATE TABLE revision (what text PRIMARY KEY, number bigint NOT NULL) WITH (fillfactor = 10);
-INSERT INTO revision VALUES ('standings', 0), ('api_keys', 0), ('data_keys', 0), ('replays', 0);
+INSERT INTO revision VALUES ('standings', 0), ('api_keys', 0), ('data_keys', 0), ('replays', 0), ('retention', 0);
 
 -- Grows with each change of an endpoint, so that fan-out never works from an older list; `endpoint.moved` is the revision
 -- in which it changed last.

@@ -1,1 +1,0 @@
-SELECT number FROM delivery WHERE number IN (SELECT value FROM carray(?)) AND state = 'cancelled'
