@@ -17,7 +17,7 @@ from tocsin.adapters.postgres.statements import statement_with
 
 FILLED = (Path(__file__).parents[2] / "kit" / "filled.sql").read_text(encoding="utf-8")
 NO_PLANS = (
-    "transfer_", "era_open", "era_take_out", "era_drop", "era_rename", "era_wait", "era_short_wait",
+    "transfer_", "lock_data_keys", "era_open", "era_take_out", "era_drop", "era_rename", "era_wait", "era_short_wait",
 )  # fmt: skip
 """They change tables, or read all of one on purpose."""
 AT_START = "once, when a server starts"
@@ -29,6 +29,13 @@ WHOLE = {
     "endpoints": AT_START,
     "era_dead": "an era that was taken out, which nobody else reads",
     "era_fanned": FEW,
+    "forget_commits": "once, when a server connects; one row for each of them",
+    "intake_cursors": "one row for each partition",
+    "move_intake": "one row for each partition",
+    "remove_wishes": FEW,
+    "session": FEW,
+    "wishes": FEW,
+    "sweep_links": FEW,
     "era_heads": "one row of a sequence",
     "keys": FEW,
     "mark_all_lines": "once, when a transfer ends",

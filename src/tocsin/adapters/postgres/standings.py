@@ -38,7 +38,7 @@ class PostgresStandings:
         async def query(connection: Connection) -> StandingsMoved:
             # The revision first: what is written behind it is read once more the next time.
             row = await read_one(connection, "standings_revision")
-            standings = cast("list[tuple[bytes]]", await read(connection, "standings_since", (revision,)))
+            standings = cast("list[tuple[bytes]]", await read(connection, "standings_since", (revision or -1,)))
             wishes = cast("list[tuple[int, bytes]]", await read(connection, "wishes"))
             return StandingsMoved(
                 revision=cast("tuple[int]", row)[0],

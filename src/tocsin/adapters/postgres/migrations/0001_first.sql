@@ -338,6 +338,7 @@ CREATE TABLE batch_left (
     batch bigint NOT NULL,
     PRIMARY KEY (delivery, batch)
 );
+CREATE INDEX batch_left_by_batch ON batch_left (batch);
 
 -- What is kept how long: the rules of a tenant, how far retention has looked, and what a cursor went past because something still
 -- needed it. By `retention_clock` ages are judged: it follows the clock, but never jumps with it.
