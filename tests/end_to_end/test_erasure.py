@@ -214,7 +214,12 @@ NO_LISTS = {
     "/v1/event-types",
     "/v1/retention",
 }
-ELSEWHERE = {"/v1/records/{table}/{record_id}/history", "/v1/receipts/{receipt_id}", "/v1/consent/{token}", "/problems/{slug}"}
+ELSEWHERE = {
+    "/v1/records/{table}/{record_id}/history",
+    "/v1/receipts/{receipt_id}",
+    "/v1/consent/{token}",
+    "/problems/{slug}",
+}
 
 
 @pytest.fixture
