@@ -49,7 +49,7 @@ def test_the_facts_of_a_server(server: Server, kept_in: str) -> None:
         assert store["place"] == server.url_of_database
         assert store["free_bytes"] is None
         shared = store["shared"]
-        assert 2 <= shared["connections"] <= shared["most_connections"] == 57
+        assert 2 <= shared["connections"] <= shared["most_connections"] == 117
         assert (shared["is_durable"], shared["checksum_failures"], shared["replicas"]) == (False, 0, 0)
         assert shared["transactions_behind"] > 0
         assert shared["eras"] >= 6

@@ -123,6 +123,20 @@ async def test_one_that_is_killed_is_followed_by_the_other(node: Callable[..., P
     assert measured(one, "tocsin_fenced_total") == measured(back, "tocsin_fenced_total") == 0
 
 
+async def test_what_is_enabled_while_nobody_holds_it_stays_enabled(node: Callable[..., Program]) -> None:
+    one, other = await both(node)
+    async with Receiver(fail=1, status=410) as receiver:
+        address = f"/v1/endpoints/{one.endpoint(receiver.url, tenant=LAST, **FAST)['id']}"
+        emit(one, LAST, "a")
+        await until(lambda: one.get(address).json["state"] == "disabled")
+        await until(lambda: one.get(address).json["state_reason"] == "gone")
+        other.kill()
+        assert one.post(f"{address}/enable").status == 200
+        await until(holds(one, PARTITIONS))
+        await until(lambda: states(one, LAST) == {"delivered": 1})
+        await until(lambda: one.get(address).json["state"] == "healthy")
+
+
 async def test_one_that_was_frozen_writes_nothing_and_breaks_no_order(node: Callable[..., Program]) -> None:
     one, other = await both(node)
     async with Receiver(delay=0.4) as receiver:

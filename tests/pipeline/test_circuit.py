@@ -15,7 +15,7 @@ from tests.kit.waiting import until
 from tests.kit.web import Asked, Say, WebServer
 from tests.pipeline.test_delivery import deliveries, emit, in_state
 
-CIRCUIT = {"failures": 4, "deliveries": 2, "cool_down_seconds": 2}
+CIRCUIT = {"failures": 4, "deliveries": 2, "cool_down_seconds": 4}
 OFTEN = {"schedule_seconds": [0.05] * 60}
 
 

@@ -212,7 +212,7 @@ class Endpoint(Noun, frozen=True, kw_only=True):
 
 class Standing(Noun, frozen=True, kw_only=True):
     """What the holder knows of an endpoint's health; times in ms. `stopped` says why nothing is sent until it is enabled
-    again: it answered 410 (`gone`), or only failed for too long (`failing`). `consent` None: its receiver need not be
+    again: it answered 410 (`gone`), or only failed for too long (`failing`); `stopped_at` is the endpoint's revision of then. `consent` None: its receiver need not be
     asked."""
 
     endpoint: int
@@ -221,5 +221,6 @@ class Standing(Noun, frozen=True, kw_only=True):
     failures: int = 0
     reason: str | None = None
     stopped: Stopped | None = None
+    stopped_at: int = 0
     circuit: Circuit = Circuit()
     consent: Consent | None = None

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from typing import Final
 
+import msgspec
+
 from tocsin.errors import Conflict, StorageFull, StoreUnavailable
 from tocsin.model.delivery import Claim
 from tocsin.model.endpoint import Endpoint, Standing
@@ -49,10 +51,14 @@ class Standings:
         self._asked: set[asyncio.Task[None]] = set()
 
     def start(self, endpoints: Collection[int]) -> None:
-        """Finish what a crash cut short: endpoints that were to be disabled."""
+        """Finish what was cut short, or done while nobody held them: endpoints that were to be disabled, or were enabled since."""
         for number in endpoints:
-            standing = self._endpoints.standings.get(number)
-            if standing is not None and standing.stopped:
+            standing, preparation = self._endpoints.standings.get(number), self._endpoints.prepared.get(number)
+            if standing is None or preparation is None or not standing.stopped:
+                continue
+            if preparation.endpoint.config.enabled and preparation.endpoint.revision > standing.stopped_at:
+                self.begin_anew(number)
+            else:
                 _ = self._in_background(self._stop_sending(number))
 
     async def written(self) -> None:
@@ -74,22 +80,21 @@ class Standings:
 
     def follow(self, outlet: Outlet, endpoint: Endpoint, claims: Sequence[Claim], settled: Settled) -> None:
         """What the exchange for these deliveries means for the endpoint: its standing, and how many requests may be out."""
-        if outlet.endpoint not in self._endpoints.prepared:
+        preparation = self._endpoints.prepared.get(outlet.endpoint)
+        if preparation is None:
             return
-        attempt, now = settled.settlement.attempt, settled.settlement.settled_at
+        now = settled.settlement.settled_at
         before = self._endpoints.standings.get(outlet.endpoint)
-        if attempt.outcome == "delivered":
-            outlet.allowance.succeeded(attempt.timings.total)
-            if before is None:
-                return
-        elif settled.effect != "none":
-            outlet.allowance.restart()
-        elif shows_trouble(attempt):
-            outlet.allowance.failed(attempt.started_at, now, attempt.timings.total)
+        _allow(outlet, settled)
+        if before is None and settled.settlement.attempt.outcome == "delivered":
+            return
         before = before or Standing(endpoint=outlet.endpoint)
         after = standing_after(before, settled, endpoint.config.circuit, now)
         if after is before:
             return
+        has_stopped = bool(after.stopped) and not before.stopped
+        if has_stopped:
+            after = msgspec.structs.replace(after, stopped_at=preparation.endpoint.revision)
         if after.circuit.opened_at != before.circuit.opened_at and after.circuit.opened_at is not None:
             outlet.allowance.restart()
         is_told = any(claim.event.subject_type not in OPERATIONAL_SUBJECT_TYPES for claim in claims)
@@ -98,7 +103,7 @@ class Standings:
             _ = self._stand(after, notice)
         else:
             self._endpoints.standings[outlet.endpoint] = after
-        if after.stopped and not before.stopped:
+        if has_stopped:
             _ = self._in_background(self._stop_sending(outlet.endpoint))
 
     def begin_anew(self, number: int) -> None:
@@ -155,6 +160,17 @@ class Standings:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return task
+
+
+def _allow(outlet: Outlet, settled: Settled) -> None:
+    """How many requests may be out from now on."""
+    attempt = settled.settlement.attempt
+    if attempt.outcome == "delivered":
+        outlet.allowance.succeeded(attempt.timings.total)
+    elif settled.effect != "none":
+        outlet.allowance.restart()
+    elif shows_trouble(attempt):
+        outlet.allowance.failed(attempt.started_at, settled.settlement.settled_at, attempt.timings.total)
 
 
 def _is_worth_keeping(before: Standing, after: Standing) -> bool:
