@@ -49,7 +49,8 @@ class Outlet:
     """An endpoint as the loop of delivery sees it: its lanes, and what they share. `keys_out` are the order keys of what is
     out or not settled yet, over all lanes; only an ordered endpoint has some. It `is_held_up` while a lane could send but for
     a key that another lane has out. `pace` None: as fast as the allowance lets them; `paced_until` is when it lets the next
-    request go."""
+    request go. While the store lets go of what ended elsewhere (`releasing`), nothing new may come into memory: what was read before
+    it was over, by the count of `releases`, is old."""
 
     __slots__ = (
         "_turn",
@@ -63,6 +64,8 @@ class Outlet:
         "lanes",
         "pace",
         "paced_until",
+        "releases",
+        "releasing",
         "tenant",
     )
 
@@ -71,7 +74,7 @@ class Outlet:
         self.tenant = tenant
         self.allowance = Allowance(ceiling)
         self.is_ordered = is_ordered
-        self.in_flight = 0
+        self.in_flight = self.releases = self.releasing = 0
         self.is_listed = False
         self.is_held_up = False
         self.lanes: dict[int, Lane] = {}

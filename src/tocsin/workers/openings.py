@@ -170,8 +170,18 @@ class Openings:
         """What ended elsewhere lets go of its order keys, unless it is in memory here; what became ready by it is taken."""
         ready, rest = self._ready(), iter(sorted(numbers))
         while some := list(islice(rest, _AT_ONCE)):
-            held = {number for endpoint in some for lane in ready.lanes(endpoint) for number in lane.held}
-            ready.take(await self._queue.release_ended(self._held.holder, some, frozenset(held | ready.flight.out)))
+            lanes = [lane for endpoint in some for lane in ready.lanes(endpoint)]
+            outlets = {lane.outlet for lane in lanes}
+            held = frozenset(number for lane in lanes for number in lane.held) | ready.flight.out
+            for outlet in outlets:
+                outlet.releasing += 1
+            try:
+                claims = await self._queue.release_ended(self._held.holder, some, held)
+            finally:
+                for outlet in outlets:
+                    outlet.releasing -= 1
+                    outlet.releases += 1
+            ready.take(claims)
 
     def _in_background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name="opening")

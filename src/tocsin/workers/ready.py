@@ -188,7 +188,7 @@ class Ready:
                 if lane.batching is None:
                     continue
                 lane.followed(new.keys)
-            elif lane.is_spilled:
+            elif lane.is_spilled or lane.outlet.releasing:
                 lane.spill()
             else:
                 delivery = Delivery(
@@ -211,7 +211,7 @@ class Ready:
             lane = self.lane(claim.delivery.endpoint, claim.delivery.lane)
             if lane is None:
                 continue
-            if lane.is_spilled or self.is_paused(lane, now):
+            if lane.is_spilled or lane.outlet.releasing or self.is_paused(lane, now):
                 lane.spill()
             else:
                 lane.offer(claim, EventView(claim.event))

@@ -20,6 +20,8 @@ BATCHES: Final = 8
 """Batches read for a lane at once."""
 DISSOLVED: Final = 50
 """Batches that are dissolved in one transaction, at most."""
+AGAIN_MS: Final = 20
+"""When a lane looks again after what it read became old meanwhile."""
 RETRY_MS: Final = 500
 """When a lane looks again after the store could not be read."""
 
@@ -105,7 +107,7 @@ class Refills:
 
     async def _read(self, lane: Lane) -> None:
         """Read what is due for a spilled lane, after the last page. A page from the beginning that holds all ends the spill."""
-        spills, after = lane.spills, lane.read_to
+        spills, after, releases = lane.spills, lane.read_to, lane.outlet.releases
         limit = REFILL + (len(lane.held) if after == BEGINNING else 0)
         try:
             if lane.batching is not None:
@@ -122,7 +124,7 @@ class Refills:
         except Fenced:
             self._fenced()
             return
-        if self._lanes.known_lane(lane.endpoint, lane.lane) is not lane:
+        if self._lanes.known_lane(lane.endpoint, lane.lane) is not lane or self._is_old(lane, releases):
             return
         took_all = sum(lane.offer(claim, EventView(claim.event)) for claim in page.claims) == len(page.claims)
         if not took_all:
@@ -138,3 +140,11 @@ class Refills:
             self._lanes.wake_at(lane, page.next_due_at)
         if took_all:
             self._lanes.list(lane)
+
+    def _is_old(self, lane: Lane, releases: int) -> bool:
+        """Whether something in what was read may have let go of its order keys meanwhile; then it is read again."""
+        if not lane.outlet.releasing and lane.outlet.releases == releases:
+            return False
+        lane.refilled()
+        self._lanes.wake_at(lane, self._now_ms() + AGAIN_MS)
+        return True
