@@ -66,6 +66,9 @@ async def test_the_system_page_shows_the_nodes(two: tuple[Server, Server]) -> No
     assert f"32 of {PARTITIONS} partitions" in words
     (neighbour,) = two[0].get("/v1/doctor").json["process"]["neighbours"]
     assert neighbour in words
+    assert "Connections" in words
+    assert "Write-ahead log" not in words
+    assert "tocsin backup" not in words
     await asyncio.to_thread(two[1].stop)
     await until(lambda: "Other nodes none" in Pages(two[0]).get("/ui/system").words)
 

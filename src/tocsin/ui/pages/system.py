@@ -20,6 +20,13 @@ PLACES: Final = {"end_": "/ui/endpoints/"}
 """Where what a finding is about has a page."""
 
 
+class SharedFacts(Noun, frozen=True, kw_only=True):
+    """What is known of a server of databases."""
+
+    connections: int
+    most_connections: int
+
+
 class StoreFacts(Noun, frozen=True, kw_only=True):
     """The store, as doctor tells of it."""
 
@@ -37,6 +44,7 @@ class StoreFacts(Noun, frozen=True, kw_only=True):
     commits: int
     mean_commit_parts: float | None
     mean_commit_ms: float | None
+    shared: SharedFacts | None = None
 
 
 class ServerFacts(Noun, frozen=True, kw_only=True):
