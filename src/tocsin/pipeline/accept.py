@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from tocsin.errors import Overloaded, RequestRunning, StorageFull
+from tocsin.errors import Overloaded, StorageFull
 from tocsin.model.event import Event
 from tocsin.model.noun import Noun
 from tocsin.model.submission import Accepted, Decide, Needs, Submission
+from tocsin.pipeline.answering import KeysAtWork, resolve
 from tocsin.pipeline.commit_group import CommitGroup
 from tocsin.ports import Log
 from tocsin.telemetry import log
@@ -47,14 +48,14 @@ class Accept:
         self._decide = decide
         self._committed = committed
         self._group: CommitGroup[_Waiter] = CommitGroup(self._write, limit=GROUP_BYTES)
-        self._running: set[tuple[str, str, str]] = set()
+        self._at_work = KeysAtWork()
         self.is_full = False
         """Less of the disk is free than the reserve that settling and retention need."""
 
     async def __call__(self, submission: Submission) -> Accepted:
         """Wait for the verdict and its commit. Raises what `submit` raises, and the problem when the submission is refused."""
         future: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
-        self.submit(submission, partial(_resolve, future))
+        self.submit(submission, partial(resolve, future))
         return await future
 
     def submit(self, submission: Submission, tell: Tell) -> None:
@@ -64,11 +65,7 @@ class Accept:
             raise StorageFull("Less of the disk is free than the reserve.")
         if self._group.weight >= WAITING_BYTES:
             raise Overloaded(retry_after_seconds=RETRY_AFTER_SECONDS)
-        if (key := submission.idempotency) is not None:
-            running = (submission.tenant, key.route, key.key)
-            if running in self._running:
-                raise RequestRunning(key.key)
-            self._running.add(running)
+        self._at_work.enter(submission)
         waiter = _Waiter(submission=submission, needs=self._needs_of(submission), tell=tell)
         self._group.add(waiter, max(submission.size, LEAST_BYTES))
 
@@ -90,18 +87,8 @@ class Accept:
             self._tell(waiter, answer)
 
     def _tell(self, waiter: _Waiter, answer: Accepted | Exception) -> None:
-        if (key := waiter.submission.idempotency) is not None:
-            self._running.discard((waiter.submission.tenant, key.route, key.key))
+        self._at_work.leave(waiter.submission)
         try:
             waiter.tell(answer)
         except Exception as fault:  # noqa: BLE001  # it must not be its neighbours': they wait as well
             log.error("accept.untold", exc_info=fault)
-
-
-def _resolve(future: asyncio.Future[Accepted], answer: Accepted | Exception) -> None:
-    if future.done():
-        return
-    if isinstance(answer, Accepted):
-        future.set_result(answer)
-    else:
-        future.set_exception(answer)

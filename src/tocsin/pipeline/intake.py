@@ -13,11 +13,12 @@ from typing import Final
 
 import msgspec
 
-from tocsin.errors import IntakeUnavailable, Overloaded, RequestRunning, TocsinError, problem_of
+from tocsin.errors import IntakeUnavailable, Overloaded, TocsinError, problem_of
 from tocsin.model.intake import Handed, Sent
 from tocsin.model.noun import Noun
 from tocsin.model.submission import Accepted, Submission, Verdict
 from tocsin.pipeline.accept import GROUP_BYTES, LEAST_BYTES, RETRY_AFTER_SECONDS, WAITING_BYTES, Tell
+from tocsin.pipeline.answering import KeysAtWork, resolve
 from tocsin.pipeline.commit_group import CommitGroup
 from tocsin.ports.intake import Intake
 from tocsin.rules.intake import queued_verdict, receipt_id, refused_at_door
@@ -66,13 +67,13 @@ class Door:
         self._empty.set()
         self._group: CommitGroup[_Waiter] = CommitGroup(self._append, limit=GROUP_BYTES)
         self._waiting: dict[int, _Waiter] = {}
-        self._running: set[tuple[str, str, str]] = set()
+        self._at_work = KeysAtWork()
         self._number = 0
 
     async def __call__(self, submission: Submission, sent: Sent) -> Accepted:
         """Wait for the verdict, or the answer `queued`. Raises what `submit` raises, and the problem when it is refused."""
         future: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
-        self.submit(submission, sent, partial(_resolve, future))
+        self.submit(submission, sent, partial(resolve, future))
         return await future
 
     def submit(self, submission: Submission, sent: Sent, tell: Tell) -> None:
@@ -86,11 +87,7 @@ class Door:
             raise IntakeUnavailable(problem, retry_after_seconds=RETRY_AFTER_SECONDS)
         if self._group.weight >= WAITING_BYTES:
             raise Overloaded(retry_after_seconds=RETRY_AFTER_SECONDS)
-        if (key := submission.idempotency) is not None:
-            running = (submission.tenant, key.route, key.key)
-            if running in self._running:
-                raise RequestRunning(key.key)
-            self._running.add(running)
+        self._at_work.enter(submission)
         self._number += 1
         handed = Handed(
             node=self._node,
@@ -156,8 +153,7 @@ class Door:
     def _tell(self, waiter: _Waiter, outcome: Accepted | TocsinError) -> None:
         if not self._waiting:
             self._empty.set()
-        if (key := waiter.submission.idempotency) is not None:
-            self._running.discard((waiter.submission.tenant, key.route, key.key))
+        self._at_work.leave(waiter.submission)
         try:
             waiter.tell(outcome)
         except Exception as fault:  # noqa: BLE001  # it must not be its neighbours': they wait as well
@@ -195,12 +191,3 @@ def verdict_of(told: Told) -> Accepted | TocsinError:
     if told.problem is not None:
         return problem_of(told.problem)
     return Accepted(verdict=Verdict(status=told.status, body=told.body))
-
-
-def _resolve(future: asyncio.Future[Accepted], answer: Accepted | Exception) -> None:
-    if future.done():
-        return
-    if isinstance(answer, Accepted):
-        future.set_result(answer)
-    else:
-        future.set_exception(answer)
