@@ -92,6 +92,9 @@ class Link:
             near.reset()
             return
         near.other = far
+        if near.early:  # some versions of Python read on although they were told to pause
+            far.transport.write(bytes(near.early))
+            near.early.clear()
         if far.transport.is_closing():
             near.reset()
             return
@@ -110,6 +113,7 @@ class _End(asyncio.Protocol):
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        self.early = bytearray()
         self._is_full = self._has_ended = self._is_near = False
         self.other: _End | None = None
         self.transport: asyncio.Transport
@@ -122,7 +126,9 @@ class _End(asyncio.Protocol):
             self._link.joined(self)
 
     def data_received(self, data: bytes) -> None:
-        assert self.other is not None
+        if self.other is None:
+            self.early += data
+            return
         self._link.sent += self._is_near
         self.other.transport.write(data)
 
