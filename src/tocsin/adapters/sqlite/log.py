@@ -42,6 +42,7 @@ class SqliteLog:
         self._head: tuple[int, int] | None = None
         self._tenants: set[str] = set()
         writer.on_reopen.append(self._forget)
+        writer.on_undo.append(self._forget)
 
     def _forget(self) -> None:
         self._head = None
@@ -52,7 +53,7 @@ class SqliteLog:
 
         def transaction(connection: apsw.Connection) -> list[Accepted | TocsinError]:
             answers = self._accept(connection, submissions, decide)
-            last.extend([a.events[-1] for a in answers if isinstance(a, Accepted) and a.events][-1:])
+            last[:] = [a.events[-1] for a in answers if isinstance(a, Accepted) and a.events][-1:]
             return answers
 
         def is_in(connection: apsw.Connection) -> bool:

@@ -119,7 +119,7 @@ class SqliteQueue:
 
         def transaction(connection: apsw.Connection) -> list[Claim] | None:
             check_holder(connection, holder)
-            rows.extend(_attempt_row(connection, s) for s in settlements)
+            rows[:] = [_attempt_row(connection, s) for s in settlements]
             if is_in(connection):
                 return None
             changes, others = _settled(connection, settlements)

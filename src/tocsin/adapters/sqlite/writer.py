@@ -1,8 +1,11 @@
 """The one writer: a thread that owns the writing connection and runs one transaction after another.
 
+Work that comes while a transaction runs is gathered in the event loop, and handed over when what waited for that one has gone on: so
+what follows from one commit shares the next, and a thread wakes once for all of it.
+
 Work waits in the order of its rank (settle before accept before fan-out), but nothing is overtaken by more than a few
-others, so that every kind keeps a share. Accepts have a transaction of their own, and so has retention, which goes last;
-whatever else waits shares one COMMIT, each part behind a savepoint. When it is not known whether a COMMIT came through, a proof that was named before tells: a
+others, so that every kind keeps a share. What may share a COMMIT does (`_may_share`). Where one of several parts fails, all is rolled back and each is
+done by itself, so that only the culprit suffers. When it is not known whether a COMMIT came through, a proof that was named before tells: a
 row that the transaction wrote, or else the number of its commit group.
 """
 
@@ -13,6 +16,7 @@ import heapq
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -22,7 +26,7 @@ import apsw
 
 from tocsin.adapters.sqlite.database import open_connection
 from tocsin.adapters.sqlite.statements import read_one, write
-from tocsin.adapters.storing.ranks import ALONE, DataRefusedError, Rank
+from tocsin.adapters.storing.ranks import DataRefusedError, Rank
 from tocsin.errors import StorageFull, StoreUnavailable, TocsinError
 
 T = TypeVar("T")
@@ -33,6 +37,10 @@ PAUSE_SECONDS: Final = 10.0
 """How long whoever wants the writer to stand still waits for it."""
 SHARED: Final = 16
 """Pieces of work behind one COMMIT, at most."""
+_TOGETHER: Final = (
+    frozenset({Rank.SETTLE, Rank.ACCEPT, Rank.FANOUT}),
+    frozenset({Rank.SETTLE, Rank.FANOUT, Rank.REST}),
+)
 
 
 class _Work(Generic[T]):
@@ -80,7 +88,10 @@ class Writer:
         self._connection: apsw.Connection | None = self._open()
         row = read_one(self._connection, "commit_group")
         self._group = int(row[0]) if row and isinstance(row[0], int) else 0
-        self._inbox: queue.SimpleQueue[_Work[object] | _Pause | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[list[_Work[object]] | _Pause | None] = queue.SimpleQueue()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._gathered: list[_Work[object]] = []
+        self._under_way = 0
         self._thread = threading.Thread(target=self._run, name="tocsin-writer", daemon=True)
         self._closed = False
         self.on_reopen: list[Callable[[], None]] = []
@@ -90,13 +101,23 @@ class Writer:
         self._thread.start()
 
     async def run(self, rank: Rank, transaction: Callable[[apsw.Connection], T], proof: Proof | None = None) -> T:
-        """Run one transaction and wait for its COMMIT. Raises StoreUnavailable, StorageFull or DataRefusedError: then
-        nothing of it was written."""
+        """Run one transaction and wait for its COMMIT. It may be run again after a rollback. Raises StoreUnavailable, StorageFull or
+        DataRefusedError: then nothing of it was written."""
         if self._closed:
             raise StoreUnavailable("The store is closed.")
         work = _Work(rank, transaction, proof, asyncio.get_running_loop())
-        self._inbox.put(work)  # type: ignore[arg-type]  # the inbox does not care what a transaction gives
+        if work.loop is not self._loop:
+            self._loop, self._under_way = work.loop, 0
+        self._gathered.append(work)  # type: ignore[arg-type]  # nobody but its caller cares what a transaction gives
+        if not self._under_way and len(self._gathered) == 1:
+            work.loop.call_soon(self._hand_over)
         return await work.future
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            works, self._gathered = self._gathered, []
+            self._under_way += len(works)
+            self._inbox.put(works)
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
@@ -114,6 +135,7 @@ class Writer:
         """Finish what waits, then stop. Blocks until done."""
         if not self._closed:
             self._closed = True
+            self._hand_over()
             self._inbox.put(None)
             self._thread.join()
 
@@ -125,26 +147,29 @@ class Writer:
             block = open_for_work and not waiting
             while True:
                 try:
-                    work = self._inbox.get(block=block)
+                    works = self._inbox.get(block=block)
                 except queue.Empty:
                     break
-                if work is None:
+                if works is None:
                     open_for_work = False
                     break
-                if isinstance(work, _Pause):
-                    work.entered.set()
-                    work.over.wait()
+                if isinstance(works, _Pause):
+                    works.entered.set()
+                    works.over.wait()
                     continue
-                arrived += 1
-                work.key = (work.key[0] + done, arrived)
-                heapq.heappush(waiting, work)
+                for work in works:
+                    arrived += 1
+                    work.key = (work.key[0] + done, arrived)
+                    heapq.heappush(waiting, work)
                 block = False
             if waiting:
-                works = [heapq.heappop(waiting)]
-                while waiting and len(works) < SHARED and _may_share(works[0], waiting[0]):
-                    works.append(heapq.heappop(waiting))
-                self._do(works)
-                done += len(works)
+                together = [heapq.heappop(waiting)]
+                ranks = {together[0].rank}
+                while waiting and len(together) < SHARED and _may_share(ranks, waiting[0].rank):
+                    together.append(heapq.heappop(waiting))
+                    ranks.add(together[-1].rank)
+                self._do(together)
+                done += len(together)
         if self._connection is not None:
             self._connection.close()
 
@@ -153,12 +178,23 @@ class Writer:
         try:
             self._transact(works)
         except Exception as error:  # noqa: BLE001  # whatever it is belongs to the waiting callers, not to this thread
+            if len(works) > 1 and not isinstance(error, StoreUnavailable):
+                for work in works:
+                    self._do([work])
+                return
             for work in works:
-                work.error = work.error or error
+                work.error = error
         self.commits += 1
         self.parts += len(works)
         self.commit_seconds += perf_counter() - began
-        works[0].loop.call_soon_threadsafe(_finish_all, works)
+        works[0].loop.call_soon_threadsafe(self._finish_all, works)
+
+    def _finish_all(self, works: list[_Work[object]]) -> None:
+        """In the event loop. What those who waited do next is gathered before anything is handed over."""
+        for work in works:
+            finish(work.future, work.result, work.error)
+        self._under_way -= len(works)
+        works[0].loop.call_soon(self._hand_over)
 
     def _transact(self, works: list[_Work[object]]) -> None:
         connection = self._connection or self._reopen()
@@ -166,13 +202,9 @@ class Writer:
         proof: Proof | None = None
         try:
             connection.execute("BEGIN IMMEDIATE")
-            if len(works) == 1:
-                works[0].result = works[0].transaction(connection)
-            else:
-                for work in works:
-                    self._run_part(connection, work)
-            proofs = (work.proof for work in works if work.error is None and work.proof is not None)
-            proof = next(proofs, None)
+            for work in works:
+                work.result = work.transaction(connection)
+            proof = works[0].proof if len(works) == 1 else None
             if proof is None:
                 write(connection, "move_commit_group", (group,))
                 proof = self._has_group(group)
@@ -243,34 +275,14 @@ class Writer:
         for forget in self.on_undo:
             forget()
 
-    def _run_part(self, connection: apsw.Connection, work: _Work[object]) -> None:
-        """One of several parts of a transaction: a fault of its own undoes only itself."""
-        connection.execute("SAVEPOINT part")
-        try:
-            work.result = work.transaction(connection)
-        except REFUSALS as error:
-            work.error = DataRefusedError(str(error))
-        except apsw.Error:
-            raise
-        except Exception as error:  # noqa: BLE001  # it belongs to the caller of this part
-            work.error = error
-        if work.error is not None:
-            connection.execute("ROLLBACK TO part")
-            self._undone()
-        connection.execute("RELEASE part")
 
-
-def _may_share(first: _Work[object], other: _Work[object]) -> bool:
-    return ALONE.isdisjoint({first.rank, other.rank}) and first.loop is other.loop
+def _may_share(ranks: AbstractSet[Rank], rank: Rank) -> bool:
+    """Whether work of this rank may go into the transaction of those. Producers wait for nobody but the path of events."""
+    return any(rank in group and ranks <= group for group in _TOGETHER)
 
 
 def _problem_of(error: apsw.Error) -> TocsinError:
     return StorageFull() if isinstance(error, apsw.FullError) else StoreUnavailable(type(error).__name__)
-
-
-def _finish_all(works: list[_Work[object]]) -> None:
-    for work in works:
-        finish(work.future, work.result, work.error)
 
 
 def finish(future: asyncio.Future[object], result: object, error: Exception | None) -> None:
