@@ -13,7 +13,7 @@ from tocsin.model.noun import Noun
 from tocsin.model.submission import Accepted, Decide, Needs, Submission
 from tocsin.pipeline.answering import KeysAtWork, resolve
 from tocsin.pipeline.commit_group import CommitGroup
-from tocsin.ports import Log
+from tocsin.ports import FanWithin, Log
 from tocsin.telemetry import log
 
 Tell = Callable[[Accepted | Exception], None]
@@ -34,7 +34,8 @@ class _Waiter(Noun, frozen=True, kw_only=True):
 
 
 class Accept:
-    """Takes submissions; `committed` hears of the events of each commit group, in log order."""
+    """Takes submissions; `committed` hears of the events of each commit group, in log order. `within` gives the fan-out that goes
+    along with a group, None where that is not possible."""
 
     def __init__(
         self,
@@ -42,11 +43,13 @@ class Accept:
         needs_of: Callable[[Submission], Needs],
         decide: Decide,
         committed: Callable[[Sequence[Event]], None],
+        within: Callable[[], FanWithin | None] = lambda: None,
     ) -> None:
         self._log = log
         self._needs_of = needs_of
         self._decide = decide
         self._committed = committed
+        self._within = within
         self._group: CommitGroup[_Waiter] = CommitGroup(self._write, limit=GROUP_BYTES)
         self._at_work = KeysAtWork()
         self.is_full = False
@@ -74,8 +77,16 @@ class Accept:
         await self._group.idle()
 
     async def _write(self, waiters: list[_Waiter]) -> None:
+        within = self._within()
         try:
-            answers = await self._log.accept([(w.submission, w.needs) for w in waiters], self._decide)
+            await self._write_with(within, waiters)
+        finally:
+            if within is not None:
+                within.over()
+
+    async def _write_with(self, within: FanWithin | None, waiters: list[_Waiter]) -> None:
+        try:
+            answers = await self._log.accept([(w.submission, w.needs) for w in waiters], self._decide, within)
         except Exception as error:  # noqa: BLE001  # nothing was accepted: every waiting producer is told why
             for waiter in waiters:
                 self._tell(waiter, error)

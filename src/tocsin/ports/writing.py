@@ -59,6 +59,30 @@ class Fanned(Noun, frozen=True, kw_only=True):
     blocked: int
 
 
+class Fanning(Noun, frozen=True, kw_only=True):
+    """What fan-out writes of events: where the cursors go, and deliveries (at most 512). Nothing is written when a cursor, the holder or
+    the directory is not what it was planned for."""
+
+    holder: Holder
+    moves: tuple[Move, ...]
+    deliveries: tuple[NewDelivery, ...]
+    directory_revision: int
+
+
+class FanWithin(Protocol):
+    """Fan-out that goes along with one accept, in its transaction."""
+
+    def plan(self, events: Sequence[Event]) -> Fanning | None:
+        """For the events that are being accepted; called within the transaction, in whatever thread that runs. None: they are
+        fanned out later. Never raises."""
+
+    def written(self, fanned: Sequence[Fanned]) -> None:
+        """What was planned is durable."""
+
+    def over(self) -> None:
+        """The accept is over, whatever became of it."""
+
+
 Place = tuple[int, int]
 """A place among the deliveries of a lane: when due, and number."""
 BEGINNING: Final[Place] = (-1, -1)
@@ -108,10 +132,11 @@ class Log(Protocol):
     """The event log: durable, totally ordered."""
 
     async def accept(
-        self, submissions: Sequence[tuple[Submission, Needs]], decide: Decide
+        self, submissions: Sequence[tuple[Submission, Needs]], decide: Decide, within: FanWithin | None = None
     ) -> list[Accepted | TocsinError]:
         """Load the facts, decide, write: one commit group. The answer is durable (fsync) when this returns. A submission
-        whose data the store cannot take fails alone. Raises StoreUnavailable or StorageFull: then nothing was accepted."""
+        whose data the store cannot take fails alone. A store may fan out with `within` in the same transaction, or not.
+        Raises StoreUnavailable or StorageFull: then nothing was accepted."""
 
     async def read(self, after: int, limit: int) -> list[Event]:
         """Events in positions after `after`, oldest first."""

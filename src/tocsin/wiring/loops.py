@@ -138,7 +138,7 @@ def make_loops(parts: Parts) -> Loops:
     holding.heard += [delivery.heard, fanout.heard]
     committed = tails.tapped(fanout.committed)
     decide = Deciding(mint, job_limits_of(settings))
-    accept = Accept(store.log, needs_of, decide, committed)
+    accept = Accept(store.log, needs_of, decide, committed, fanout.within)
     return Loops(
         held=held,
         holding=holding,

@@ -19,6 +19,7 @@ from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.fronts import Front, Fronts
 from tocsin.workers.held import Held
 from tocsin.workers.recent import Recent
+from tocsin.workers.within import PARTITION, Within
 
 EVENTS: Final = 128
 """Events matched in one go: well under a millisecond of the loop each time."""
@@ -66,12 +67,15 @@ class FanoutWorker:
         self._chunks = 0
         self._lags_until = 0.0
         self._is_at_work = False
+        self._within: Within | None = None
         self._wake = asyncio.Event()
         self._is_stopping = False
 
     def committed(self, events: Sequence[Event]) -> None:
         """Events were appended by this process."""
         self._head = events[-1].position
+        if self._within is not None and self._within.covers(self._head):
+            return
         if self._held.holds_all:
             self._recent.add(events)
             if self._fronts.are_many:
@@ -84,6 +88,44 @@ class FanoutWorker:
             self._news()
         if others:
             self._tell(Hint(partitions=tuple(sorted(others))))
+
+    def within(self) -> Within | None:
+        """Leave the next events to the transaction that accepts them, until it is over. None: that is not possible now."""
+        if self._is_at_work or self._within is not None or self._is_stopping or self._held.count > 1:
+            return None
+        front = next(iter(self._fronts), None)
+        if front is None or front.is_behind or front.midst is not None:
+            return None
+        start, left = self._fronts.stored[PARTITION], list[EventView]()
+        if self._head > start.position:
+            left = self._recent.after(start.position, EVENTS)
+            if not left or left[-1].event.position < self._head:
+                return None
+        holder = self._held.holder
+        self._within = Within(start, left, holder, self._fan_out, self._went)
+        return self._within
+
+    def _went(self, within: Within) -> None:
+        """An accept is over: go on from where it went."""
+        self._within = None
+        fan, fanned, move = within.fan, within.fanned, within.move
+        front = next(iter(self._fronts), None)
+        if fan is None or fanned is None or move is None:
+            self._wake.set()
+            return
+        if front is None or self._fronts.stored.get(PARTITION) != move.old:
+            self._news()
+            self._missed()
+            return
+        self._fronts.written([move])
+        self._fronts.advance(front, move.new, PARTITION if move.new.endpoint else None)
+        self._recent.after(move.new.position, 0)
+        if move.new.position < self._head or front.is_behind:
+            self._wake.set()
+        self._metrics.fanned.inc(len(fanned))
+        self._metrics.fanout_lag.set(max(0, self._head - move.new.position))
+        if fanned:
+            self._pushed(fan, fanned)
 
     def heard(self, hint: Hint) -> None:
         """Another process tells of events."""
@@ -167,7 +209,7 @@ class FanoutWorker:
         """A chunk of each front in turn, so that one that is far behind holds up no other; False at the end of the log."""
         has_moved = False
         for front in self._fronts:
-            if self._is_stopping:
+            if self._is_stopping or self._within is not None:
                 return False
             self._is_at_work = True
             has_moved |= front in self._fronts and await self._advance(front)
@@ -184,14 +226,14 @@ class FanoutWorker:
             if has_moved:
                 front.cursor, front.midst = Cursor(position=end), None
             return has_moved
-        seen, holder = self._endpoints, self._held.holder
-        fan = fan_out(front.cursor, views, seen.interests, seen.renderers, self._mint, self._now_ms())
+        holder = self._held.holder
+        fan, revision = self._fan_out(front.cursor, views)
         done = fan.cursor
         if not done.endpoint and done.position == views[-1].event.position:
             done = Cursor(position=end)
         midst = self._midst(views, done)
         moves = self._moves(front, views, done, midst)
-        fanned = await self._queue.fan(holder, moves, fan.deliveries, directory_revision=seen.revision)
+        fanned = await self._queue.fan(holder, moves, fan.deliveries, directory_revision=revision)
         if fanned is None:
             front.is_behind = True
             await self._look_again(holder)
@@ -205,6 +247,12 @@ class FanoutWorker:
         if fanned:
             self._pushed(fan, fanned)
         return True
+
+    def _fan_out(self, cursor: Cursor, views: Sequence[EventView]) -> tuple[Fan, int]:
+        """Also in the writer's thread: there the endpoints may change meanwhile, but then the directory has moved before."""
+        seen = self._endpoints
+        revision = seen.revision
+        return fan_out(cursor, views, seen.interests, seen.renderers, self._mint, self._now_ms()), revision
 
     async def _read(self, front: Front) -> tuple[list[EventView], int]:
         """Events right behind a front, and how far there is nothing else for it. At most as far as the next front is, so that the two become one;

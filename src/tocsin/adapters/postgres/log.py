@@ -33,7 +33,7 @@ from tocsin.errors import StorageFull, StoreUnavailable, TocsinError
 from tocsin.model.event import Event
 from tocsin.model.ids import EventId, Millis
 from tocsin.model.submission import Accepted, Decide, Facts, Lineage, Needs, Verdict
-from tocsin.ports import JobOver, Stretch
+from tocsin.ports import FanWithin, JobOver, Stretch
 from tocsin.rules.partitions import PARTITIONS, partition_of
 
 T = TypeVar("T")
@@ -67,7 +67,11 @@ class PostgresLog:
         self._now_ms = now_ms
         self._tenants: set[str] = set()
 
-    async def accept(self, submissions: Sequence[Item], decide: Decide) -> list[Accepted | TocsinError]:
+    async def accept(
+        self, submissions: Sequence[Item], decide: Decide, within: FanWithin | None = None
+    ) -> list[Accepted | TocsinError]:
+        del within  # the holder of the tenants fans out, which may be another process
+
         async def transaction(connection: Connection) -> tuple[Decided, int, Millis]:
             return await self.accept_within(connection, submissions, decide)
 

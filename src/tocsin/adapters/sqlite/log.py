@@ -8,6 +8,7 @@ from typing import cast
 import apsw
 import msgspec
 
+from tocsin.adapters.sqlite.queue import SqliteQueue
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.statements import read, read_among, read_one, statement, write, write_rows
 from tocsin.adapters.sqlite.tallies import Tallies
@@ -28,14 +29,17 @@ from tocsin.errors import StorageFull, StoreUnavailable, TocsinError
 from tocsin.model.event import Event
 from tocsin.model.ids import EventId, Millis
 from tocsin.model.submission import Accepted, Decide, Facts, Lineage, Needs
-from tocsin.ports import JobOver, Stretch
+from tocsin.ports import Fanned, FanWithin, JobOver, Stretch
 
 
 class SqliteLog:
     """`ports.Log` on the embedded store. Position order is commit order: there is one writer."""
 
-    def __init__(self, writer: Writer, readers: Readers, tallies: Tallies, now_ms: Callable[[], Millis]) -> None:
+    def __init__(
+        self, writer: Writer, readers: Readers, tallies: Tallies, queue: SqliteQueue, now_ms: Callable[[], Millis]
+    ) -> None:
         self._writer = writer
+        self._queue = queue
         self._readers = readers
         self._tallies = tallies
         self._now_ms = now_ms
@@ -48,12 +52,19 @@ class SqliteLog:
         self._head = None
         self._tenants.clear()
 
-    async def accept(self, submissions: Sequence[Item], decide: Decide) -> list[Accepted | TocsinError]:
+    async def accept(
+        self, submissions: Sequence[Item], decide: Decide, within: FanWithin | None = None
+    ) -> list[Accepted | TocsinError]:
         last: list[Event] = []
+        fanned: list[Fanned] | None = None
 
         def transaction(connection: apsw.Connection) -> list[Accepted | TocsinError]:
+            nonlocal fanned
             answers = self._accept(connection, submissions, decide)
-            last[:] = [a.events[-1] for a in answers if isinstance(a, Accepted) and a.events][-1:]
+            events = [event for a in answers if isinstance(a, Accepted) for event in a.events]
+            last[:] = events[-1:]
+            fanning = within.plan(events) if within is not None and events else None
+            fanned = None if fanning is None else self._queue.fan_within(connection, fanning)
             return answers
 
         def is_in(connection: apsw.Connection) -> bool:
@@ -71,6 +82,8 @@ class SqliteLog:
         else:
             pairs = zip(submissions, answers, strict=True)
             self._tenants.update([item[0].tenant for item, answer in pairs if isinstance(answer, Accepted)])
+            if within is not None and fanned is not None:
+                within.written(fanned)
             return answers
         return [await self._accept_alone(item, decide) for item in submissions]
 

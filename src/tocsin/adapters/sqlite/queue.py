@@ -22,7 +22,7 @@ from tocsin.model.attempt import Settlement
 from tocsin.model.audit import AuditEntry
 from tocsin.model.delivery import Claim, DeliveryState, NewDelivery, Step
 from tocsin.model.ids import Millis
-from tocsin.ports import BEGINNING, DuePage, Fanned, Fenced, Holder, Move, Place, Waiting
+from tocsin.ports import BEGINNING, DuePage, Fanned, Fanning, Fenced, Holder, Move, Place, Waiting
 
 _FAILED_TEMPLATE = "the template failed"
 """What failures of templates are counted as: each has a reason of its own."""
@@ -48,19 +48,24 @@ class SqliteQueue:
     async def fan(
         self, holder: Holder, moves: Sequence[Move], deliveries: Sequence[NewDelivery], *, directory_revision: int
     ) -> list[Fanned] | None:
+        fanning = Fanning(
+            holder=holder, moves=tuple(moves), deliveries=tuple(deliveries), directory_revision=directory_revision
+        )
         (move,) = moves
-        old, new = move.old, move.new
-
-        def transaction(connection: apsw.Connection) -> list[Fanned] | None:
-            moved = (new.position, new.endpoint, holder.epoch, old.position, old.endpoint)
-            if not write(connection, "move_cursors", (*moved, directory_revision)):
-                return None
-            return self.add(connection, deliveries)
 
         def is_in(connection: apsw.Connection) -> bool:
-            return read_one(connection, "cursors", (holder.epoch,)) == (PARTITION, new.position, new.endpoint)
+            return read_one(connection, "cursors", (holder.epoch,)) == (PARTITION, move.new.position, move.new.endpoint)
 
-        return await self._writer.run(Rank.FANOUT, transaction, is_in)
+        return await self._writer.run(Rank.FANOUT, lambda connection: self.fan_within(connection, fanning), is_in)
+
+    def fan_within(self, connection: apsw.Connection, fanning: Fanning) -> list[Fanned] | None:
+        """`fan` within the caller's transaction."""
+        (move,) = fanning.moves
+        old, new = move.old, move.new
+        moved = (new.position, new.endpoint, fanning.holder.epoch, old.position, old.endpoint)
+        if not write(connection, "move_cursors", (*moved, fanning.directory_revision)):
+            return None
+        return self.add(connection, fanning.deliveries)
 
     def add(
         self, connection: apsw.Connection, deliveries: Sequence[NewDelivery], resend_of: int | None = None
