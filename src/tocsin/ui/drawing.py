@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from tocsin.model.noun import Noun
+
+
+_TALL: Final = {"none": 0.125, "good": 0.625, "warn": 0.8}
 
 
 class Sparkline(Noun, frozen=True, kw_only=True):
@@ -58,11 +62,18 @@ def sparkline(values: Sequence[float | None], width: int = 120, height: int = 24
     drawn = [run for run in runs if run]
     whole = len(drawn) == 1 and len(drawn[0]) == len(values) > 1
     return Sparkline(
-        paths=tuple("M" + "L".join(run if len(run) > 1 else run * 2) for run in drawn),
+        paths=tuple("M" + ("L".join(run) if len(run) > 1 else _dash(run[0], width)) for run in drawn),
         area=f"M0 {height}L{'L'.join(drawn[0])}L{width} {height}Z" if whole else "",
         width=width,
         height=height,
     )
+
+
+def _dash(point: str, width: int) -> str:
+    """A value without neighbours, wide enough to be seen."""
+    x, y = point.split()
+    left = min(max(float(x) - 2, 0), width - 4)
+    return f"{left:.1f} {y}h4"
 
 
 def bands(series: Sequence[tuple[str, Sequence[float | None]]], width: int = 720, height: int = 120) -> Bands:
@@ -104,10 +115,12 @@ def strip(cells: Sequence[tuple[str, str]], cell: int = 6, height: int = 16) -> 
 
 
 def cells(kinds: Sequence[str], cell: int = 5, height: int = 16) -> Bands:
-    """Cells side by side as one shape for each kind: much lighter than `strip` where a page has many, and without titles."""
+    """Cells side by side as one shape for each kind: much lighter than `strip` where a page has many, and without titles. The worse, the
+    taller, so that it is seen without colours."""
     shapes: dict[str, list[str]] = {}
     for index, kind in enumerate(kinds):
-        shapes.setdefault(kind, []).append(f"M{index * cell} 0h{cell - 1}v{height}h-{cell - 1}z")
+        tall = round(height * _TALL.get(kind, 1))
+        shapes.setdefault(kind, []).append(f"M{index * cell} {height - tall}h{cell - 1}v{tall}h-{cell - 1}z")
     lines = tuple((kind, "".join(parts)) for kind, parts in shapes.items())
     return Bands(lines=lines, width=cell * len(kinds), height=height, top=0)
 

@@ -71,6 +71,7 @@ def environment() -> jinja2.Environment:
         "percent": texts.percent,
         "short": texts.short,
         "cut": texts.cut,
+        "reason": texts.reason,
         "pretty": code.pretty,
         "tokens": code.tokens,
         "look": look_of,

@@ -10,6 +10,7 @@ from tocsin.model.ids import Millis
 from tocsin.model.times import from_text, to_text
 
 _UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s"))
+_REASONS: Final = {"gone": "The receiver answered 410: it wants nothing more.", "failing": "It failed for too long."}
 NOTHING: Final = "\u2013"
 """What stands where there is no value."""
 
@@ -93,6 +94,11 @@ def command(base: str, options: Mapping[str, str | None]) -> str:
     """A command line with those options that have a value, to be pasted into a shell."""
     given = [f"{name} {shlex.quote(value)}" for name, value in options.items() if value]
     return " ".join([base, *given])
+
+
+def reason(text: str | None) -> str:
+    """Why an endpoint is as it is: the two for which the server disabled it have only a word."""
+    return _REASONS.get(text or "", text or "")
 
 
 def cut(text: str, length: int = 60) -> str:

@@ -6,32 +6,19 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
+import msgspec
+
 from tocsin.model.noun import Noun
 from tocsin.operations.as_code import endpoint_as_yaml
 from tocsin.ui.answers import Answer
 from tocsin.ui.asking import UiRequest
+from tocsin.ui.delivery_words import DeliveryRow, EndpointSeen, told
 from tocsin.ui.drawing import Bands, bands
 from tocsin.ui.pages.endpoint_head import PATH, RANGES, head_of
 from tocsin.ui.rendering import page
 from tocsin.ui.routing import UiRoute
 
 SHOWN: Final = 20
-
-
-class DeliveryRow(Noun, frozen=True, kw_only=True):
-    """A delivery in the list."""
-
-    id: str
-    event_id: str
-    event_type: str
-    subject_type: str
-    subject_id: str
-    state: str
-    in_flight: bool | None
-    reason: str | None
-    attempt_count: int
-    created_at: str
-    next_attempt_at: str | None
 
 
 class DeliveryRows(Noun, frozen=True, kw_only=True):
@@ -44,6 +31,7 @@ class DeliveryRows(Noun, frozen=True, kw_only=True):
 async def _deliveries(request: UiRequest) -> Answer:
     asked: dict[str, str | int | None] = {"endpoint": request.parts["endpoint_id"], "limit": SHOWN}
     head, found = await asyncio.gather(head_of(request), request.api.read("/v1/deliveries", DeliveryRows, asked))
+    seen = msgspec.convert(head.document, EndpointSeen)
     return page(
         request,
         "endpoint_deliveries.html",
@@ -51,7 +39,7 @@ async def _deliveries(request: UiRequest) -> Answer:
         command=f"tocsin endpoints show {head.id}",
         head=head,
         tab="deliveries",
-        rows=found.items,
+        found=[(row, told(row, seen)) for row in found.items],
         has_more=found.next_cursor is not None,
     )
 
@@ -69,6 +57,7 @@ async def _health(request: UiRequest) -> Answer:
         ranges=RANGES,
         range=request.query.get("range") or "24h",
         latency=latency_of(points),
+        ends=[point["at"] for point in (points[0], points[-1])] if points else [],
         points=[point for point in reversed(points) if _total(point)][:24],
     )
 

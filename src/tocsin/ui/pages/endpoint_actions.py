@@ -169,7 +169,7 @@ async def _validate(request: UiRequest) -> Answer:
 
 _ONE: Final = f"{PATH}/{{endpoint_id}}"
 ROUTES: Final[tuple[UiRoute, ...]] = (
-    UiRoute(method="POST", path=f"{_ONE}/enable", page=_switch("/enable", "{} is enabled.")),
+    UiRoute(method="POST", path=f"{_ONE}/enable", page=_switch("/enable", "{} is enabled: what it held is delivered.")),
     UiRoute(
         method="POST", path=f"{_ONE}/disable", page=_switch("/disable", "{} is disabled: what is pending is held.")
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from typing import Final, cast
 
@@ -55,17 +56,20 @@ class Cell(Noun, frozen=True, kw_only=True):
     kind: str
     title: str
     delivery_id: str
+    number: int
 
 
 class Head(Noun, frozen=True, kw_only=True):
     """An endpoint as its pages show it. `document` is what the API gave, `stats` its numbers of the range that was asked for. `since` is when
-    it began to be as it is, where that is known; `old_secret_until` is there while an old signing secret signs as well."""
+    it began to be as it is, where that is known; `counts` are the attempts of the `cells` by outcome; `old_secret_until` is there while an old signing secret signs as well."""
 
     id: str
     name: str
     document: Document
     stats: Mapping[str, object]
+    range: str
     cells: tuple[Cell, ...]
+    counts: Mapping[str, int]
     width: int
     since: str | None
     old_secret_until: str | None
@@ -98,6 +102,8 @@ async def head_of(request: UiRequest) -> Head:
         name=cast("str", document["name"]),
         document=document,
         stats=stats,
+        range=asked["range"],
+        counts=Counter(one.outcome for one in attempts.items),
         cells=tuple(_cell(index, one) for index, one in enumerate(reversed(attempts.items))),
         width=len(attempts.items) * _CELL,
         since=_since(document),
@@ -119,6 +125,7 @@ def _cell(index: int, one: Attempt) -> Cell:
         kind=_KINDS.get(one.outcome, "none"),
         title=f"{clock(one.started_at)} {one.outcome} {said} in {duration(one.total_ms)} (attempt {one.number})",
         delivery_id=one.delivery_id,
+        number=one.number,
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from tocsin.formats import KINDS
@@ -72,21 +74,29 @@ class LastDays(Noun, frozen=True, kw_only=True):
 
 
 class Row(Noun, frozen=True, kw_only=True):
-    """A row: `day` None: the endpoint was made a moment ago."""
+    """A row: `day` None: the endpoint was made a moment ago. `told` says what `cells` show."""
 
     endpoint: Listed
     day: LastDay | None
     cells: Bands | None
+    told: str = ""
 
 
-ORDERS: Final[Mapping[str, Callable[[Row], tuple[float, str]]]] = {
-    "name": lambda row: (0, row.endpoint.name.casefold()),
-    "state": lambda row: (-STATES.index(row.endpoint.state), ""),
-    "success": lambda row: (2 if row.day is None or row.day.success_rate is None else row.day.success_rate, ""),
-    "p99": lambda row: (-((row.day and row.day.attempt_p99_ms) or 0), ""),
-    "backlog": lambda row: (-(row.day.pending_deliveries if row.day else 0), ""),
+class Sorting(Noun, frozen=True, kw_only=True):
+    """The list by something else than age, where one page shows all that was found; for numbers the worst comes first."""
+
+    direction: str
+    key: Callable[[Row], tuple[float, str]]
+
+
+ORDERS: Final[Mapping[str, Sorting]] = {
+    "name": Sorting(direction="ascending", key=lambda row: (0, row.endpoint.name.casefold())),
+    "state": Sorting(direction="descending", key=lambda row: (-STATES.index(row.endpoint.state), "")),
+    "success": Sorting(direction="ascending", key=lambda row: (_success(row), "")),
+    "p99": Sorting(direction="descending", key=lambda row: (-((row.day and row.day.attempt_p99_ms) or 0), "")),
+    "backlog": Sorting(direction="descending", key=lambda row: (-(row.day.pending_deliveries if row.day else 0), "")),
+    "dead": Sorting(direction="descending", key=lambda row: (-(row.day.dead_deliveries if row.day else 0), "")),
 }
-"""The list by something else than age: where one page shows all that was found."""
 
 
 async def _list(request: UiRequest) -> Answer:
@@ -99,7 +109,7 @@ async def _list(request: UiRequest) -> Answer:
     is_whole = found.next_cursor is None and not asked["cursor"]
     order = ORDERS.get(request.query.get("sort", ""))
     if is_whole and order is not None:
-        rows.sort(key=order)
+        rows.sort(key=order.key)
     return await asyncio.to_thread(
         page,
         request,
@@ -112,12 +122,36 @@ async def _list(request: UiRequest) -> Answer:
         is_filtered=any(asked.values()),
         states=STATES,
         formats=FORMATS,
-        orders=tuple(ORDERS),
+        head=partial(_head, request, order, is_whole=is_whole),
     )
 
 
+def _head(
+    request: UiRequest, now: Sorting | None, text: str, sort: str, kind: str = "", *, is_whole: bool
+) -> tuple[str, ...]:
+    """The head of a column that the list can be sorted by; once more, and it is by age again."""
+    if not is_whole:
+        return text, kind
+    is_now = now is ORDERS[sort]
+    return text, kind, request.here(sort=None if is_now else sort), ORDERS[sort].direction if is_now else ""
+
+
 def _row(one: Listed, day: LastDay | None) -> Row:
-    return Row(endpoint=one, day=day, cells=None if day is None else cells([_kind(hour) for hour in day.hours]))
+    if day is None:
+        return Row(endpoint=one, day=None, cells=None)
+    kinds = [_kind(hour) for hour in day.hours]
+    counts = Counter(kinds)
+    return Row(
+        endpoint=one,
+        day=day,
+        cells=cells(kinds),
+        told=f"{len(kinds)} hours, the oldest first: {counts['good']} without a failure, {counts['warn']} with some, {counts['bad']} "
+        f"with nothing else, {counts['none']} without attempts",
+    )
+
+
+def _success(row: Row) -> float:
+    return 2 if row.day is None or row.day.success_rate is None else row.day.success_rate
 
 
 def _kind(hour: Hour) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from tocsin.model.noun import Noun
@@ -11,16 +11,17 @@ from tocsin.model.tally import Percentiles
 from tocsin.ui import texts
 from tocsin.ui.answers import Answer
 from tocsin.ui.asking import UiRequest
-from tocsin.ui.calls import ApiAnswer, Refused, segment
+from tocsin.ui.calls import ApiAnswer, Refused
 from tocsin.ui.drawing import Sparkline, sparkline, stacked
 from tocsin.ui.navigation import HOME
 from tocsin.ui.rendering import page
 from tocsin.ui.routing import UiRoute
 
-RANGES: Final = {"1h": "1 hour", "24h": "24 hours", "7d": "7 days"}
+RANGES: Final = {"1h": "1 hour", "24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 OUTCOMES: Final = ("delivered", "retrying", "dead", "cancelled")
 """In the order in which they are stacked; the ones that are retried are attempts, the others deliveries."""
 JOBS: Final = 6
+FAILING: Final = 5
 
 
 class AttemptCounts(Noun, frozen=True, kw_only=True):
@@ -72,6 +73,19 @@ class Trouble(Noun, frozen=True, kw_only=True):
     paused_until: str | None
 
 
+class Failing(Noun, frozen=True, kw_only=True):
+    """An endpoint with failed attempts in the range."""
+
+    endpoint_id: str
+    name: str
+    tenant: str
+    attempts: int
+    failures: int
+    success_rate: float | None
+    pending_deliveries: int
+    dead_deliveries: int
+
+
 class Stats(Noun, frozen=True, kw_only=True):
     """What is shown of `/v1/stats`."""
 
@@ -85,8 +99,10 @@ class Stats(Noun, frozen=True, kw_only=True):
     attempts: AttemptCounts
     deliveries: EndedCounts
     success_rate: float | None
+    errors: Mapping[str, int]
     delivered_ms: Percentiles
     series: tuple[StatsPoint, ...]
+    failing: tuple[Failing, ...]
     troubled: tuple[Trouble, ...]
 
 
@@ -122,7 +138,8 @@ async def _overview(request: UiRequest) -> Answer:
         request.api.get("/v1/stats", {"range": span}), _jobs(request, "running"), _jobs(request, "failed")
     )
     stats = _read(answer)
-    columns = [(f"{texts.clock(point.at)[:5]}: {_words(point)}", point.by_outcome()) for point in stats.series]
+    columns = [(f"{_time(point, stats)}: {_words(point)}", point.by_outcome()) for point in stats.series]
+    points = stats.series
     return page(
         request,
         "overview.html",
@@ -132,7 +149,9 @@ async def _overview(request: UiRequest) -> Answer:
         span=span,
         ranges=[(name, request.here(range=key), key == span) for key, name in RANGES.items()],
         figures=figures(stats, RANGES.get(span, "the range")),
+        failing=stats.failing[:FAILING],
         chart=stacked(columns, OUTCOMES),
+        axis=[_time(point, stats) for point in (points[0], points[len(points) // 2], points[-1])] if points else [],
         jobs=[*running, *failed],
     )
 
@@ -199,18 +218,13 @@ def _rate(count: int, seconds: int) -> str:
     return texts.number(rate, 0 if rate >= 100 or rate == 0 else 1 if rate >= 1 else 2)
 
 
+def _time(point: StatsPoint, stats: Stats) -> str:
+    """When a column begins (UTC): with its day where the range is longer than hours."""
+    return texts.utc(point.at)[11 if stats.step_seconds == 60 else 5 : 16]
+
+
 def _words(point: StatsPoint) -> str:
     return ", ".join(f"{texts.number(count)} {outcome}" for outcome, count in point.by_outcome().items() if count)
 
 
-async def _enable(request: UiRequest) -> Answer:
-    """The one thing that helps an endpoint that the server disabled."""
-    endpoint_id, name = request.parts["endpoint_id"], request.form.get("name")
-    await request.api.change("POST", f"/v1/endpoints/{segment(endpoint_id)}/enable")
-    return request.back(HOME, f"{name} is enabled again; what it held is delivered.")
-
-
-ROUTES: Final[tuple[UiRoute, ...]] = (
-    UiRoute(method="GET", path=HOME, page=_overview),
-    UiRoute(method="POST", path="/ui/overview/enable/{endpoint_id}", page=_enable),
-)
+ROUTES: Final[tuple[UiRoute, ...]] = (UiRoute(method="GET", path=HOME, page=_overview),)
