@@ -11,17 +11,15 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 from tests.kit.browser import Visitor
-from tests.kit.pages import Pages
 from tests.kit.server import Server
 from tests.kit.token_servers import AUDIENCE, AuthlibServer, RegisteredClient, key_pair
-from tests.kit.waiting import until
 from tests.kit.web import Asked, Say, WebServer
+from tests.ui.endpoint_forms import Fields, arrived, enter, field, fill, given_job
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 Visit = Callable[..., AbstractAsyncContextManager[Visitor]]
-Fields = dict[str, str]
 SECRET = "hush\"<b>&amp;'hush"
 
 
@@ -29,39 +27,6 @@ SECRET = "hush\"<b>&amp;'hush"
 def web() -> Iterator[WebServer]:
     with WebServer(lambda _: Say(200, b'{"thanks": "<i>you</i>"}')) as server:
         yield server
-
-
-async def enter(visitor: Visitor) -> None:
-    """Signed in already: the form for that has tests of its own."""
-    cookies = Pages(visitor.server).cookies
-    await visitor.context.add_cookies(
-        [{"name": name, "value": value, "url": visitor.server.url} for name, value in cookies.items()]
-    )
-
-
-def field(name: str) -> str:
-    return f'[name="{name}"]'
-
-
-async def fill(page: Page, fields: Fields) -> None:
-    """Choices first: they show the parts that the rest is in."""
-    names = list(fields)
-    tags = await page.evaluate("names => names.map((n) => document.querySelector(`[name='${n}']`).tagName)", names)
-    for name, tag in sorted(zip(names, tags, strict=True), key=lambda one: one[1] != "SELECT"):
-        if tag == "SELECT":
-            await page.select_option(field(name), fields[name])
-        else:
-            await page.fill(field(name), fields[name])
-
-
-def given_job(server: Server, tenant: str, state: str = "failed") -> None:
-    report = {"job_id": f"job-{state}", "job_type": "load", "state": state, "tenant": tenant}
-    assert server.post("/v1/jobs/reports", report).status == 202
-
-
-async def arrived(web: WebServer, count: int = 1) -> list[Asked]:
-    await until(lambda: len(web.asked) >= count)
-    return web.asked
 
 
 def basic(arrived: Asked, _: AuthlibServer) -> bool:
@@ -91,6 +56,16 @@ KINDS: dict[str, tuple[Fields, Callable[[Asked, AuthlibServer], bool]]] = {
          OAUTH2 + "scope": "hooks", OAUTH2 + "parameters.0.name": "audience", OAUTH2 + "parameters.0.value": "crm"},
         lambda asked, tokens: by_token(asked, tokens) and tokens.asked[-1]["audience"] == "crm",
     ),
+    "oauth2 in the header": (
+        {OAUTH2 + "client_id": "by-header", OAUTH2 + "client_secret": "hush-hush", OAUTH2 + "grant_type": "client_credentials",
+         OAUTH2 + "scope": "hooks"},
+        lambda asked, tokens: by_token(asked, tokens) and not {"client_id", "client_secret"} & set(tokens.asked[-1]),
+    ),
+    "oauth2 by grant": (
+        {OAUTH2 + "client_id": "by-key", ASSERTION + "use": "grant", ASSERTION + "private_key": key_pair().pem,
+         ASSERTION + "audience": AUDIENCE, ASSERTION + "subject": "ann@example.com", OAUTH2 + "scope": "hooks"},
+        lambda asked, tokens: by_token(asked, tokens) and tokens.asked[-1]["grant_type"].endswith("jwt-bearer"),
+    ),
     "oauth2 by assertion": (
         {OAUTH2 + "client_id": "by-key", OAUTH2 + "scope": "hooks", ASSERTION + "use": "client_assertion", ASSERTION + "private_key": key_pair().pem,
          ASSERTION + "audience": AUDIENCE, ASSERTION + "ttl_seconds": "60", ASSERTION + "algorithm": "RSA_256"},
@@ -103,6 +78,7 @@ KINDS: dict[str, tuple[Fields, Callable[[Asked, AuthlibServer], bool]]] = {
 def tokens() -> Iterator[AuthlibServer]:
     clients = (
         RegisteredClient("by-secret", SECRET, "client_secret_post"),
+        RegisteredClient("by-header", "hush-hush", "client_secret_basic"),
         RegisteredClient("by-key", "", "client_assertion_jwt"),
     )
     with AuthlibServer(*clients) as server:
@@ -141,6 +117,12 @@ async def test_an_endpoint_is_made_and_delivers(
         secret = await page.locator(".code code").inner_text()
         await page.click("text=I have kept it")
         await expect(page.locator("h1")).to_have_text(f"CRM {kind}")
+        # What is secret is shown once, or never: no page of the endpoint has it again.
+        for part in ("Settings", "As code"):
+            await page.click(f"nav.tabs >> text={part}")
+            await expect(page.locator("nav.tabs [aria-current]")).to_have_text(part)
+            source = await page.content()
+            assert not any(hidden in source for hidden in (secret, "hush", key_pair().pem.splitlines()[1])), part
     given_job(shared_server, tenant)
     (request, *_) = await arrived(web)
     assert is_let_in(request, tokens)

@@ -69,6 +69,14 @@ def test_the_list_is_filtered_sorted_and_empty(shared_server: Server, operator: 
     assert names(operator.get("/ui/endpoints?tenant=listed")) == ["a <b>", "c", "b"]
     assert names(operator.get("/ui/endpoints?tenant=listed&sort=name")) == ["a <b>", "b", "c"]
     assert names(operator.get("/ui/endpoints?tenant=listed&sort=state"))[0] == "c"
+    sorted_by_name = operator.get("/ui/endpoints?tenant=listed&sort=name").text
+    assert sorted_by_name.count("aria-sort") == 1
+    assert re.search(r'<th scope="col" aria-sort="ascending"><a href="/ui/endpoints\?tenant=listed">Name', sorted_by_name)
+    for column in ("state", "success", "p99", "backlog", "dead"):
+        assert f'<a href="/ui/endpoints?tenant=listed&amp;sort={column}">' in sorted_by_name
+        assert len(names(operator.get(f"/ui/endpoints?tenant=listed&sort={column}"))) == 3
+    assert 'name="sort" value="name"' in sorted_by_name, "filtering keeps the order"
+    assert "24 hours, the oldest first: 0 without a failure" in sorted_by_name
     assert names(operator.get("/ui/endpoints?tenant=listed&state=disabled")) == ["c"]
     assert names(operator.get("/ui/endpoints?tenant=listed&format=tamr&search=B")) == ["b"]
     assert "No endpoint is like that." in operator.get("/ui/endpoints?tenant=listed&search=zzz").words
@@ -91,12 +99,13 @@ async def test_an_endpoint_says_how_it_stands(shared_server: Server, operator: P
     await until(lambda: len(shared_server.get(f"/v1/endpoints/{end['id']}/attempts").json["items"]) == 3)
     path = f"/ui/endpoints/{end['id']}"
     page = operator.get(path)
-    assert "paused until" in page.words
+    assert re.search(r"‖ paused since \S+ (s|min) ago , until \d{4}-", page.words) or "paused since now" in page.words
     assert "The circuit is open after 2 failures in a row." in page.words
-    assert page.text.count("<rect") >= 3
+    assert "Last 3 attempts: ● 1 delivered ◐ 2 to be retried ✕ 0 rejected · 24 h: success 33.3 %" in page.words
     assert "503" in page.text
     delivery = shared_server.get(f"/v1/endpoints/{end['id']}/attempts").json["items"][0]["delivery_id"]
-    assert f'href="/ui/deliveries/{delivery}"' in page.text
+    assert page.text.count("<rect") == 3
+    assert f'href="/ui/deliveries/{delivery}~1"' in page.text
     assert "job.failed" in page.words
     health = operator.get(f"{path}/health?range=1h").words
     for text in ("Circuit open", "2 failures since the last success", "status 2", "the limit in force; at most 32"):
@@ -134,7 +143,8 @@ def test_a_test_shows_request_and_answer_exactly(shared_server: Server, operator
     assert request.body.decode() in text_of(page)
     assert request.headers["webhook-id"] in page.text
     failed = operator.post(path, {"event_type": "job.failed"})
-    assert "retry 503" in failed.words
+    assert "failed 503" in failed.words
+    assert "A delivery would be tried again." in failed.words
     assert operator.post(path, {"event_type": "job.nothing"}).status == 422
 
 

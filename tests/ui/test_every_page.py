@@ -14,12 +14,14 @@ from tests.kit.browser import Visitor
 from tests.kit.pages import Pages
 from tests.kit.ui_world import HARM, TENANT, World
 
+from tocsin.api.app import API_ROUTES
 from tocsin.cli.main import make_app
 from tocsin.ui.assets import assets, stylesheet
 from tocsin.ui.routes import ROUTES
 
 Visit = Callable[..., AbstractAsyncContextManager[Visitor]]
 PAGES = [route.path for route in ROUTES if route.method == "GET" and route.is_whole]
+CALLS = {(route.method, route.path) for route in API_ROUTES}
 MAX_ASSETS = 50 * 1024
 in_browser = pytest.mark.asyncio(loop_scope="session")
 
@@ -100,7 +102,7 @@ def test_the_stylesheet_is_small() -> None:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_the_footer_gives_calls_and_commands_that_work(world: World, path: str) -> None:
-    """The API call answers what the page shows, and the command line is one that there is."""
+    """The API call answers what the page shows, or is there for what its form sends; the command line is one that there is."""
     somebody = Pages(world.server)
     page = somebody.get(f"{world.path(path)}{'&' if '?' in world.path(path) else '?'}tenant={TENANT}")
     footer = page.text.partition("<footer>")[2]
@@ -112,6 +114,9 @@ def test_the_footer_gives_calls_and_commands_that_work(world: World, path: str) 
             # What has no end is asked for its head.
             asked = "HEAD" if rest.startswith("/v1/tail") else "GET"
             assert world.server.call(asked, rest).status in {200, 404}, text
+        elif method in {"POST", "PATCH"}:
+            path = rest.partition("?")[0].replace(world.ids["endpoint_id"], "{endpoint_id}")
+            assert (method, path) in CALLS, text
         else:
             command, bound, _ = make_app(is_whole=True).parse_args(shlex.split(text)[1:], exit_on_error=False)
             assert command.__module__.startswith("tocsin.cli"), text

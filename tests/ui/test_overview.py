@@ -9,6 +9,7 @@ import pytest
 from tests.kit.browser import Visitor
 from tests.kit.pages import Pages
 from tests.kit.server import Server
+from tests.kit.ui_world import World
 from tests.kit.waiting import until
 from tests.kit.web import Say, WebServer
 
@@ -27,9 +28,9 @@ async def test_an_endpoint_that_was_disabled_is_enabled_with_one_button(server: 
         report(server, "j1")
         await until(lambda: server.get(f"/v1/endpoints/{endpoint['id']}").json["state"] == "disabled")
         viewer = server.post("/v1/api-keys", {"name": "v", "role": "viewer", "tenant": "default"}).json["value"]
-        place = f"/ui/overview/enable/{endpoint['id']}"
+        place = f"/ui/endpoints/{endpoint['id']}/enable"
         seen = Pages(server, viewer)
-        assert "answered 410" in seen.get("/ui/").words
+        assert "The receiver answered 410" in seen.get("/ui/").words
         assert place not in seen.get("/ui/").text
         refused = seen.post(place, {"name": "Old warehouse"})
         assert (refused.status, "The role viewer may not do this" in refused.words) == (403, True)
@@ -40,12 +41,52 @@ async def test_an_endpoint_that_was_disabled_is_enabled_with_one_button(server: 
         answer = operator.post(place, {"name": "Old warehouse", "back": "/ui/?range=24h"})
         assert answer.location == "/ui/?range=24h"
         page = operator.follow(answer)
-        assert "Old warehouse is enabled again" in page.words
+        assert "Old warehouse is enabled: what it held is delivered." in page.words
         assert "None: no endpoint fails" in page.words
         await until(lambda: server.get("/v1/deliveries?state=delivered").json["items"] or None)
-        assert "enabled again" not in operator.get("/ui/").words
+        assert "is enabled" not in operator.get("/ui/").words
     actor = server.get("/v1/audit?action=endpoint.enabled").json["items"][0]["actor"]
     assert actor["key_name"] == "bootstrap"
+
+
+async def test_one_that_is_paused_is_resumed_with_one_button_and_its_failures_are_counted(server: Server) -> None:
+    statuses = [503]
+    with WebServer(lambda asked: Say(statuses[0])) as web:
+        circuit = {"failures": 2, "deliveries": 1, "cool_down_seconds": 600}
+        endpoint = server.endpoint(web.url, name="ERP", circuit=circuit, retry={"schedule_seconds": [600]})
+        for number in range(2):
+            report(server, f"j{number}")
+        await until(lambda: server.get(f"/v1/endpoints/{endpoint['id']}").json["state"] == "paused")
+        await until(lambda: server.get("/v1/stats").json["failing"] or None)
+        operator = Pages(server)
+        for span in ("1h", "24h", "7d", "30d"):
+            assert operator.get(f"/ui/?range={span}").status == 200
+        page = operator.get("/ui/")
+        assert "The circuit is open after 2 failures in a row. The receiver answered 503. Next try in 9 min" in page.words
+        assert "Attempts that failed, 1 hour By kind: status" in page.words
+        place = f"/ui/endpoints/{endpoint['id']}/resume"
+        assert f'action="{place}"' in page.text
+        statuses[0] = 204
+        page = operator.follow(operator.post(place, {"back": "/ui/"}))
+        assert "ERP is sent to again." in page.words
+        assert f'action="{place}"' not in page.text
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("width", [1280, 640, 400])
+async def test_reasons_have_room_to_be_read(world: World, visit: Visit, width: int) -> None:
+    """Whatever else stands in a row, and also at 200 %."""
+    async with visit(world.server, viewport={"width": width, "height": 800}) as visitor:
+        await visitor.enter()
+        for path in ("/ui/", "/ui/endpoints"):
+            await visitor.go(path)
+            reasons = visitor.page.locator("td.wrap:has(div.hint)")
+            assert await reasons.count()
+            for one in await reasons.all():
+                box = await one.bounding_box()
+                assert box
+                assert box["width"] >= 150, path
+                assert await one.evaluate("(e, width) => e.closest('.scroll').getBoundingClientRect().right <= width", width)
 
 
 @pytest.mark.asyncio(loop_scope="session")

@@ -76,7 +76,8 @@ class Refused(Exception):
 
 
 class Api:
-    """The API as one request of the web interface calls it. `made` are its calls that read, as people could make them."""
+    """The API as one request of the web interface calls it. `made` are the calls that give the page, and those of its form, as
+    people could make them."""
 
     __slots__ = ("_caller", "_calls", "_tenant", "made")
 
@@ -117,9 +118,9 @@ class Api:
         """A route that never ends."""
         return self._calls.stream(self._caller, self._target(path, query))
 
-    def note(self, path: str, query: Query | None = None) -> None:
-        """The page's script asks this by itself: it stands in the footer too."""
-        self.made.append(f"GET {self._target(path, query)}")
+    def note(self, path: str, query: Query | None = None, method: str = "GET") -> None:
+        """What the page's script asks by itself, or its form sends: it stands in the footer too."""
+        self.made.append(f"{method} {self._target(path, query)}")
 
     def _target(self, path: str, query: Query | None) -> str:
         given: dict[str, str | int | None] = {"tenant": self._tenant, **(query or {})}

@@ -18,7 +18,7 @@ def test_a_line_from_nothing_to_the_greatest() -> None:
 
 def test_a_line_has_gaps_where_there_is_nothing() -> None:
     line = sparkline([1, None, 1, 1, None], width=40, height=20)
-    assert line.paths == ("M0.0 1.0L0.0 1.0", "M20.0 1.0L30.0 1.0")
+    assert line.paths == ("M0.0 1.0h4", "M20.0 1.0L30.0 1.0")
     assert line.area == ""
     assert sparkline([None, None]).paths == ()
     assert sparkline([]).paths == ()
@@ -54,6 +54,10 @@ def test_bands_share_a_scale_and_show_single_values() -> None:
 
 
 def test_cells_are_one_shape_for_each_kind() -> None:
-    chart = cells(["good", "bad", "good"], cell=5, height=16)
-    assert dict(chart.lines) == {"good": "M0 0h4v16h-4zM10 0h4v16h-4z", "bad": "M5 0h4v16h-4z"}
-    assert (chart.width, chart.height) == (15, 16)
+    chart = cells(["good", "bad", "good", "none"], cell=5, height=16)
+    assert dict(chart.lines) == {
+        "good": "M0 6h4v10h-4zM10 6h4v10h-4z",
+        "bad": "M5 0h4v16h-4z",
+        "none": "M15 14h4v2h-4z",
+    }
+    assert (chart.width, chart.height) == (20, 16)

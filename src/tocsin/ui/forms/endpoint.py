@@ -24,6 +24,7 @@ from tocsin.ui.forms.leaves import (
     Secret,
     Text,
 )
+from tocsin.ui.forms.shape import MISSING
 
 Document = Mapping[str, object]
 
@@ -162,11 +163,11 @@ def typed_secrets(form: Form) -> Iterator[str]:
     return ENDPOINT.secrets("", form)
 
 
-def problems_by_field(errors: Iterable[FieldProblem], form: Form, prefix: str = "") -> dict[str, str]:
+def problems_by_field(errors: Iterable[FieldProblem], form: Form) -> dict[str, str]:
     """What the API says is wrong, by the name of the field that it is about; of no field: by the empty name."""
     found: dict[str, str] = {}
     for error in errors:
-        steps = [s.replace("~1", "/").replace("~0", "~") for s in error.pointer.removeprefix(prefix).split("/")[1:]]
+        steps = [s.replace("~1", "/").replace("~0", "~") for s in error.pointer.split("/")[1:]]
         name = ENDPOINT.place("", form, steps) if steps and steps[0] in ENDPOINT.members else ""
         said = _in_words(error.detail)
         found[name] = f"{found[name]} {said}" if name in found else said
@@ -175,7 +176,7 @@ def problems_by_field(errors: Iterable[FieldProblem], form: Form, prefix: str = 
 
 def _in_words(detail: str) -> str:
     """What the API says of types, for people at a form."""
-    if detail.startswith("Object missing required field"):
+    if detail.startswith(MISSING):
         return "This is needed."
     if detail.startswith("Expected") and detail.endswith("got `str`") and ("`int" in detail or "`float" in detail):
         return "This must be a number; a duration is written like 30s, 5m, 12h or 7d."

@@ -67,6 +67,7 @@ async def _test(request: UiRequest) -> Answer:
     kind = request.form.get("event_type")
     answer = await request.api.send("POST", _api(request, "/test"), {"event_type": kind} if kind else {})
     head = await head_of(request)
+    request.api.note(_api(request, "/test"), method="POST")
     return page(
         request,
         "endpoint_tested.html",
@@ -89,6 +90,7 @@ async def _rotation(request: UiRequest) -> Answer:
 
 async def _rotation_page(request: UiRequest, problems: Problems) -> Answer:
     head = await head_of(request)
+    request.api.note(_api(request, "/rotate-secret"), method="POST")
     return page(
         request,
         "endpoint_rotate.html",

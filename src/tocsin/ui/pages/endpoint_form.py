@@ -16,7 +16,7 @@ from tocsin.model.noun import Noun
 from tocsin.model.record import Action
 from tocsin.ui.answers import Answer, Reply
 from tocsin.ui.asking import UiRequest
-from tocsin.ui.calls import ApiAnswer, Refused, segment
+from tocsin.ui.calls import ApiAnswer, FieldProblem, ProblemShown, Refused, segment
 from tocsin.ui.forms.composed import row_numbers
 from tocsin.ui.forms.endpoint import (
     Document,
@@ -27,6 +27,7 @@ from tocsin.ui.forms.endpoint import (
     typed_secrets,
 )
 from tocsin.ui.forms.leaves import Form, as_posted, one
+from tocsin.ui.forms.shape import mended
 from tocsin.ui.forms.typed import reopened, sealed
 from tocsin.ui.pages.endpoint_head import Head, head_of, only_changers
 from tocsin.ui.rendering import page
@@ -34,6 +35,8 @@ from tocsin.ui.routing import UiRoute
 
 PATH: Final = "/ui/endpoints"
 COUNTED: Final = 1000
+MOST_MENDED: Final = 8
+"""So many things are told at once where each hides the next."""
 _NOT_SETTINGS: Final = frozenset({"csrf", "do", "shown", "sample", "event", "instead_of", "tenant"})
 _STAND_INS: Final = {"name": "new", "url": "https://receiver.example/hooks"}
 """So that something can be shown before these are entered."""
@@ -87,7 +90,7 @@ async def _create(request: UiRequest) -> Answer:
         return await _form_page(request, form, await _tried(request, form, document, None), None)
     answer = await request.api.send("POST", "/v1/endpoints", document, _tenant(request))
     if not answer.is_ok:
-        return await _form_page(request, form, _refused(answer, form), None, status=422)
+        return await _form_page(request, form, await _refused(request, answer, form, document), None, status=422)
     return _saved(request, cast("Document", answer.read(dict)), "Endpoint made")
 
 
@@ -106,7 +109,8 @@ async def _change(request: UiRequest) -> Answer:
     patch = change_between(settings, document)
     answer = await request.api.send("PATCH", f"/v1/endpoints/{segment(head.id)}", patch)
     if not answer.is_ok:
-        return await _form_page(request, form, _refused(answer, form), head, status=422)
+        tried = await _refused(request, answer, form, document, head.id)
+        return await _form_page(request, form, tried, head, status=422)
     changed = cast("Document", answer.read(dict))
     if isinstance(_generated(changed), str):
         return _saved(request, changed, "Settings saved")
@@ -133,19 +137,43 @@ async def _tried(request: UiRequest, form: Form, document: Document, instead_of:
     if is_test:
         asked["endpoint"] = document
         answer = await request.api.send("POST", "/v1/endpoints/test", asked, _tenant(request))
-        return Tried(attempt=answer.read(dict)) if answer.is_ok else _refused(answer, form, "/endpoint")
+        if answer.is_ok:
+            return Tried(attempt=answer.read(dict))
+        return await _refused(request, answer, form, document, instead_of)
     if event := request.form.get("event"):
         asked = {**asked, "event_id": event, "event_type": None}
     answer = await request.api.send("POST", "/v1/endpoints/preview", {**asked, "count": COUNTED}, _tenant(request))
-    return Tried(preview=answer.read(dict)) if answer.is_ok else _refused(answer, form, "/endpoint")
+    return Tried(preview=answer.read(dict)) if answer.is_ok else await _refused(request, answer, form, draft, instead_of)
 
 
-def _refused(answer: ApiAnswer, form: Form, prefix: str = "") -> Tried:
-    """Raises Refused for what no form can mend."""
+async def _refused(
+    request: UiRequest, answer: ApiAnswer, form: Form, document: Document, instead_of: str | None = None
+) -> Tried:
+    """All that is wrong with it. Raises Refused for what no form can mend."""
     problem = answer.problem
     if problem.status in {401, 403}:
         raise Refused(problem)
-    return Tried(problem=problem.detail or problem.title, problems=problems_by_field(problem.errors, form, prefix))
+    told = fresh = _own(problem)
+    draft: Document | None = document
+    for _ in range(MOST_MENDED):
+        draft = mended(draft, fresh[0]) if draft is not None and len(fresh) == 1 else None
+        if draft is None:
+            break
+        asked = {"endpoint": draft, "instead_of": instead_of}
+        again = await request.api.send("POST", "/v1/endpoints/preview", asked, _tenant(request))
+        if again.status != 422:
+            break
+        known = {error.pointer for error in told}
+        fresh = tuple(error for error in _own(again.problem) if error.pointer not in known)
+        told = (*told, *fresh)
+    problems = problems_by_field(told, form)
+    words = problem.detail if len(problem.errors) > 1 else next(iter(problems.values()), problem.detail)
+    return Tried(problem=words or problem.title, problems=problems)
+
+
+def _own(problem: ProblemShown) -> tuple[FieldProblem, ...]:
+    """What is wrong, with pointers into the endpoint."""
+    return tuple(FieldProblem(error.pointer.removeprefix("/endpoint"), error.detail) for error in problem.errors)
 
 
 async def _form_page(request: UiRequest, form: Form, tried: Tried, head: Head | None, *, status: int = 200) -> Reply:
@@ -154,6 +182,7 @@ async def _form_page(request: UiRequest, form: Form, tried: Tried, head: Head | 
     if status == 200 and not (tried.preview or tried.attempt or tried.problem):
         tried = await _tried(request, form, document, head.id if head else None)
         tried = Tried(preview=tried.preview)
+    request.api.note(f"/v1/endpoints/{segment(head.id)}" if head else "/v1/endpoints", method="PATCH" if head else "POST")
     secrets = tuple(typed_secrets(form))
     typed = sealed(form, secrets, request.session.secret, request.now)
     shown = {name: values for name, values in form.items() if name not in secrets}

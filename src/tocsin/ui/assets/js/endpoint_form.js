@@ -3,6 +3,7 @@
 
 const form = document.getElementById("endpoint");
 const panel = document.getElementById("panel");
+const said = document.getElementById("said");
 const touched = new Set();
 let asked = 0;
 let timer = 0;
@@ -19,6 +20,8 @@ function add(rows) {
   const last = all[all.length - 1];
   const fresh = last.cloneNode(true);
   const at = `${rows.dataset.rows}.`;
+  for (const one of fresh.querySelectorAll(".detail")) one.remove();
+  for (const one of fresh.querySelectorAll(".wrong")) one.classList.remove("wrong");
   const number = Number(last.querySelector("[name]").name.slice(at.length).split(".")[0]);
   const rename = (text) => text.replace(`${at}${number}.`, `${at}${number + 1}.`);
   for (const one of fresh.querySelectorAll("[name], [id], [for], [aria-describedby]")) {
@@ -64,6 +67,7 @@ async function show(what) {
   place(problems);
   panel.replaceChildren(...page.body.childNodes);
   panel.removeAttribute("aria-busy");
+  said.textContent = panel.querySelector(".problem, [data-sum]")?.textContent ?? "";
 }
 
 function soon() {
@@ -101,3 +105,4 @@ form.addEventListener("submit", (event) => {
 addEventListener("pageshow", () => (isSent = false));
 
 fold();
+form.querySelector("[aria-invalid]")?.focus();
