@@ -71,7 +71,9 @@ def test_the_list_is_filtered_sorted_and_empty(shared_server: Server, operator: 
     assert names(operator.get("/ui/endpoints?tenant=listed&sort=state"))[0] == "c"
     sorted_by_name = operator.get("/ui/endpoints?tenant=listed&sort=name").text
     assert sorted_by_name.count("aria-sort") == 1
-    assert re.search(r'<th scope="col" aria-sort="ascending"><a href="/ui/endpoints\?tenant=listed">Name', sorted_by_name)
+    assert re.search(
+        r'<th scope="col" aria-sort="ascending"><a href="/ui/endpoints\?tenant=listed">Name', sorted_by_name
+    )
     for column in ("state", "success", "p99", "backlog", "dead"):
         assert f'<a href="/ui/endpoints?tenant=listed&amp;sort={column}">' in sorted_by_name
         assert len(names(operator.get(f"/ui/endpoints?tenant=listed&sort={column}"))) == 3

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 import pytest
+from playwright.async_api import expect
 from tests.kit.browser import Visitor
 from tests.kit.pages import Pages
 from tests.kit.server import Server
@@ -62,7 +63,9 @@ async def test_one_that_is_paused_is_resumed_with_one_button_and_its_failures_ar
         for span in ("1h", "24h", "7d", "30d"):
             assert operator.get(f"/ui/?range={span}").status == 200
         page = operator.get("/ui/")
-        assert "The circuit is open after 2 failures in a row. The receiver answered 503. Next try in 9 min" in page.words
+        assert (
+            "The circuit is open after 2 failures in a row. The receiver answered 503. Next try in 9 min" in page.words
+        )
         assert "Attempts that failed, 1 hour By kind: status" in page.words
         place = f"/ui/endpoints/{endpoint['id']}/resume"
         assert f'action="{place}"' in page.text
@@ -86,7 +89,9 @@ async def test_reasons_have_room_to_be_read(world: World, visit: Visit, width: i
                 box = await one.bounding_box()
                 assert box
                 assert box["width"] >= 150, path
-                assert await one.evaluate("(e, width) => e.closest('.scroll').getBoundingClientRect().right <= width", width)
+                assert await one.evaluate(
+                    "(e, width) => e.closest('.scroll').getBoundingClientRect().right <= width", width
+                )
 
 
 @pytest.mark.asyncio(loop_scope="session")
@@ -96,7 +101,8 @@ async def test_the_numbers_stay_new(server: Server, visit: Visit) -> None:
         await visitor.enter()
         await page.clock.install()
         await visitor.go("/ui/")
-        accepted = page.locator(".figure").first
+        accepted, live = page.locator(".figure").first, page.locator("[data-live]")
+        await expect(live).to_have_text("● live")
         assert "0 in 1 hour" in await accepted.inner_text()
         assert "No job runs" in await page.inner_text("section:has(#jobs)")
         report(server, "j1")
@@ -110,6 +116,15 @@ async def test_the_numbers_stay_new(server: Server, visit: Visit) -> None:
         async with page.expect_response("**/ui/tenants"):
             await page.click("summary:has-text('all tenants')")
         assert asked == [f"{server.url}/ui/tenants"], "a row that has the focus is not taken away"
+        await expect(live).to_have_text("‖ held while you work in it")
+        await page.focus("[data-search]")
+        await visitor.context.set_offline(True)
+        await page.clock.fast_forward(11_000)
+        await expect(live).to_contain_text("✕ no answer since")
+        await visitor.context.set_offline(False)
+        await page.clock.fast_forward(11_000)
+        await expect(live).to_have_text("● live")
+        visitor.faults.clear()
 
 
 def test_numbers_of_one_tenant_are_its_own(server: Server) -> None:

@@ -7,7 +7,6 @@ from typing import Final
 
 from tocsin.model.noun import Noun
 
-
 _TALL: Final = {"none": 0.125, "good": 0.625, "warn": 0.8}
 
 

@@ -143,7 +143,9 @@ async def _tried(request: UiRequest, form: Form, document: Document, instead_of:
     if event := request.form.get("event"):
         asked = {**asked, "event_id": event, "event_type": None}
     answer = await request.api.send("POST", "/v1/endpoints/preview", {**asked, "count": COUNTED}, _tenant(request))
-    return Tried(preview=answer.read(dict)) if answer.is_ok else await _refused(request, answer, form, draft, instead_of)
+    return (
+        Tried(preview=answer.read(dict)) if answer.is_ok else await _refused(request, answer, form, draft, instead_of)
+    )
 
 
 async def _refused(
@@ -167,8 +169,7 @@ async def _refused(
         fresh = tuple(error for error in _own(again.problem) if error.pointer not in known)
         told = (*told, *fresh)
     problems = problems_by_field(told, form)
-    words = problem.detail if len(problem.errors) > 1 else next(iter(problems.values()), problem.detail)
-    return Tried(problem=words or problem.title, problems=problems)
+    return Tried(problem=problem.detail or problem.title, problems=problems)
 
 
 def _own(problem: ProblemShown) -> tuple[FieldProblem, ...]:
@@ -182,7 +183,9 @@ async def _form_page(request: UiRequest, form: Form, tried: Tried, head: Head | 
     if status == 200 and not (tried.preview or tried.attempt or tried.problem):
         tried = await _tried(request, form, document, head.id if head else None)
         tried = Tried(preview=tried.preview)
-    request.api.note(f"/v1/endpoints/{segment(head.id)}" if head else "/v1/endpoints", method="PATCH" if head else "POST")
+    request.api.note(
+        f"/v1/endpoints/{segment(head.id)}" if head else "/v1/endpoints", method="PATCH" if head else "POST"
+    )
     secrets = tuple(typed_secrets(form))
     typed = sealed(form, secrets, request.session.secret, request.now)
     shown = {name: values for name, values in form.items() if name not in secrets}
