@@ -92,6 +92,7 @@ async def test_all_that_is_wrong_is_told_at_once(shared_server: Server, visit: V
         }  # fmt: skip
         await fill(page, fields)
         await expect(page.locator(".field.wrong")).to_have_count(4)
+        await expect(page.locator("#panel .problem")).to_contain_text("client id This is needed.")
         await page.click("text=Make the endpoint")
         await expect(page.locator(".blocks > .problem")).to_contain_text("Nothing was saved")
         wrong = page.locator(".field.wrong [name]")
@@ -102,6 +103,15 @@ async def test_all_that_is_wrong_is_told_at_once(shared_server: Server, visit: V
         }  # fmt: skip
         for name, text in fields.items():
             assert await page.input_value(field(name)) == text, name
+        await page.click(".blocks > .problem >> text=audience")
+        assert page.url.endswith("#f-authorization.oauth2.assertion.audience")
+        # What is only missing does not take the preview away.
+        await visitor.go("/ui/endpoints/new?tenant=at-once")
+        await page.select_option(field("authorization.kind"), "basic")
+        panel = page.locator("#panel")
+        await expect(panel.locator(".problem")).to_contain_text("password This is needed.")
+        await expect(panel).to_contain_text("Authorization")
+        await expect(panel).to_contain_text("job.succeeded")
 
 
 @pytest.mark.parametrize("has_scripts", [True, False])

@@ -124,25 +124,20 @@ async def _panel(request: UiRequest) -> Answer:
     form, instead_of = _posted(request), request.form.get("instead_of") or None
     shown = _shown(request, None)
     tried = await _tried(request, form, document_of(form, shown or None), instead_of)
-    return page(request, "endpoint_panel.html", title="Preview", tried=tried, counted_of=COUNTED)
+    return page(request, "endpoint_panel.html", title="Preview", tried=tried)
 
 
 async def _tried(request: UiRequest, form: Form, document: Document, instead_of: str | None) -> Tried:
     """A preview of what was entered, or the test of it."""
-    draft = {**document, **{name: text for name, text in _STAND_INS.items() if not document.get(name)}}
-    asked: dict[str, object] = {"endpoint": draft, "instead_of": instead_of}
-    if sample := request.form.get("sample"):
-        asked["event_type"] = sample
-    is_test = request.form.get("do") == "test"
-    if is_test:
-        asked["endpoint"] = document
+    if request.form.get("do") == "test":
+        sample = {"event_type": request.form.get("sample") or None}
+        asked = {"endpoint": document, "instead_of": instead_of, **sample}
         answer = await request.api.send("POST", "/v1/endpoints/test", asked, _tenant(request))
         if answer.is_ok:
             return Tried(attempt=answer.read(dict))
         return await _refused(request, answer, form, document, instead_of)
-    if event := request.form.get("event"):
-        asked = {**asked, "event_id": event, "event_type": None}
-    answer = await request.api.send("POST", "/v1/endpoints/preview", {**asked, "count": COUNTED}, _tenant(request))
+    draft = {**document, **{name: text for name, text in _STAND_INS.items() if not document.get(name)}}
+    answer = await _preview(request, draft, instead_of)
     return (
         Tried(preview=answer.read(dict)) if answer.is_ok else await _refused(request, answer, form, draft, instead_of)
     )
@@ -151,25 +146,37 @@ async def _tried(request: UiRequest, form: Form, document: Document, instead_of:
 async def _refused(
     request: UiRequest, answer: ApiAnswer, form: Form, document: Document, instead_of: str | None = None
 ) -> Tried:
-    """All that is wrong with it. Raises Refused for what no form can mend."""
+    """All that is wrong with it; where only values are missing or of a wrong type, what it would send otherwise. Raises Refused for what
+    no form can mend."""
     problem = answer.problem
     if problem.status in {401, 403}:
         raise Refused(problem)
     told = fresh = _own(problem)
+    preview: Document | None = None
     draft: Document | None = document
     for _ in range(MOST_MENDED):
         draft = mended(draft, fresh[0]) if draft is not None and len(fresh) == 1 else None
         if draft is None:
             break
-        asked = {"endpoint": draft, "instead_of": instead_of}
-        again = await request.api.send("POST", "/v1/endpoints/preview", asked, _tenant(request))
+        again = await _preview(request, draft, instead_of)
+        if again.is_ok:
+            preview = again.read(dict)
+            break
         if again.status != 422:
             break
         known = {error.pointer for error in told}
         fresh = tuple(error for error in _own(again.problem) if error.pointer not in known)
         told = (*told, *fresh)
     problems = problems_by_field(told, form)
-    return Tried(problem=problem.detail or problem.title, problems=problems)
+    return Tried(preview=preview, problem=problem.detail or problem.title, problems=problems)
+
+
+async def _preview(request: UiRequest, draft: Document, instead_of: str | None) -> ApiAnswer:
+    """What it would send, and how many events it would have wanted."""
+    event = request.form.get("event") or None
+    sample = None if event else request.form.get("sample") or None
+    asked = {"endpoint": draft, "instead_of": instead_of, "event_id": event, "event_type": sample, "count": COUNTED}
+    return await request.api.send("POST", "/v1/endpoints/preview", asked, _tenant(request))
 
 
 def _own(problem: ProblemShown) -> tuple[FieldProblem, ...]:
@@ -204,7 +211,6 @@ async def _form_page(request: UiRequest, form: Form, tried: Tried, head: Head | 
         samples=SAMPLE_TYPES,
         job_states=tuple(JobState),
         record_actions=tuple(Action),
-        counted_of=COUNTED,
         is_refused=status != 200,
     )
 

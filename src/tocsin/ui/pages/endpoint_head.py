@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
 from tocsin.model.noun import Noun
@@ -73,10 +73,34 @@ class Head(Noun, frozen=True, kw_only=True):
     width: int
     since: str | None
     old_secret_until: str | None
+    gets: str
 
     @property
     def is_signed(self) -> bool:
         return _member(self.document, "signing").get("kind") != "none"
+
+
+def gets(document: Document) -> str:
+    """Which events an endpoint gets, and how, in a line."""
+    filters = cast("Sequence[Document]", document.get("filters") or ())
+    wanted = " or ".join(_filter_in_words(one) for one in filters) or "everything but operational events"
+    delivery = _member(document, "delivery")
+    how = f"in batches of up to {delivery.get('max_events')}" if delivery.get("mode") == "batch" else "one by one"
+    order = ", in order by subject" if document.get("ordering") == "subject" else ""
+    return f"{wanted}, {how}{order}"
+
+
+def _filter_in_words(one: Document) -> str:
+    said = [f"{name.replace('_', ' ')} {_in_words(value)}" for name, value in one.items() if value or value == 0]
+    return " and ".join(said) or "everything"
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={text}" for key, text in cast("dict[str, object]", value).items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_in_words(one) for one in cast("Sequence[object]", value))
+    return str(value)
 
 
 def only_changers(request: UiRequest) -> None:
@@ -108,6 +132,7 @@ async def head_of(request: UiRequest) -> Head:
         width=len(attempts.items) * _CELL,
         since=_since(document),
         old_secret_until=cast("str", previous) if is_open else None,
+        gets=gets(document),
     )
 
 

@@ -1,38 +1,43 @@
-// Numbers that are looked at stay new: the content of [data-refresh=seconds] is asked for anew, unless somebody is at work in it.
+// What is looked at stays new: the contents of all [data-refresh] are asked for anew, every so many seconds as the first of them says
+// (nothing: not any more), unless somebody is at work in them. Whoever adds to them listens for "refreshed".
 
 import { refresh } from "./times.js";
 
-const place = document.querySelector("[data-refresh]");
-const live = document.querySelector("[data-live]");
-let last = new Date();
+const places = () => [...document.querySelectorAll("[data-refresh]")];
 
-// Beside the search box: whether the numbers are of now.
-function tell(kind, text) {
-  if (kind === "good") last = new Date();
-  if (!live || live.textContent === text) return;
-  live.className = `state ${kind}`;
-  live.textContent = text;
-  live.hidden = false;
+function isAtWork(place) {
+  return place.contains(document.activeElement) || place.closest(".split.open") || place.querySelector("input:checked");
 }
-
-const isNew = () => tell("good", "● live");
-const isOld = () => tell("bad", `✕ no answer since ${last.toISOString().slice(11, 19)} UTC`);
 
 async function renew() {
-  if (document.hidden) return;
-  if (place.contains(document.activeElement) || !getSelection().isCollapsed) return tell("held", "‖ held while you work in it");
+  const old = places();
+  if (document.hidden || old.some(isAtWork) || !getSelection().isCollapsed) return;
   const answer = await fetch(location.href, { headers: { "X-Fragment": "1", "X-Refresh": "1" } });
   if (answer.redirected) return location.reload();
-  if (!answer.ok) return isOld();
+  if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const scrolled = [...place.querySelectorAll(".scroll")].map((part) => part.scrollTop);
-  place.replaceChildren(...page.querySelector("[data-refresh]").childNodes);
-  place.querySelectorAll(".scroll").forEach((part, index) => (part.scrollTop = scrolled[index] ?? 0));
-  refresh(place);
-  isNew();
+  if (old.some(isAtWork)) return;
+  const fresh = page.querySelectorAll("[data-refresh]");
+  old.forEach((place, index) => fresh[index] && fill(place, fresh[index]));
+  document.dispatchEvent(new Event("refreshed"));
 }
 
-if (place) {
-  isNew();
-  setInterval(() => renew().catch(isOld), place.dataset.refresh * 1000);
+function fill(place, next) {
+  const scrolled = [...place.querySelectorAll(".scroll")].map((part) => part.scrollTop);
+  const opened = [...place.querySelectorAll("details")].map((part) => part.open);
+  place.dataset.refresh = next.dataset.refresh;
+  place.replaceChildren(...next.childNodes);
+  place.querySelectorAll(".scroll").forEach((part, index) => (part.scrollTop = scrolled[index] ?? 0));
+  place.querySelectorAll("details").forEach((part, index) => (part.open = opened[index] ?? part.open));
+  refresh(place);
 }
+
+async function look() {
+  const seconds = Number(places()[0]?.dataset.refresh);
+  if (!seconds) return;
+  await new Promise((done) => setTimeout(done, seconds * 1000));
+  await renew().catch(() => {}); // a server that is away may be there for the next look
+  look();
+}
+
+look();
