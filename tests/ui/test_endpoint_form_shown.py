@@ -114,6 +114,28 @@ async def test_all_that_is_wrong_is_told_at_once(shared_server: Server, visit: V
         await expect(panel).to_contain_text("job.succeeded")
 
 
+async def test_who_was_signed_out_loses_nothing(shared_server: Server, visit: Visit, web: WebServer) -> None:
+    async with visit(shared_server) as visitor:
+        page = visitor.page
+        await enter(visitor)
+        await visitor.go("/ui/endpoints/new?tenant=signed-out")
+        await visitor.context.clear_cookies()
+        await fill(page, {"name": "kept", "url": web.url, "headers.0.name": "X-A", "headers.0.value": "1"})
+        await expect(page.locator("#panel")).to_contain_text("You are signed out.")
+        await page.click("text=Make the endpoint")
+        await expect(page.locator("#panel [data-out]")).to_be_visible()
+        assert await page.input_value(field("name")) == "kept"
+        assert shared_server.get("/v1/endpoints?tenant=signed-out").json["items"] == []
+        await enter(visitor)
+        await page.fill(field("headers.0.value"), "2")
+        await expect(page.locator("#panel")).to_contain_text("X-A")
+        assert await page.locator("#panel [data-out]").count() == 0
+        await page.click("text=Make the endpoint")
+        await expect(page.locator("h1")).to_have_text("Endpoint made")
+    (made,) = shared_server.get("/v1/endpoints?tenant=signed-out").json["items"]
+    assert made["name"] == "kept"
+
+
 @pytest.mark.parametrize("has_scripts", [True, False])
 async def test_a_filter_is_added_and_taken_out(
     shared_server: Server, visit: Visit, web: WebServer, *, has_scripts: bool

@@ -51,12 +51,33 @@ function place(problems) {
   for (const box of form.querySelectorAll(".field")) box.classList.toggle("wrong", !!box.querySelector(".detail"));
 }
 
+// Whoever was signed out meanwhile loses nothing: the form stays, and takes the token of the session that comes after.
+async function isSignedIn() {
+  const answer = await fetch(form.action, { headers: { "X-Fragment": "1" } });
+  panel.querySelector("[data-out]")?.remove();
+  if (answer.redirected) {
+    panel.prepend(document.getElementById("signed-out").content.cloneNode(true));
+    said.textContent = panel.querySelector("[data-out]").textContent;
+    return false;
+  }
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const token = page.querySelector("#endpoint [name=csrf]")?.value;
+  if (token) form.elements.csrf.value = token;
+  return true;
+}
+
 async function show(what) {
   const mine = ++asked;
   const fields = new URLSearchParams(new FormData(form));
   fields.set("do", what);
   panel.setAttribute("aria-busy", "true");
   const answer = await fetch(form.dataset.panel, { method: "POST", body: fields, headers: { "X-Fragment": "1" } });
+  if (answer.redirected || answer.status === 403) {
+    panel.removeAttribute("aria-busy");
+    const before = form.elements.csrf.value;
+    if ((await isSignedIn()) && form.elements.csrf.value !== before) await show(what);
+    return;
+  }
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (mine !== asked) return;
   const problems = [...page.querySelectorAll("[data-problems] li")];
@@ -98,11 +119,17 @@ form.addEventListener("click", (event) => {
 
 // A second click must not make a second endpoint.
 let isSent = false;
-form.addEventListener("submit", (event) => {
-  if (isSent) event.preventDefault();
+let isSure = false;
+form.addEventListener("submit", async (event) => {
+  if (isSure) return;
+  event.preventDefault();
+  if (isSent) return;
   isSent = true;
+  isSure = await isSignedIn().catch(() => true);
+  isSent = isSure;
+  if (isSure) form.requestSubmit(event.submitter);
 });
-addEventListener("pageshow", () => (isSent = false));
+addEventListener("pageshow", () => (isSent = isSure = false));
 
 fold();
 form.querySelector("[aria-invalid]")?.focus();
