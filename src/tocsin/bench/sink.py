@@ -208,6 +208,7 @@ class SinkConnection(asyncio.Protocol):
         self._first = None
         if url.startswith(b"/crowd/"):
             sink.crowd[url] = sink.crowd.get(url, 0) + 1
+            sink.last_ns = time.monotonic_ns()
             self._transport.write(ANSWER)
             return
         sink.troubled += 1

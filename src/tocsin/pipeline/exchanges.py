@@ -45,6 +45,7 @@ class Exchanges:
     ) -> None:
         self.templates = templates
         self._sender = sender
+        self.has_connection = sender.has_connection
         self.tokens = tokens
         self._now_ms = now_ms
 
@@ -54,10 +55,16 @@ class Exchanges:
         return self._sender.begin(request, done)
 
     async def exchange(
-        self, preparation: Preparation, make: Make, began: Millis, turn: Callable[[], Awaitable[None]] | None
+        self,
+        preparation: Preparation,
+        make: Make,
+        began: Millis,
+        turn: Callable[[], Awaitable[None]] | None,
+        opened: Callable[[], None] | None = None,
     ) -> Sent | Unrendered:
         """The exchange, or why there was nothing to send. Without a token nothing is sent either, but that is an exchange.
-        `turn` is awaited when it is longer since it `began`, so that the endpoint's pace holds."""
+        `turn` is awaited when it is longer since it `began`, so that the endpoint's pace holds; `opened` is told when no connection is
+        being opened any more."""
         source = preparation.token_source
         if source is None:
             if turn is not None and self._now_ms() - began > HELD_UP_MS:
@@ -65,7 +72,7 @@ class Exchanges:
             request = _made(make, self._now_ms(), None)
             if isinstance(request, Unrendered):
                 return request
-            return Sent(request=request, exchange=await send(self._sender, request), may_refresh=False)
+            return Sent(request=request, exchange=await send(self._sender, request, opened), may_refresh=False)
         asked_at = self._now_ms()
         token = await self.tokens.token(source)
         if isinstance(token, TransportFailure):
@@ -78,7 +85,7 @@ class Exchanges:
         request = _made(make, self._now_ms(), token)
         if isinstance(request, Unrendered):
             return request
-        exchange = await send(self._sender, request)
+        exchange = await send(self._sender, request, opened)
         self.tokens.follow(source, token, exchange)
         return Sent(request=request, exchange=exchange, may_refresh=not token.is_second)
 

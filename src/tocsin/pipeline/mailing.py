@@ -46,6 +46,7 @@ class MailPreparation(Preparation):
 
     def __init__(self, endpoint: Endpoint, mail_from: MailFrom) -> None:
         self._render_by(endpoint)
+        self.pool = ""
         self.token_source = None
         self._recipients = recipients_of(endpoint.config.url)
         self._sender = mail_from.address

@@ -35,7 +35,8 @@ _TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re
 
 
 class Preparation:
-    """An endpoint made ready for sending: where to, the fixed part of the head, its renderer and its signer."""
+    """An endpoint made ready for sending: where to, the fixed part of the head, its renderer and its signer. `pool` is the name of its
+    connections; none where there are none that last."""
 
     __slots__ = (
         "_content_type",
@@ -47,6 +48,7 @@ class Preparation:
         "_signer",
         "_target",
         "endpoint",
+        "pool",
         "renderer",
         "template",
         "token_source",
@@ -64,6 +66,7 @@ class Preparation:
             tls=_own_tls(config.tls),
             proxy=endpoint_proxy(config.proxy),
         )
+        self.pool = self._target.pool
         self.token_source = _token_source(endpoint, self._target)
         self._signer = signer_of(config.signing or NoSigning(), self._target)
         own = tuple((row.name, row.value.reveal()) for row in config.headers if row.name.lower() != "content-type")

@@ -27,16 +27,17 @@ _NO_MAIL_SERVER: Final = TransportFailure(
 class Ways:
     """The port `PromptSender` for whatever is sent: requests by HTTP, mails by the operator's mail server where there is one."""
 
-    __slots__ = ("_http", "_mail")
+    __slots__ = ("_http", "_mail", "has_connection")
 
     def __init__(self, http: PromptSender[OutboundRequest], mail: Sender[OutboundMail] | None) -> None:
         self._http = http
+        self.has_connection = http.has_connection
         self._mail = mail
 
-    def send(self, request: Outbound) -> Awaitable[Exchange]:
+    def send(self, request: Outbound, opened: Callable[[], None] | None = None) -> Awaitable[Exchange]:
         """One more call on the path of each event, and no more than that: the sender's own awaitable is given on."""
         if isinstance(request, OutboundRequest):
-            return self._http.send(request)
+            return self._http.send(request, opened)
         return self._sent_by_mail(request)
 
     def begin(self, request: Outbound, done: Callable[[Exchange], None]) -> bool:
@@ -55,10 +56,10 @@ class Ways:
             await self._mail.close()
 
 
-async def send(sender: Sender[S], request: S) -> Exchange:
+async def send(sender: PromptSender[S], request: S, opened: Callable[[], None] | None = None) -> Exchange:
     """The exchange. A fault of ours in sending is an exchange too: the delivery is tried again, the fault is logged."""
     try:
-        return await sender.send(request)
+        return await sender.send(request, opened)
     except Exception as error:  # noqa: BLE001  # a delivery must never hang because sending has a fault
         log.error("send.fault", error=type(error).__name__, exc_info=error)
         failure = TransportFailure(kind=ErrorKind.PROTOCOL, message="The request could not be sent.")

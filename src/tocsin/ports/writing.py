@@ -292,6 +292,12 @@ class Sender(Protocol[Sent_contra]):
 class PromptSender(Sender[Sent_contra], Protocol[Sent_contra]):
     """A sender that may have a way open already."""
 
+    def send(self, request: Sent_contra, opened: Callable[[], None] | None = None) -> Awaitable[Exchange]:
+        """As any sender; `opened` is called when a connection was opened for the request, or could not be."""
+
+    def has_connection(self, pool: str) -> bool:
+        """Whether `begin` would find one, for a request to one of this name."""
+
     def begin(self, request: Sent_contra, done: Callable[[Exchange], None]) -> bool:
         """Send at once, if that is possible without waiting: `done` gets the exchange in the turn of the event loop in which it
         ends. False: nothing was sent, and `send` is to be used."""

@@ -48,7 +48,7 @@ class Budget:
 class Outlet:
     """An endpoint as the loop of delivery sees it: its lanes, and what they share. `keys_out` are the order keys of what is
     out or not settled yet, over all lanes; only an ordered endpoint has some. It `is_held_up` while a lane could send but for
-    a key that another lane has out. `pace` None: as fast as the allowance lets them; `paced_until` is when it lets the next
+    a key that another lane has out; it `is_cold` while it waits to be dialled. `pace` None: as fast as the allowance lets them; `paced_until` is when it lets the next
     request go. While the store lets go of what ended elsewhere (`releasing`), nothing new may come into memory: what was read before
     it was over, by the count of `releases`, is old."""
 
@@ -57,6 +57,7 @@ class Outlet:
         "allowance",
         "endpoint",
         "in_flight",
+        "is_cold",
         "is_held_up",
         "is_listed",
         "is_ordered",
@@ -77,6 +78,7 @@ class Outlet:
         self.in_flight = self.releases = self.releasing = 0
         self.is_listed = False
         self.is_held_up = False
+        self.is_cold = False
         self.lanes: dict[int, Lane] = {}
         self.keys_out: set[str] = set()
         self.pace: Pace | None = None

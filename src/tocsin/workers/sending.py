@@ -25,8 +25,9 @@ from tocsin.pipeline.settle import Settle
 from tocsin.ports import Batches, Fenced, Holder, Queue
 from tocsin.telemetry import log
 from tocsin.workers.batches import BatchSending
+from tocsin.workers.cold import Cold, Dial
 from tocsin.workers.endpoints import Endpoints
-from tocsin.workers.lanes import Lane
+from tocsin.workers.lanes import Lane, Outlet
 from tocsin.workers.ready import Ready
 from tocsin.workers.refills import RETRY_MS
 from tocsin.workers.rendering import Rendering
@@ -40,7 +41,7 @@ _LATE: Final = 0.05
 class _Out:
     """A delivery whose request is out. `is_slow`: it takes one of the places of slow endpoints."""
 
-    __slots__ = ("began", "claim", "is_slow", "lane", "preparation")
+    __slots__ = ("began", "claim", "dial", "is_slow", "lane", "preparation")
 
     def __init__(self, lane: Lane, preparation: Preparation, claim: Claim, began: Millis, *, is_slow: bool) -> None:
         self.lane = lane
@@ -48,6 +49,7 @@ class _Out:
         self.claim = claim
         self.began = began
         self.is_slow = is_slow
+        self.dial: Dial | None = None
 
 
 class Sending:
@@ -101,6 +103,8 @@ class Sending:
         self.settle = Settle(queue, holder, self._settled, self._fenced)
         self.withdrawing = Withdrawing(self.ready, self.settle, holder)
         self.slow = SlowShare(self.ready.list_all)
+        self.cold = Cold(self.begin)
+        self._has_connection = exchanges.has_connection
         self._burst = Burst(self.begin, may_send)
         self._keys: dict[int, tuple[str, ...]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -135,31 +139,38 @@ class Sending:
         if self._is_beginning or self._is_stopping or self.settle.is_stalled:
             return
         self._is_beginning = True
-        rotation, flight = self.ready.rotation, self._flight
+        rotation, flight, cold = self.ready.rotation, self._flight, self.cold
         try:
             while (
-                rotation.tenants
+                (rotation.tenants or (cold.tenants and cold.has_turn))
                 and flight.unsettled < CREDITS
                 and self._written + len(self._tasks) < SLOTS
                 and self._burst.begin()
             ):
-                self._begin_next()
+                if cold.tenants and cold.has_turn and (outlet := cold.next()) is not None:
+                    self._begin_one(outlet, may_dial=True)
+                elif rotation.tenants:
+                    self._begin_one(rotation.next(), may_dial=False)
         finally:
             self._is_beginning = False
 
-    def _begin_next(self) -> None:
-        outlet, now = self.ready.rotation.next(), self._now_ms()
+    def _begin_one(self, outlet: Outlet, *, may_dial: bool) -> None:
+        now = self._now_ms()
         lane = outlet.next_lane(now) if outlet.has_room else None
         if lane is None:
             return
         preparation = self._endpoints.prepared.get(outlet.endpoint)
         if preparation is None or not self.ready.may_send(lane, now):
             return
+        is_cold = not self._has_connection(preparation.pool) and bool(preparation.pool)
+        if is_cold and not may_dial:
+            self.cold.add(outlet)
+            return
         is_slow = outlet.allowance.is_slow
         if is_slow and not self.slow.take(outlet):
             return
         if lane.batches or lane.batching is not None:
-            self._begin_batch(lane, preparation, is_slow=is_slow)
+            self._begin_batch(lane, preparation, is_slow=is_slow, is_cold=is_cold)
         elif (taken := lane.take()) is not None:
             claim, view = taken
             number = claim.delivery.number
@@ -171,7 +182,9 @@ class Sending:
                 self._keys[number] = order_keys(claim.event)
             self.ready.list_again(outlet)
             out = _Out(lane, preparation, claim, now, is_slow=is_slow)
-            if not self._is_written(out, view):
+            if is_cold:
+                out.dial = self.cold.dial(outlet)
+            if is_cold or not self._is_written(out, view):
                 self._in_task(self._deliver(out, view))
         elif is_slow:
             self.slow.leave()
@@ -231,6 +244,9 @@ class Sending:
         except BaseException:
             self._left(out)
             raise
+        finally:
+            if out.dial is not None:
+                out.dial.over()
         if isinstance(sent, Sent):
             self._ended(out, sent)
             return
@@ -243,7 +259,7 @@ class Sending:
         lane.settled(number, self._keys.pop(number, ()))
         self.ready.list_all(lane.outlet)
 
-    def _begin_batch(self, lane: Lane, preparation: Preparation, *, is_slow: bool) -> None:
+    def _begin_batch(self, lane: Lane, preparation: Preparation, *, is_slow: bool, is_cold: bool) -> None:
         """A batch that is due again, else a new one of what has gathered."""
         again = lane.take_batch_again()
         taken = lane.take_batch(lane.batching) if again is None and lane.batching is not None else []
@@ -258,14 +274,19 @@ class Sending:
         if lane.outlet.pace is not None:
             lane.outlet.pace.sent()
         self.ready.list_all(lane.outlet)
-        self._in_task(self._deliver_batch(lane, work, is_slow=is_slow))
+        dial = self.cold.dial(lane.outlet) if is_cold else None
+        self._in_task(self._deliver_batch(lane, work, dial, is_slow=is_slow))
 
-    async def _deliver_batch(self, lane: Lane, work: Coroutine[None, None, None], *, is_slow: bool) -> None:
+    async def _deliver_batch(
+        self, lane: Lane, work: Coroutine[None, None, None], dial: Dial | None, *, is_slow: bool
+    ) -> None:
         try:
             await work
         except Fenced:
             self._fenced()
         finally:
+            if dial is not None:
+                dial.over()
             lane.outlet.in_flight -= 1
             if is_slow:
                 self.slow.leave()
@@ -288,7 +309,8 @@ class Sending:
                 return preparation.request(delivery, view, now, token, replay, rendered)
             return INEXPRESSIBLE
 
-        return await self._exchanges.exchange(preparation, make, out.began, self.ready.turn(lane.outlet))
+        opened = None if out.dial is None else out.dial.over
+        return await self._exchanges.exchange(preparation, make, out.began, self.ready.turn(lane.outlet), opened)
 
     async def _give_up(self, lane: Lane, claim: Claim, why: Unrendered) -> None:
         """There is nothing to send: the delivery is cancelled, or dead if that is a failure; or it is tried later."""

@@ -43,6 +43,11 @@ class Pools:
         self._open: dict[Connection, _Pool] = {}
         self._sweeper: asyncio.TimerHandle | None = None
 
+    def has_idle(self, pool: str) -> bool:
+        """Whether there is an idle connection of this name."""
+        known = self._pools.get(pool)
+        return known is not None and bool(known.idle)
+
     def take(self, target: Target) -> Connection | None:
         """An idle connection that is still good."""
         pool = self._pools.get(target.pool)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from functools import partial
 from time import perf_counter_ns
 from typing import NamedTuple
@@ -63,20 +64,24 @@ class HttpSender:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._pools = Pools(self._loop, limits)
+        self.has_connection = self._pools.has_idle
         self._is_closed = False
 
-    async def send(self, request: OutboundRequest) -> Exchange:
-        """One call writes at most one request. When the call is cancelled, its connection is closed."""
+    async def send(self, request: OutboundRequest, opened: Callable[[], None] | None = None) -> Exchange:
+        """One call writes at most one request. When the call is cancelled, its connection is closed. `opened` is called when a connection
+        was opened, or could not be."""
         started = perf_counter_ns()
         if not _is_sound(request.head):
             return _failed(_BAD_HEAD, started)
         phases = NO_PHASES
         connection = self._pools.take(request.target)
         if connection is None:
-            opened = await self._open(request, started)
-            if isinstance(opened, Exchange):
-                return opened
-            connection, phases = opened
+            new = await self._open(request, started)
+            if opened is not None:
+                opened()
+            if isinstance(new, Exchange):
+                return new
+            connection, phases = new
         future: asyncio.Future[Exchange] = self._loop.create_future()
         done = partial(_resolve, future)
         connection.start(request, started, phases, done)
