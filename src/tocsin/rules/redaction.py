@@ -23,8 +23,8 @@ _FEW_HEADERS: Final = 32
 _WHOLE_HEAD: Final = 4096
 """Headers that are shorter than this together were not cut."""
 _ESCAPE: Final = re.compile(r"%[0-9A-F]{2}")
-_PLAIN: Final = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
-"""What is spelled alike everywhere."""
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._~ -]+", re.ASCII)
+"""What is spelled alike everywhere, but for spaces in URLs."""
 
 
 def spellings(values: Iterable[str]) -> tuple[bytes, ...]:
@@ -39,6 +39,9 @@ def spellings(values: Iterable[str]) -> tuple[bytes, ...]:
 def _spellings(value: str) -> Iterator[bytes]:
     if _PLAIN.fullmatch(value) is not None:
         yield value.encode()
+        if " " in value:
+            yield value.replace(" ", "+").encode()
+            yield value.replace(" ", "%20").encode()
         return
     with contextlib.suppress(UnicodeEncodeError):
         yield value.encode("latin-1")  # as it was sent in a header

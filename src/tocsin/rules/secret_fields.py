@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final, TypeVar, cast
+from functools import cache
+from types import NoneType
+from typing import Final, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -11,6 +13,7 @@ from tocsin.model.secret import Secret
 
 T = TypeVar("T")
 _HOLDERS: Final = (Secret, msgspec.Struct, tuple)
+_NO_HOLDERS: Final = frozenset({str, int, float, bool, bytes, NoneType})
 
 
 def secrets_in(value: object, pointer: str = "") -> Iterator[tuple[str, Secret]]:
@@ -41,7 +44,7 @@ def with_secrets(value: T, change: Callable[[str, Secret], Secret], pointer: str
 def _members(value: object) -> Iterator[tuple[str, object]]:
     """What a setting has inside, as far as there may be a secret in it: most of it is text and numbers."""
     if isinstance(value, msgspec.Struct):
-        for name in value.__struct_fields__:
+        for name in _fields(type(value)):
             inner = getattr(value, name)
             if isinstance(inner, _HOLDERS):
                 yield name, inner
@@ -49,3 +52,18 @@ def _members(value: object) -> Iterator[tuple[str, object]]:
         for index, inner in enumerate(cast("tuple[object, ...]", value)):
             if isinstance(inner, _HOLDERS):
                 yield str(index), inner
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The fields in which there may be a secret, by their types; found out once for each kind of setting."""
+    hints = get_type_hints(kind)
+    return tuple(name for name in kind.__struct_fields__ if _may_hold(hints[name]))
+
+
+def _may_hold(hint: object) -> bool:
+    if hint in _NO_HOLDERS or hint is Ellipsis or get_origin(hint) is Literal:
+        return False
+    if inner := get_args(hint):
+        return any(_may_hold(each) for each in inner)
+    return not (isinstance(hint, type) and issubclass(hint, msgspec.Struct)) or bool(_fields(hint))

@@ -20,6 +20,11 @@ DIALS_OF_TENANT: Final = DIALS * 3 // 4
 _WAIT_SECONDS: Final = 0.002
 
 
+def clock() -> tuple[float, float]:
+    """The time, and how much of it this thread has worked, in seconds."""
+    return monotonic(), thread_time()
+
+
 class Dial:
     """A connection that is being opened, until it is there or has failed, whichever way it is told."""
 
@@ -38,13 +43,14 @@ class Dial:
 class Cold:
     """Those that wait to be dialled, in turns: tenant, then endpoint. `tenants` are theirs; `again` is called when more may be."""
 
-    __slots__ = ("_again", "_by_tenant", "_dialled", "_dials", "_rate", "_timer", "tenants")
+    __slots__ = ("_again", "_by_tenant", "_clock", "_dialled", "_dials", "_rate", "_timer", "tenants")
 
-    def __init__(self, again: Callable[[], None]) -> None:
+    def __init__(self, again: Callable[[], None], clock: Callable[[], tuple[float, float]] = clock) -> None:
         self._again = again
+        self._clock = clock
         self._by_tenant: dict[str, deque[Outlet]] = {}
         self.tenants: deque[str] = deque()
-        self._rate = DialRate(monotonic(), thread_time())
+        self._rate = DialRate(*clock())
         self._dials = 0
         self._dialled: Counter[str] = Counter()
         self._timer: asyncio.TimerHandle | None = None
@@ -68,7 +74,7 @@ class Cold:
 
     def next(self) -> Outlet | None:
         """Take out the endpoint whose turn it is to be dialled; None when none may be now: then `again` is called in time."""
-        if not self._rate.may_dial(monotonic(), thread_time()):
+        if not self._rate.may_dial(*self._clock()):
             self._timer = asyncio.get_running_loop().call_later(_WAIT_SECONDS, self._look_again)
             return None
         tenant = self.tenants.popleft()

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 
 from tocsin.model.delivery import Claim
 from tocsin.model.event import order_keys
+from tocsin.model.ids import Millis
+from tocsin.pipeline.prepare import Preparation
+from tocsin.workers.cold import Dial
 from tocsin.workers.lanes import Lane
 
 
@@ -17,6 +20,20 @@ class Flight:
     def __init__(self) -> None:
         self.out: set[int] = set()
         self.unsettled = 0
+
+
+class Out:
+    """A delivery whose request is out. `is_slow`: it takes one of the places of slow endpoints; `dial`: a connection is opened for it."""
+
+    __slots__ = ("began", "claim", "dial", "is_slow", "lane", "preparation")
+
+    def __init__(self, lane: Lane, preparation: Preparation, claim: Claim, began: Millis, *, is_slow: bool) -> None:
+        self.lane = lane
+        self.preparation = preparation
+        self.claim = claim
+        self.began = began
+        self.is_slow = is_slow
+        self.dial: Dial | None = None
 
 
 class Hold:

@@ -27,6 +27,7 @@ from tocsin.telemetry import log
 from tocsin.workers.batches import BatchSending
 from tocsin.workers.cold import Cold, Dial
 from tocsin.workers.endpoints import Endpoints
+from tocsin.workers.flight import Out
 from tocsin.workers.lanes import Lane, Outlet
 from tocsin.workers.ready import Ready
 from tocsin.workers.refills import RETRY_MS
@@ -36,20 +37,6 @@ from tocsin.workers.standings import Standings
 from tocsin.workers.withdrawing import Withdrawing
 
 _LATE: Final = 0.05
-
-
-class _Out:
-    """A delivery whose request is out. `is_slow`: it takes one of the places of slow endpoints."""
-
-    __slots__ = ("began", "claim", "dial", "is_slow", "lane", "preparation")
-
-    def __init__(self, lane: Lane, preparation: Preparation, claim: Claim, began: Millis, *, is_slow: bool) -> None:
-        self.lane = lane
-        self.preparation = preparation
-        self.claim = claim
-        self.began = began
-        self.is_slow = is_slow
-        self.dial: Dial | None = None
 
 
 class Sending:
@@ -166,6 +153,10 @@ class Sending:
         if is_cold and not may_dial:
             self.cold.add(outlet)
             return
+        self._begin_in(lane, preparation, now, is_cold=is_cold)
+
+    def _begin_in(self, lane: Lane, preparation: Preparation, now: Millis, *, is_cold: bool) -> None:
+        outlet = lane.outlet
         is_slow = outlet.allowance.is_slow
         if is_slow and not self.slow.take(outlet):
             return
@@ -181,24 +172,25 @@ class Sending:
             if outlet.is_ordered:
                 self._keys[number] = order_keys(claim.event)
             self.ready.list_again(outlet)
-            out = _Out(lane, preparation, claim, now, is_slow=is_slow)
-            if is_cold:
-                out.dial = self.cold.dial(outlet)
+            out = Out(lane, preparation, claim, now, is_slow=is_slow)
+            out.dial = self.cold.dial(outlet) if is_cold else None
             if is_cold or not self._is_written(out, view):
-                self._in_task(self._deliver(out, view))
+                self._in_task(self._deliver(out, view), out.dial)
         elif is_slow:
             self.slow.leave()
 
-    def _in_task(self, work: Coroutine[None, None, None]) -> None:
+    def _in_task(self, work: Coroutine[None, None, None], dial: Dial | None) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._landed)
+        task.add_done_callback(partial(self._landed, dial))
 
-    def _landed(self, task: asyncio.Task[None]) -> None:
+    def _landed(self, dial: Dial | None, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        if dial is not None:
+            dial.over()
         self.begin()
 
-    def _is_written(self, out: _Out, view: EventView) -> bool:
+    def _is_written(self, out: Out, view: EventView) -> bool:
         """Whether the request could be made and written without waiting for anything: no template, no token, a connection."""
         preparation = out.preparation
         if preparation.template is not None or preparation.token_source is not None:
@@ -213,14 +205,13 @@ class Sending:
         self._written += is_written
         return is_written
 
-    def _came(self, out: _Out, request: Outbound, exchange: Exchange) -> None:
+    def _came(self, out: Out, request: Outbound, exchange: Exchange) -> None:
         self._written -= 1
         if not self._is_over:
             self._ended(out, Sent(request=request, exchange=exchange, may_refresh=False))
 
-    def _ended(self, out: _Out, sent: Sent) -> None:
-        lane, claim, preparation = out.lane, out.claim, out.preparation
-        outlet = lane.outlet
+    def _ended(self, out: Out, sent: Sent) -> None:
+        outlet, claim, preparation = out.lane.outlet, out.claim, out.preparation
         try:
             settled = self._judge.judged(claim.delivery, preparation.endpoint.config, sent, out.began, claim)
             self.settle.add(settled.settlement)
@@ -231,22 +222,19 @@ class Sending:
         if self.ready.rotation.tenants:
             self.begin()
 
-    def _left(self, out: _Out) -> None:
+    def _left(self, out: Out) -> None:
         """Its request is not out any more."""
         out.lane.outlet.in_flight -= 1
         self._flight.out.discard(out.claim.delivery.number)
         if out.is_slow:
             self.slow.leave()
 
-    async def _deliver(self, out: _Out, view: EventView) -> None:
+    async def _deliver(self, out: Out, view: EventView) -> None:
         try:
             sent = await self._sent(out, view)
         except BaseException:
             self._left(out)
             raise
-        finally:
-            if out.dial is not None:
-                out.dial.over()
         if isinstance(sent, Sent):
             self._ended(out, sent)
             return
@@ -263,43 +251,36 @@ class Sending:
         """A batch that is due again, else a new one of what has gathered."""
         again = lane.take_batch_again()
         taken = lane.take_batch(lane.batching) if again is None and lane.batching is not None else []
-        if again is not None:
-            work = self._batch_sending.send_again(lane, preparation, again)
-        elif taken:
-            work = self._batch_sending.send_new(lane, preparation, taken)
-        else:
+        if again is None and not taken:
             if is_slow:
                 self.slow.leave()
             return
+        sending = self._batch_sending
+        work = sending.send_again(lane, preparation, again) if again else sending.send_new(lane, preparation, taken)
         if lane.outlet.pace is not None:
             lane.outlet.pace.sent()
         self.ready.list_all(lane.outlet)
         dial = self.cold.dial(lane.outlet) if is_cold else None
-        self._in_task(self._deliver_batch(lane, work, dial, is_slow=is_slow))
+        self._in_task(self._deliver_batch(lane, work, is_slow=is_slow), dial)
 
-    async def _deliver_batch(
-        self, lane: Lane, work: Coroutine[None, None, None], dial: Dial | None, *, is_slow: bool
-    ) -> None:
+    async def _deliver_batch(self, lane: Lane, work: Coroutine[None, None, None], *, is_slow: bool) -> None:
         try:
             await work
         except Fenced:
             self._fenced()
         finally:
-            if dial is not None:
-                dial.over()
             lane.outlet.in_flight -= 1
             if is_slow:
                 self.slow.leave()
             self.ready.list_all(lane.outlet)
 
-    async def _sent(self, out: _Out, view: EventView) -> Sent | Unrendered:
+    async def _sent(self, out: Out, view: EventView) -> Sent | Unrendered:
         lane, preparation, delivery = out.lane, out.preparation, out.claim.delivery
-        rendered: Rendered | None = None
+        rendered: Rendered | Unrendered | None = None
         if preparation.template is not None:
-            made = await self.rendering.rendered(lane, preparation, delivery.number, view)
-            if isinstance(made, Unrendered):
-                return made
-            rendered = made
+            rendered = await self.rendering.rendered(lane, preparation, delivery.number, view)
+        if isinstance(rendered, Unrendered):
+            return rendered
         replay = lane.replay
 
         def make(now: Millis, token: Token | None) -> Outbound | Unrendered:
