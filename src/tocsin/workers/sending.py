@@ -150,15 +150,14 @@ class Sending:
         if preparation is None or not self.ready.may_send(lane, now):
             return
         is_cold = not self._has_connection(preparation.pool) and bool(preparation.pool)
-        if is_cold and not may_dial:
+        if may_dial or not is_cold:
+            self._begin_in(lane, preparation, now, is_cold=is_cold)
+        else:
             self.cold.add(outlet)
-            return
-        self._begin_in(lane, preparation, now, is_cold=is_cold)
 
     def _begin_in(self, lane: Lane, preparation: Preparation, now: Millis, *, is_cold: bool) -> None:
         outlet = lane.outlet
-        is_slow = outlet.allowance.is_slow
-        if is_slow and not self.slow.take(outlet):
+        if (is_slow := outlet.allowance.is_slow) and not self.slow.take(outlet):
             return
         if lane.batches or lane.batching is not None:
             self._begin_batch(lane, preparation, is_slow=is_slow, is_cold=is_cold)
@@ -255,8 +254,8 @@ class Sending:
             if is_slow:
                 self.slow.leave()
             return
-        sending = self._batch_sending
-        work = sending.send_again(lane, preparation, again) if again else sending.send_new(lane, preparation, taken)
+        make = self._batch_sending
+        work = make.send_again(lane, preparation, again) if again else make.send_new(lane, preparation, taken)
         if lane.outlet.pace is not None:
             lane.outlet.pace.sent()
         self.ready.list_all(lane.outlet)
