@@ -26,6 +26,7 @@ def row(**fields: object) -> DeliveryRow:
 
 
 RETRYING = {"attempt_count": 3, "last_attempt": FAILED, "next_attempt_at": NEXT}
+LATER = "2026-11-22T10:18:12.000Z"
 PAUSED = EndpointSeen(state="paused", state_reason="The receiver answered 503.", paused_until=NEXT)
 
 
@@ -33,15 +34,18 @@ PAUSED = EndpointSeen(state="paused", state_reason="The receiver answered 503.",
     ("fields", "endpoint", "said"),
     [
         ({}, None, Told(word="pending")),
-        (RETRYING, None, Told(word="retrying", note="(3), next", at=NEXT)),
-        (RETRYING, EndpointSeen(state="failing"), Told(word="retrying", note="(3), next", at=NEXT)),
-        (RETRYING, PAUSED, Told(word="retrying", note="(3), endpoint paused")),
-        ({}, EndpointSeen(state="disabled"), Told(word="pending", note="endpoint disabled")),
-        (RETRYING | {"in_flight": True}, None, Told(word="in flight", note="attempt 4")),
-        ({"waits_for_order": True}, None, Told(word="waiting", note="for an earlier one")),
+        (RETRYING, None, Told(word="retrying", note=" (3), next", at=NEXT)),
+        (RETRYING, EndpointSeen(state="failing"), Told(word="retrying", note=" (3), next", at=NEXT)),
+        (RETRYING, PAUSED, Told(word="retrying", note=" (3), paused, next", at=NEXT)),
+        (RETRYING, EndpointSeen(state="paused", paused_until=LATER), Told(word="retrying", note=" (3), paused, next", at=LATER)),
+        ({}, PAUSED, Told(word="pending", note=", paused, next", at=NEXT)),
+        ({}, EndpointSeen(state="paused"), Told(word="pending", note=", paused")),
+        ({}, EndpointSeen(state="disabled"), Told(word="pending", note=", endpoint disabled")),
+        (RETRYING | {"in_flight": True}, None, Told(word="in flight", note=", attempt 4")),
+        ({"waits_for_order": True}, None, Told(word="waiting", note=" for an earlier one")),
         ({"state": "delivered", "attempt_count": 1}, None, Told(word="delivered")),
-        ({"state": "delivered", "attempt_count": 2}, None, Told(word="delivered", note="(2)")),
-        ({"state": "dead", "attempt_count": 9}, PAUSED, Told(word="dead", note="(9)")),
+        ({"state": "delivered", "attempt_count": 2}, None, Told(word="delivered", note=" (2)")),
+        ({"state": "dead", "attempt_count": 9}, PAUSED, Told(word="dead", note=" (9)")),
         ({"state": "cancelled"}, None, Told(word="cancelled")),
     ],
 )
@@ -82,12 +86,12 @@ HOSTILE = 'it\'s "$HOME" `id` \\ \n; !x'
 
 @pytest.mark.parametrize("body", [HOSTILE, "@file", "{}"])
 def test_curl_is_given_the_very_bytes_by_a_shell(body: str) -> None:
-    headers = {"Host": "h", "X-A": HOSTILE.replace("\n", ""), "Authorization": MASK, "X-Api-Token": MASK}
-    command = as_curl("https://example.com/?a='b'&c", headers, body, is_whole=True)
+    headers = {"Host": "h", "X-A": HOSTILE.replace("\n", ""), "Authorization": MASK, "X-Api-Token": MASK, "1`id`$(id)": MASK}
+    command = as_curl("https://example.com/?a='b'&c", headers, body, "file")
     assert command.startswith("curl -X POST ")
     printing = "printf '%s\\0' " + command.removeprefix("curl ")
     done = subprocess.run(
-        ["/bin/sh", "-c", f"AUTHORIZATION='Bearer x'\nX_API_TOKEN=t\n{printing}"],
+        ["/bin/sh", "-c", f"AUTHORIZATION='Bearer x'\nX_API_TOKEN=t\n_1_ID___ID_=u\n{printing}"],
         capture_output=True,
         check=True,
         text=True,
@@ -96,13 +100,14 @@ def test_curl_is_given_the_very_bytes_by_a_shell(body: str) -> None:
     assert words == [
         "-X", "POST", "https://example.com/?a='b'&c",
         "-H", f"X-A: {headers['X-A']}", "-H", "Authorization: Bearer x", "-H", "X-Api-Token: t",
+        "-H", "1`id`$(id): u",
         "--data-raw", body,
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("body", "is_whole"), [("x" * 9000, True), ("cut", False), (None, True)])
-def test_a_body_that_cannot_be_written_comes_from_a_file(body: str | None, is_whole: bool) -> None:
-    assert as_curl("https://e.com/", {}, body, is_whole=is_whole).endswith("--data-binary @body")
+@pytest.mark.parametrize("body", ["x" * 9000, None])
+def test_a_body_that_cannot_be_written_comes_from_a_file(body: str | None) -> None:
+    assert as_curl("https://e.com/", {}, body, "dlv_1-1-request-body").endswith("--data-binary @dlv_1-1-request-body")
 
 
 def test_filters_are_the_same_in_address_api_and_command() -> None:

@@ -1,4 +1,4 @@
-// Relative times go on while the page is open: <time data-time datetime="...">.
+// Relative times go on while the page is open: <time data-time datetime="...">; one that is "due" is never in the past.
 
 const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 
@@ -16,7 +16,7 @@ export function ago(time, now) {
 export function refresh(root = document) {
   const now = Date.now();
   for (const shown of root.querySelectorAll("time[data-time]")) {
-    const text = ago(shown.dateTime, now);
+    const text = ago(shown.dateTime, shown.dataset.time === "due" ? Math.min(now, Date.parse(shown.dateTime)) : now);
     if (shown.textContent !== text) shown.textContent = text;
   }
 }
