@@ -40,6 +40,7 @@ _COMMANDS: Final = (
     (_LOOK, "endpoints", "tocsin.cli.endpoints:app", "Where events are delivered to."),
     (_LOOK, "apply", "tocsin.cli.as_code.apply:apply", "Make endpoints like those in a file."),
     (_LOOK, "deliveries", "tocsin.cli.deliveries:app", "Which event was brought where, and how it went."),
+    (_LOOK, "events", "tocsin.cli.events:app", "What was reported, and where it went."),
     (_LOOK, "tail", "tocsin.cli.tail:tail", "Watch events and attempts live."),
     (_LOOK, "listen", "tocsin.cli.listen:listen", "Receive events on this machine, live, without a tunnel."),
     (_LOOK, "jobs", "tocsin.cli.jobs:app", "What was reported on jobs, and what they caused."),

@@ -35,6 +35,7 @@ _STATUSES: Final[Mapping[int, str]] = {
     503: "The receiver is not available for the moment.",
 }
 _REASON: Final = re.compile(r"(schedule exhausted|too old) \((.+)\)")
+_CAUSE: Final = re.compile(r"status (\d{3})\b|\((\w+)\)$")
 MOST_INLINE: Final = 8192
 """A longer body is not written into a command."""
 
@@ -167,10 +168,20 @@ def _why_pending(row: DeliveryRow, endpoint: EndpointSeen | None) -> str:
 
 
 def _meaning(last: Last) -> str:
-    if last.status is not None:
-        more = _STATUSES.get(last.status) or ("Redirects are not followed." if 300 <= last.status < 400 else "")
-        return f"The receiver answered {last.status}. {more}".strip()
-    return MEANINGS.get(last.error or "", "")
+    return MEANINGS.get(last.error or "", "") if last.status is None else _answered(last.status)
+
+
+def _answered(status: int) -> str:
+    more = _STATUSES.get(status) or ("Redirects are not followed." if 300 <= status < 400 else "")
+    return f"The receiver answered {status}. {more}".strip()
+
+
+def meaning_of(reason: str) -> str:
+    """What the reason for which a delivery was given up says of its receiver; nothing where it says so itself."""
+    cause = _CAUSE.search(reason)
+    if cause is None:
+        return ""
+    return _answered(int(cause[1])) if cause[1] else MEANINGS.get(cause[2], "")
 
 
 def as_curl(url: str, headers: Mapping[str, str], body: str | None, file: str) -> str:

@@ -37,7 +37,11 @@ PAUSED = EndpointSeen(state="paused", state_reason="The receiver answered 503.",
         (RETRYING, None, Told(word="retrying", note=" (3), next", at=NEXT)),
         (RETRYING, EndpointSeen(state="failing"), Told(word="retrying", note=" (3), next", at=NEXT)),
         (RETRYING, PAUSED, Told(word="retrying", note=" (3), paused, next", at=NEXT)),
-        (RETRYING, EndpointSeen(state="paused", paused_until=LATER), Told(word="retrying", note=" (3), paused, next", at=LATER)),
+        (
+            RETRYING,
+            EndpointSeen(state="paused", paused_until=LATER),
+            Told(word="retrying", note=" (3), paused, next", at=LATER),
+        ),
         ({}, PAUSED, Told(word="pending", note=", paused, next", at=NEXT)),
         ({}, EndpointSeen(state="paused"), Told(word="pending", note=", paused")),
         ({}, EndpointSeen(state="disabled"), Told(word="pending", note=", endpoint disabled")),
@@ -86,7 +90,13 @@ HOSTILE = 'it\'s "$HOME" `id` \\ \n; !x'
 
 @pytest.mark.parametrize("body", [HOSTILE, "@file", "{}"])
 def test_curl_is_given_the_very_bytes_by_a_shell(body: str) -> None:
-    headers = {"Host": "h", "X-A": HOSTILE.replace("\n", ""), "Authorization": MASK, "X-Api-Token": MASK, "1`id`$(id)": MASK}
+    headers = {
+        "Host": "h",
+        "X-A": HOSTILE.replace("\n", ""),
+        "Authorization": MASK,
+        "X-Api-Token": MASK,
+        "1`id`$(id)": MASK,
+    }
     command = as_curl("https://example.com/?a='b'&c", headers, body, "file")
     assert command.startswith("curl -X POST ")
     printing = "printf '%s\\0' " + command.removeprefix("curl ")
