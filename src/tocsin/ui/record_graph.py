@@ -111,7 +111,9 @@ def _branch(meeting: Meeting, x: float, place: tuple[int, int], name: str) -> Br
     far = x - REACH if is_before else x + REACH
     y = TIER * (tier + 1)
     shown = meeting.name if len(meeting.name) <= LONGEST else meeting.name[: LONGEST - 1] + "…"
-    begin = far + len(shown) * LETTER * (-1 if is_before else 1)
+    long = len(shown) * LETTER
+    end = max(far, long + LETTER) if is_before else far
+    begin = end - long if is_before else far + long
     words = {
         "joins": f"{meeting.name} was merged into {name}",
         "leaves": f"{meeting.name} was separated from {name}",
@@ -120,7 +122,7 @@ def _branch(meeting: Meeting, x: float, place: tuple[int, int], name: str) -> Br
     }
     return Branch(
         path=f"M{begin:g} {y}H{far}C{x} {y} {far} {base} {x} {base}",
-        x=far,
+        x=end,
         y=y,
         is_before=is_before,
         name=shown,

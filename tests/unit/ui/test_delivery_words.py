@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tocsin.rules.redaction import MASK
-from tocsin.ui.delivery_words import DeliveryRow, EndpointSeen, Told, as_curl, told, why
+from tocsin.ui.delivery_words import DeliveryRow, EndpointSeen, Told, as_curl, meaning_of, told, why
 from tocsin.ui.pages.delivery_filters import asked, flags, kept, moment, restored
 
 NEXT = "2026-11-22T10:08:12.000Z"
@@ -83,6 +83,29 @@ def test_why_is_told_in_sentences(fields: dict[str, object], endpoint: EndpointS
     sentences = why(row(**fields), endpoint)
     assert said in " ".join(sentences)
     assert all(sentence.endswith(".") for sentence in sentences)
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("schedule exhausted (status 503)", "The receiver answered 503. The receiver is not available for the moment."),
+        ("rejected with status 418", "The receiver answered 418."),
+        ("too old (dns)", "The receiver's name could not be resolved. Check the host in the URL, and the name server."),
+        ("expired", ""),
+        ("because (of something else)", ""),
+    ],
+)
+def test_a_reason_says_something_of_the_receiver(reason: str, said: str) -> None:
+    assert meaning_of(reason) == said
+
+
+def test_a_receiver_that_asks_for_peace_is_quoted() -> None:
+    assert "(Retry-After: 240 s)" in " ".join(why(row(**RETRYING), None, "240"))
+    assert (
+        "(Retry-After: Thu, 26 Nov 2026 20:00:00 GMT)"
+        in why(row(**RETRYING), None, "Thu, 26 Nov 2026 20:00:00 GMT")[-1]
+    )
+    assert "Retry-After" not in " ".join(why(row(state="delivered", attempt_count=1), None, "240"))
 
 
 HOSTILE = 'it\'s "$HOME" `id` \\ \n; !x'
