@@ -93,7 +93,9 @@ async def test_those_that_are_ticked_and_all_that_match_are_asked_about_with_the
             await expect(page.locator(".toast")).to_contain_text("2 deliveries resent.")
             assert "state=dead" in page.url
             await page.click("#many button:has-text('Resend what is dead')")
-            await expect(page.locator("main")).to_contain_text("58 events that were given up go to 1 endpoint again")
+            await expect(page.locator("main")).to_contain_text(
+                "58 events that were given up go to 1 endpoint again (First: 58)"
+            )
             await page.click("text=No, go back")
             await expect(page).to_have_url(re.compile("state=dead"))
             assert len(listed(caller, "state=delivered")) == 2

@@ -312,6 +312,7 @@ async def test_everything_is_done_without_scripts(shared_server: Server) -> None
         counted = people.post("/ui/replays/new", form | {"act": "count"})
         assert "5 events to Shop: everything that the endpoint wants" in counted.words
         assert "about 8 min" in counted.words
+        assert "Event type order.*" in counted.words
         assert caller.get("/v1/replays").json["items"] == []
         once = re.findall(r'name="once" value="([^"]+)"', counted.text)[0]
         begun = people.post("/ui/replays/new", form | {"act": "begin", "once": once})
