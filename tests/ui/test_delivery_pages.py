@@ -18,6 +18,7 @@ from tests.kit.server import Server
 from tests.kit.waiting import until
 from tests.kit.web import Say, WebServer
 from tests.ui.deliveries import CLOSED, LATER, NEVER, answer_by_type, emit, listed, settle
+from tests.ui.jobs_given import changed
 
 
 def admin(server: Server, caller: Caller) -> Pages:
@@ -151,7 +152,15 @@ async def test_an_event_shows_its_data_as_it_was_and_its_deliveries(shared_serve
         raw = people.get(f"/ui/events/{event}/data")
         assert (raw.body, raw.headers["content-type"]) == (data, "application/octet-stream")
         job = caller.post("/v1/jobs/reports", {"job_id": "job/1", "job_type": "load", "state": "running"}).json
-        assert "job/1" in people.get(f"/ui/events/{job['results'][0]['event_ids'][0]}").words
+        page = people.get(f"/ui/events/{job['results'][0]['event_ids'][0]}")
+        assert "job/1" in page.words
+        assert 'href="/ui/jobs/job%2F1"' in page.text
+        changed(shared_server, caller.tenant, {"action": "create", "record": {"id": "r/1", "data": {}}})
+        (about,) = caller.get("/v1/events?subject_type=record").json["items"]
+        await until(lambda: listed(caller, "subject_type=record"))
+        (sent,) = listed(caller, "subject_type=record")
+        for path in (f"/ui/events/{about['id']}", f"/ui/deliveries/{sent['id']}"):
+            assert 'href="/ui/records/customers/r%2F1"' in people.get(path).text
 
 
 async def test_erased_events_are_told_and_cannot_be_sent_again(shared_server: Server) -> None:
@@ -191,10 +200,12 @@ async def test_a_viewer_sees_and_changes_nothing(shared_server: Server) -> None:
     caller = Caller(shared_server)
     with WebServer(answer_by_type) as web:
         made = caller.endpoint(url=web.url, retry=NEVER)
-        emit(caller, "order.paid", "o/1")
-        await settle(caller, dead=1)
+        for subject in ("o/1", "o/2"):
+            emit(caller, "order.paid", subject)
+        await settle(caller, dead=2)
         replay = caller.post("/v1/replays", {"endpoint_id": made["id"], "rate_per_second": 0.001}).json
-        (one,) = [d for d in listed(caller, "") if d["replay_id"] is None]
+        all_ = [d for d in listed(caller, "") if d["replay_id"] is None]
+        one = all_[0]
         viewer = Pages(shared_server, caller.key("viewer"))
         paths = (
             "/ui/deliveries?state=dead",
@@ -225,7 +236,7 @@ async def test_a_viewer_sees_and_changes_nothing(shared_server: Server) -> None:
             said = answer.words if answer.status != 303 else viewer.follow(answer).words
             assert answer.status in {403, 422, 303}, (path, form, answer)
             assert "may not do this" in said, (path, form, said)
-        assert [d for d in listed(caller, "") if d["replay_id"] is None] == [one]
+        assert [d for d in listed(caller, "") if d["replay_id"] is None] == all_
         assert caller.get(f"/v1/replays/{replay['id']}").json["state"] == "running"
         caller.post(f"/v1/replays/{replay['id']}/cancel")
 
