@@ -54,6 +54,7 @@ async def test_a_replay_goes_on_over_a_restart_and_its_page_shows_it(server: Ser
             await page.click("button:has-text('Pause')")
             await page.wait_for_selector(".verdict:has-text('paused')")
             assert 0 < server.get(f"/v1/replays/{replay['id']}").json["left"] < COUNT
+            await page.goto("about:blank")
             await asyncio.to_thread(server.stop)
             await asyncio.to_thread(server.start)
             await visitor.go(address)
