@@ -154,7 +154,7 @@ async def test_the_detail_follows_the_keys_and_what_is_pending_is_looked_at_anew
             await visitor.go(f"/ui/deliveries/{one['id']}")
             await expect(page.locator("main button:has-text('Cancel')")).to_be_visible()
             caller.post(f"/v1/deliveries/{one['id']}/cancel")
-            await page.clock.fast_forward(4000)
+            await page.clock.fast_forward(16_000)
             # By itself: what it says, and what can be done.
             await expect(page.locator(".verdict")).to_contain_text("■ cancelled")
             await expect(page.locator("main button:has-text('Cancel')")).to_have_count(0)

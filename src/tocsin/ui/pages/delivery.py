@@ -6,6 +6,7 @@ import asyncio
 import base64
 from typing import Final
 
+from tocsin.model.ids import Millis
 from tocsin.model.noun import Noun
 from tocsin.ui.answers import Answer, Reply
 from tocsin.ui.asking import UiRequest
@@ -15,12 +16,13 @@ from tocsin.ui.drawing import Bars, timing
 from tocsin.ui.pages.problem import confirmation
 from tocsin.ui.rendering import page
 from tocsin.ui.routing import UiRoute
+from tocsin.ui.texts import millis_of
 
 PATH: Final = "/ui/deliveries"
 PARTS: Final = ("request-body", "response-body", "signed-text")
 MEMBERS: Final = 20
-PACE: Final = "3"
-"""How often a page looks again while the delivery is not through, in seconds."""
+SOON: Final = 60_000
+"""In ms: when an attempt is so near, the page looks again every 3 seconds, else every 15."""
 _PHASES: Final = (
     ("dns", "dns", "resolve"),
     ("connect", "connect", "connect"),
@@ -175,20 +177,29 @@ async def _show(request: UiRequest) -> Answer:
     attempt = next((one for one in found.attempts if str(one.number) == wanted), None)
     if attempt is None and found.attempts:
         attempt = found.attempts[-1]
+    stands = told(found, endpoint)
     return page(
         request,
         "delivery.html",
         title=f"{found.event_type} {found.subject_id}",
         command=f"tocsin deliveries show {found.id}",
         delivery=found,
-        told=told(found, endpoint),
-        pace=PACE if found.state == "pending" else "",
+        told=stands,
+        pace=_pace(found, stands.at, request.now),
         endpoint_state="" if endpoint is None else endpoint.state,
         why=why(found, endpoint, found.attempts[-1].retry_after if found.attempts else None),
         attempt=attempt,
         members=members,
         curl=None if attempt is None else _curl(found.id, attempt),
     )
+
+
+def _pace(row: DeliveryRow, at: str | None, now: Millis) -> str:
+    """In how many seconds a page looks again; nothing once the delivery is through."""
+    if row.state != "pending":
+        return ""
+    is_near = row.in_flight or (millis_of(at) - now < SOON if at else not row.attempt_count)
+    return "3" if is_near else "15"
 
 
 def _curl(delivery_id: str, attempt: AttemptSeen) -> str:
