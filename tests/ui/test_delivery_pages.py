@@ -130,7 +130,7 @@ async def test_an_endpoint_that_takes_nothing_is_helped_from_the_delivery(shared
         assert "Enable the endpoint" in people.get(path).words
         enabled = people.post(f"/ui/endpoints/{made['id']}/enable", {"back": path})
         assert enabled.location == path
-        assert "CRM is enabled." in people.follow(enabled).words
+        assert "CRM is enabled" in people.follow(enabled).words
 
 
 async def test_an_event_shows_its_data_as_it_was_and_its_deliveries(shared_server: Server) -> None:
