@@ -141,8 +141,11 @@ class Day:
                 yield _json(_order(self._chance))
 
     def _job(self) -> Iterator[bytes]:
+        night, child = divmod(self._jobs, CHILDREN)
         self._jobs += 1
-        parent = f"nightly-{self._jobs // CHILDREN}"
+        parent = f"nightly-{night}"
+        if child == 0:
+            yield _json({"job_id": parent, "job_type": "nightly", "name": f"Night {night}", "state": "running"})
         report = {"job_id": f"load-{self._jobs}", "job_type": "load_source", "name": f"Load of source {self._jobs % 40}"}
         yield _json(report | {"state": "running", "parent_job_id": parent, "details": "Step 1 of 3"})
         has_failed = self._chance.random() < 0.02
