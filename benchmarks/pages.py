@@ -108,7 +108,7 @@ def addresses(server: Server) -> dict[str, str]:
         "/ui/": ("?range=24h", "?range=7d", f"?tenant={TENANT}&range=24h"),
         "/ui/endpoints": (f"?tenant={TENANT}", "?search=bridge"),
         "/ui/deliveries": (
-            "?state=dead", "?state=pending", "?state=retrying", f"?endpoint={failing}", "?event_type=never.*", "?subject_id=order-17",
+            "?state=dead", "?state=pending", f"?endpoint={failing}", "?event_type=never.*", "?subject_id=order-17",
             "?event_type=job.failed&state=dead", f"?job={names['job_id']}",
         ),
         "/ui/events": ("?type=job.failed", "?subject_id=order-17", "?type=never.was"),
