@@ -15,7 +15,7 @@ from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.api.change_decoding import decode_changes
 from tocsin.api.cloudevents import decode_cloudevents
 from tocsin.api.decoding import decode_reports
-from tocsin.model.attempt import Attempt, AttemptError, Outcome, Settlement
+from tocsin.model.attempt import Attempt, AttemptError, Settlement
 from tocsin.model.delivery import NewDelivery, Step
 from tocsin.model.exchange import ErrorKind, Response, Timings
 from tocsin.model.ids import IdMint
@@ -146,23 +146,23 @@ class Day:
         parent = f"nightly-{night}"
         if child == 0:
             yield _json({"job_id": parent, "job_type": "nightly", "name": f"Night {night}", "state": "running"})
-        report = {"job_id": f"load-{self._jobs}", "job_type": "load_source", "name": f"Load of source {self._jobs % 40}"}
+        report: dict[str, object] = {
+            "job_id": f"load-{self._jobs}",
+            "job_type": "load_source",
+            "name": f"Load of source {self._jobs % 40}",
+        }
         yield _json(report | {"state": "running", "parent_job_id": parent, "details": "Step 1 of 3"})
-        has_failed = self._chance.random() < 0.02
-        end = {"state": "failed", "error": {"reason": "LOAD_FAILED", "message": "The source went away."}}
-        yield _json(report | (end if has_failed else {"state": "succeeded"}))
+        end: dict[str, object] = {"state": "succeeded"}
+        if self._chance.random() < 0.02:
+            end = {"state": "failed", "error": {"reason": "LOAD_FAILED", "message": "The source went away."}}
+        yield _json(report | end)
 
     def _settled(self, out: Out, failing: int) -> Settlement:
         """What came of an attempt."""
-        is_good = out.endpoint != failing and self._chance.random() > 0.005
-        if is_good:
-            step, outcome, status, body = Step.SUCCEED, "delivered", 204, b""
-        elif out.attempt == 1:
-            step, outcome, status, body = Step.RETRY, "retry", 503, b"try again later"
-        else:
-            is_dead = out.endpoint != failing or self._chance.random() < 0.5
+        step = Step.SUCCEED
+        if out.endpoint == failing or self._chance.random() < 0.005:
+            is_dead = out.attempt > 1 and (out.endpoint != failing or self._chance.random() < 0.5)
             step = Step.GIVE_UP if is_dead else Step.RETRY
-            outcome, status, body = "retry", 503, b"try again later"
         later = self._clock.now + 12 * 60 * MINUTE_MS
         if step is Step.RETRY and out.attempt == 1:
             self._retries.append(out._replace(attempt=2))
@@ -175,26 +175,29 @@ class Day:
             due_at=later if step is Step.RETRY else 0,
             schedule_step=out.attempt,
             at_once=0,
-            attempt=self._attempt(out, outcome, status, body, later if step is Step.RETRY else None),
+            attempt=self._attempt(out, step, later if step is Step.RETRY else None),
             settled_at=self._clock.now,
             ends=step is not Step.RETRY,
             accepted_at=out.accepted_at,
         )
 
-    def _attempt(self, out: Out, outcome: Outcome, status: int, body: bytes, later: int | None) -> Attempt:
+    def _attempt(self, out: Out, step: Step, later: int | None) -> Attempt:
         millis = self._chance.uniform(4, 60)
-        is_error = outcome != "delivered"
+        is_good = step is Step.SUCCEED
+        body = b"" if is_good else b"try again later"
         return Attempt(
             id=self._mint.attempt(),
             number=out.attempt,
             started_at=self._clock.now,
-            outcome=outcome,
-            error=AttemptError(kind=ErrorKind.STATUS, message="The receiver answered 503.") if is_error else None,
+            outcome="delivered" if is_good else "retry",
+            error=None if is_good else AttemptError(kind=ErrorKind.STATUS, message="The receiver answered 503."),
             url="https://receiver.example/hooks",
             request_headers=HEADERS,
             request_body=out.data,
             request_body_bytes=len(out.data),
-            response=Response(status=status, headers=(("Server", "example"),), body=body, body_bytes=len(body)),
+            response=Response(
+                status=204 if is_good else 503, headers=(("Server", "example"),), body=body, body_bytes=len(body)
+            ),
             timings=Timings(resolve=1.0, connect=2.0, first_byte=millis, total=millis + 0.5),
             address="198.51.100.7",
             next_attempt_at=later,
@@ -213,7 +216,11 @@ def _order(chance: random.Random) -> dict[str, object]:
 def _change(chance: random.Random) -> dict[str, object]:
     """Of one of the records; the first of them changes most."""
     number = min(chance.randrange(RECORDS), chance.randrange(RECORDS))
-    data = {"name": f"Customer {number}", "city": chance.choice(("Bonn", "Oslo", "Lyon")), "rating": chance.randrange(100)}
+    data = {
+        "name": f"Customer {number}",
+        "city": chance.choice(("Bonn", "Oslo", "Lyon")),
+        "rating": chance.randrange(100),
+    }
     return {"action": "update", "table": "customers", "record": {"id": f"c-{number}", "data": data}}
 
 

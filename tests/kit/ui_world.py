@@ -43,7 +43,12 @@ class World:
         self.job = f"job/{self.harm('job_id')}"
         self.keys = {role: self._key(role) for role in ("admin", "producer", "viewer")}
         self.table = self.harm("table").replace("/", "")
-        self.ids = {"job_id": self.job, "table": self.table, "record_id": f"r1/{self.harm('record_id')}", "tenant": TENANT}
+        self.ids = {
+            "job_id": self.job,
+            "table": self.table,
+            "record_id": f"r1/{self.harm('record_id')}",
+            "tenant": TENANT,
+        }
         self._fill()
 
     def path(self, pattern: str) -> str:
@@ -63,7 +68,9 @@ class World:
         return harm(field, most)
 
     def _key(self, role: str) -> str:
-        made = self.post("/v1/api-keys", {"name": f"{role} {self.harm('key_name', 200)}", "role": role, "tenant": TENANT})
+        made = self.post(
+            "/v1/api-keys", {"name": f"{role} {self.harm('key_name', 200)}", "role": role, "tenant": TENANT}
+        )
         if role == "viewer":
             self.key_id = made["id"]
         value: str = made["value"]
@@ -72,14 +79,22 @@ class World:
     def _endpoint(self, name: str, url: str, **fields: object) -> str:
         headers = [{"name": "X-Harm", "value": f"@header@ {HARM}"}]
         self.marks.add("@header@")
-        body = {"name": f"{name} {self.harm('endpoint_name', 240)}", "url": url, "tenant": TENANT, "headers": headers, **fields}
+        body = {
+            "name": f"{name} {self.harm('endpoint_name', 240)}",
+            "url": url,
+            "tenant": TENANT,
+            "headers": headers,
+            **fields,
+        }
         made: str = self.post("/v1/endpoints", body)["id"]
         return made
 
     def _fill(self) -> None:
         retry = {"schedule_seconds": [3600], "max_age_seconds": 604800}
         good = self._endpoint("Good", self.good.url + "?q='b'&c=%3Cb%3E")
-        self.bad_endpoint = self._endpoint("Bad", self.bad.url + "?@url@='b'&x=javascript:hurt()", retry=retry, **self._settings())
+        self.bad_endpoint = self._endpoint(
+            "Bad", self.bad.url + "?@url@='b'&x=javascript:hurt()", retry=retry, **self._settings()
+        )
         self.marks.add("@url@")
         self._endpoint("Gone", self.gone.url, retry=retry)
         self._endpoint("Dead", self.bad.url, retry={"schedule_seconds": []})

@@ -52,7 +52,9 @@ class Skeleton(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
-        is_ours = tag not in {"img", "iframe", "object", "embed", "base", "style"} and (tag != "script" or given.get("src"))
+        is_ours = tag not in {"img", "iframe", "object", "embed", "base", "style"} and (
+            tag != "script" or given.get("src")
+        )
         addresses = [value or "" for name, value in attrs if name in {"href", "src", "action", "formaction"}]
         is_led = all(not value or value[0] in "/?#" for value in addresses)
         if not is_ours or not is_led or any(name.startswith("on") or name == "style" for name in given):
@@ -145,7 +147,9 @@ async def test_a_form_that_was_refused_is_whole(world: World, visit: Visit, path
         answer = await going.value
         assert answer.status == 422, (answer.status, await page.inner_text("main"))
         assert await page.locator("[role=alert]").count() > 0
-        values = await page.evaluate("[...document.querySelectorAll('main input, main textarea')].map((one) => one.value)")
+        values = await page.evaluate(
+            "[...document.querySelectorAll('main input, main textarea')].map((one) => one.value)"
+        )
         assert text in values
         assert await faults_of(page) == []
         await assert_nothing_serious(visitor, where=f"{path} refused, light")
@@ -155,7 +159,9 @@ async def test_a_form_that_was_refused_is_whole(world: World, visit: Visit, path
 
 @in_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_pages_with_nothing_to_show_say_what_to_do(start_server: Callable[..., Server], visit: Visit, scheme: str) -> None:
+async def test_pages_with_nothing_to_show_say_what_to_do(
+    start_server: Callable[..., Server], visit: Visit, scheme: str
+) -> None:
     """Each page that needs nothing, of a server that nobody has used: axe finds nothing, and what is empty gives a command that there is."""
     server = start_server()
     async with visit(server, color_scheme=scheme) as visitor:

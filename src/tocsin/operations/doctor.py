@@ -65,7 +65,7 @@ class NodeShown(Noun, frozen=True, kw_only=True):
 
 
 class HoldingFacts(Noun, frozen=True, kw_only=True):
-    """This process by its name, what it holds of so many partitions, which of them nobody holds, and the other processes."""
+    """The name of this process, what it holds of so many partitions, which of them nobody holds, and the other processes."""
 
     name: str
     holds: tuple[int, ...]
