@@ -52,23 +52,24 @@ class Out(NamedTuple):
 class _Clock:
     """Of the day that is made up: it goes on as it is told."""
 
-    def __init__(self) -> None:
-        self.now = time.time_ns() // 1_000_000 - MINUTES * MINUTE_MS
+    def __init__(self, minutes: int) -> None:
+        self.now = time.time_ns() // 1_000_000 - minutes * MINUTE_MS
 
     def __call__(self) -> int:
         return self.now
 
 
 class Day:
-    """A day at a store that has endpoints: each event goes to all of them. The last endpoint fails, so that what it gets waits
+    """A day, or so many minutes, at a store that has endpoints: each event goes to all of them. The last endpoint fails, so that what it gets waits
     or is dead; others fail once in a while."""
 
-    def __init__(self, file: Path) -> None:
-        self._clock = _Clock()
+    def __init__(self, file: Path, minutes: int = MINUTES) -> None:
+        self._minutes = minutes
+        self._clock = _Clock(minutes)
         self._mint = IdMint(self._clock, os.urandom)
         self._decide = Deciding(self._mint)
         self._store = SqliteStore(file, self._clock, time.monotonic)
-        self._chance = random.Random(7)
+        self._chance = random.Random(7)  # noqa: S311 (of events that are made up, the same each time)
         self._retries: list[Out] = []
         self._cursor = Cursor(position=0)
         self._jobs = 0
@@ -80,9 +81,9 @@ class Day:
         holder = await self._store.holding.join("filling")
         taken = await self._store.holding.take(holder, self._store.holding.partitions)
         self._cursor = taken[0].cursor
-        events = -(-deliveries // (len(numbers) * MINUTES))
+        events = -(-deliveries // (len(numbers) * self._minutes))
         made = 0
-        for _ in range(MINUTES):
+        for _ in range(self._minutes):
             made += await self._minute(holder, numbers, events, revision)
         self._store.close()
         return made

@@ -23,7 +23,7 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.filling import TENANT, Day
+from benchmarks.filling import MINUTES, TENANT, Day
 from tocsin.bench.server import Server, running_server
 from tocsin.ui.routes import ROUTES
 
@@ -61,6 +61,10 @@ class Visitor:
         token = re.findall(r'name="csrf" value="([^"]+)"', page)[0]
         self._call("POST", "/ui/sign-in", urlencode({"csrf": token, "key": server.key}))
 
+    def close(self) -> None:
+        """Leave; the session stays until it is over."""
+        self._connection.close()
+
     def visit(self, path: str) -> tuple[float, int]:
         """The server's milliseconds for the page, and its size. ValueError for one that is not shown."""
         response, body = self._call("GET", path)
@@ -89,13 +93,14 @@ def addresses(server: Server) -> dict[str, str]:
     endpoints = msgspec.json.decode(server.request("GET", "/v1/endpoints?limit=100", {}), type=Items).items
     failing = next(one["id"] for one in endpoints if one["name"] == NAMES[-1])
     delivery = first(f"/v1/deliveries?state=dead&endpoint={failing}")
+    record = str(first("/v1/events?subject_type=record")["subject_id"])
     names = {
         "endpoint_id": failing,
         "delivery_id": delivery["id"],
         "event_id": delivery["event_id"],
-        "job_id": "nightly-1",
-        "table": "customers",
-        "record_id": "c-0",
+        "job_id": "nightly-0",
+        "table": record.partition("/")[0],
+        "record_id": record.partition("/")[2],
         "event_type": "job.failed",
         "replay_id": first("/v1/replays")["id"],
         "erasure_id": first("/v1/erasures")["id"],
@@ -131,14 +136,14 @@ async def serving(file: Path) -> AsyncIterator[Server]:
         yield server
 
 
-async def fill(file: Path, deliveries: int) -> None:
+async def fill(file: Path, deliveries: int, minutes: int = MINUTES) -> None:
     """A store with endpoints, and a day of what they got."""
     async with serving(file) as server:
         await server.add_endpoints(
             [{"name": name, "url": f"https://receiver.example/{quote(name)}", "tenant": TENANT} for name in NAMES]
         )
     print(f"filling {file} ...", flush=True)
-    print(f"{await Day(file).fill(deliveries):,} deliveries", flush=True)
+    print(f"{await Day(file, minutes).fill(deliveries):,} deliveries", flush=True)
 
 
 async def measure(file: Path, runs: int, only: list[str]) -> list[Measured]:
@@ -151,16 +156,16 @@ def _measured(server: Server, runs: int, only: list[str]) -> list[Measured]:
     newest = msgspec.json.decode(server.request("GET", "/v1/endpoints", {}), type=Items).items[-1]
     server.request("POST", "/v1/replays", {"endpoint_id": newest["id"], "tenant": TENANT, "rate_per_second": 0.01})
     server.request("POST", f"/v1/erasures?tenant={TENANT}", {"subject_type": "order", "subject_id": "nobody"})
-    visitor = Visitor(server)
     found = []
-    for name, path in addresses(server).items():
-        if only and not any(part in name for part in only):
-            continue
-        visitor.visit(path)
-        before = server.usage.cpu
-        visits = [visitor.visit(path) for _ in range(runs)]
-        used = (server.usage.cpu - before) * 1000 / runs
-        found.append(Measured(name, [millis for millis, _ in visits], used, visits[0][1]))
+    with contextlib.closing(Visitor(server)) as visitor:
+        for name, path in addresses(server).items():
+            if only and not any(part in name for part in only):
+                continue
+            visitor.visit(path)
+            before = server.usage.cpu
+            visits = [visitor.visit(path) for _ in range(runs)]
+            used = (server.usage.cpu - before) * 1000 / runs
+            found.append(Measured(name, [millis for millis, _ in visits], used, visits[0][1]))
     return found
 
 
