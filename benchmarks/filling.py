@@ -27,6 +27,8 @@ from tocsin.rules.needs import needs_of
 TENANT: Final = "acme"
 MINUTES: Final = 24 * 60
 MINUTE_MS: Final = 60_000
+SETTLED_MS: Final = 80
+"""So long after it was accepted an event is settled."""
 GROUP: Final = 500
 REASON: Final = "schedule exhausted (status 503)"
 RECORDS: Final = 200
@@ -107,12 +109,12 @@ class Day:
             Out(placed.number, one.endpoint, 1, self._clock.now, data[one.position])
             for placed, one in zip(fanned, new, strict=True)
         ]
-        self._clock.now += MINUTE_MS // 2
+        self._clock.now += SETTLED_MS
         out, self._retries = [*self._retries, *out], []
         for first in range(0, len(out), GROUP):
             group = [self._settled(one, endpoints[-1]) for one in out[first : first + GROUP]]
             await self._store.queue.settle(holder, group)
-        self._clock.now += MINUTE_MS // 2
+        self._clock.now += MINUTE_MS - SETTLED_MS
         return len(new)
 
     def _submission(self, body: bytes) -> Submission:
