@@ -21,4 +21,10 @@ export function refresh(root = document) {
   }
 }
 
-setInterval(() => document.hidden || refresh(), 5000);
+// Those outside of rows are reached by Tab, so that the exact time is seen without a pointer too.
+function reach() {
+  for (const shown of document.querySelectorAll("time[data-time]:not([data-row] *, [tabindex])")) shown.tabIndex = 0;
+}
+
+reach();
+setInterval(() => document.hidden || (refresh(), reach()), 5000);
