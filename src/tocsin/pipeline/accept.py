@@ -68,8 +68,8 @@ class Accept:
             raise StorageFull("Less of the disk is free than the reserve.")
         if self._group.weight >= WAITING_BYTES:
             raise Overloaded(retry_after_seconds=RETRY_AFTER_SECONDS)
-        self._at_work.enter(submission)
         waiter = _Waiter(submission=submission, needs=self._needs_of(submission), tell=tell)
+        self._at_work.enter(submission)
         self._group.add(waiter, max(submission.size, LEAST_BYTES))
 
     async def idle(self) -> None:

@@ -257,7 +257,8 @@ class Directory(Protocol):
         """All keys that were not revoked."""
 
     async def remove_key(self, key_id: KeyId, tenant: str | None, entry: AuditEntry) -> bool:
-        """Revoke at the time of the entry; False when a tenant (None: the operator) has no such key."""
+        """Revoke at the time of the entry; False when a tenant (None: the operator) has no such key, or it is the last operator key
+        that is valid then."""
 
     async def tell(self, entry: AuditEntry) -> None:
         """An entry about what changes nothing in the store."""

@@ -1,7 +1,8 @@
-"""What only a shared store has: standings that others wrote, wishes for a holder, and attempts that others settled."""
+"""What only a shared store has: standings that others wrote, wishes for a holder, attempts that others settled, keys that they revoke."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 
@@ -12,10 +13,14 @@ from tests.kit.stores import held, moves
 
 from tocsin.adapters.postgres.database import prepare_database
 from tocsin.adapters.postgres.store import PostgresStore
+from tocsin.errors import Conflict, NotFound, StoreUnavailable
+from tocsin.model.access import Role
+from tocsin.model.audit import SERVER
 from tocsin.model.consent import Consent
 from tocsin.model.delivery import DeliveryState, Step
 from tocsin.model.endpoint import Standing
-from tocsin.model.ids import IdMint
+from tocsin.model.ids import IdMint, KeyId
+from tocsin.operations.api_keys import ApiKeys
 from tocsin.ports import AuditQuery, Cursor, Wish
 
 CONSENT = Consent(url="https://a.example/", origin="tocsin", state="granted", is_required=True)
@@ -109,3 +114,37 @@ async def test_attempts_are_found_by_name_with_their_events(store: PostgresStore
     assert {(one.tenant, one.endpoint_id, one.batch_id) for one in made} == {("acme", added.id, None)}
     assert [one.claims[0].event.position for one in made] == [1, 1, 2]
     assert await store.watched.made([]) == []
+
+
+async def test_of_two_servers_that_revoke_the_last_two_operator_keys_at_once_one_is_refused(
+    postgres_server: PostgresServer, clock: Clock, mint: IdMint
+) -> None:
+    url = postgres_server.fresh("store", prepare_database)
+    stores = [await PostgresStore.open(url, clock, lambda: 0.0) for _ in range(2)]
+    here, there = (ApiKeys(one.directory, mint=mint, now_ms=clock, entropy=os.urandom) for one in stores)
+    first = await here.create(name="first", role=Role.OPERATOR, tenant=None, by=SERVER)
+    for _ in range(10):
+        second = await here.create(name="second", role=Role.OPERATOR, tenant=None, by=SERVER)
+        await there.follow()
+        said = await asyncio.gather(
+            here.revoke(first.key.id, None, by=SERVER), there.revoke(second.key.id, None, by=SERVER), return_exceptions=True
+        )
+        assert sorted(map(type, said), key=repr) == sorted([type(None), Conflict], key=repr)
+        left = first if isinstance(said[0], Conflict) else second
+        for keys in (here, there):
+            await keys.follow()
+            assert keys.opens(left.key.id)
+        first = left
+    with pytest.raises(NotFound):
+        await there.revoke(KeyId("key_x"), None, by=SERVER)
+    for one in stores:
+        await one.close()
+
+
+async def test_a_store_may_be_closed_once_more(store: PostgresStore) -> None:
+    await store.views.newest()
+    for _ in range(2):
+        async with asyncio.timeout(30):
+            await store.close()
+    with pytest.raises(StoreUnavailable):
+        await store.views.newest()
