@@ -54,6 +54,7 @@ _COMMANDS: Final = (
     (_MORE, "tenants", "tocsin.cli.tenants:tenants", "Whose events are here."),
     (_MORE, "retention", "tocsin.cli.retention:app", "What is kept how long."),
     (_MORE, "master-key", "tocsin.cli.master_key:app", "The key of all secrets at rest."),
+    (_MORE, "intake", "tocsin.cli.intake:app", "The replicated intake, after its stream was lost."),
     (_MORE, "doctor", "tocsin.cli.doctor:doctor", "What is wrong, and what to do."),
     (_MORE, "backup", "tocsin.cli.backup:backup", "Copy the database of the running server."),
     (_MORE, "bench", "tocsin.bench.command:bench", "Measure this machine."),
