@@ -132,6 +132,8 @@ WITHOUT_TENANT = {
     "move_replay": OWN_LOOPS,
     "next_due": OWN_LOOPS,
     "position_at": "a time is not a secret: it only finds a place in the log",
+    "position_below": "it says no more than that there is an event",
+    "position_from": "it says no more than that there is an event",
     "release_ended_lines": OWN_LOOPS,
     "remove_endpoint": BY_ENDPOINT,
     "remove_endpoint_lines": BY_ENDPOINT,

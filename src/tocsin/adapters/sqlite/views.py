@@ -17,8 +17,8 @@ from tocsin.adapters.sqlite.lists import (
     list_deliveries,
     list_events,
     list_jobs,
-    position_at,
 )
+from tocsin.adapters.sqlite.positions import position_at
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.statements import read_one, read_page, statement_with, write
 from tocsin.adapters.sqlite.stats import read_backlogs, read_stats
