@@ -34,7 +34,8 @@ ENDPOINTS = 1000
 FIRST = 1_800_000_000_000
 NOW = FIRST + ROWS
 STEPS = 150_000
-"""Some 5000 rows, each looked at and joined with its event, take about 100 000; a scan of 200 000 takes millions."""
+"""Some 5000 rows, each looked at and joined with its event, take about 100 000; a scan of 200 000 takes millions. A search for a subject
+takes 20 for each 2048 events that are kept, which is 10 000 of a million: its index lies in blocks of the log."""
 T = TypeVar("T")
 SHAPES = ("pending", "settled", "dead")
 

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import random
+import time
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
 import apsw
 import pytest
+from tests.contracts.given import Clock
 
 from tocsin.adapters.sqlite.database import migrate, open_connection
 from tocsin.adapters.sqlite.lists import BUDGET, list_deliveries, list_events
 from tocsin.adapters.sqlite.positions import NO_END, SHIFT, newest_of_subject, oldest_of_subject, span_of_job
 from tocsin.adapters.sqlite.statements import statement, statement_with
+from tocsin.adapters.sqlite.store import SqliteStore
 from tocsin.adapters.sqlite.trees import read_job_deliveries
+from tocsin.model.ids import IdMint
+from tocsin.model.job import JobState, Report
+from tocsin.model.submission import Reports, Submission
 from tocsin.ports import DeliveryQuery, EventQuery
+from tocsin.rules.accepting import Deciding
+from tocsin.rules.needs import needs_of
 
 BLOCK = 1 << SHIFT
 FIRST_WINDOW = 16 * BLOCK
 SEED = 7
+DAY = 86_400_000
 
 
 @pytest.fixture
@@ -177,6 +187,25 @@ def test_deliveries_of_a_job_are_looked_for_while_it_ran(connection: apsw.Connec
     assert found(50, 500) == [f"dlv_{place}" for place in (2 * BLOCK, BLOCK, 5)]
     assert found(2, 500) == found(50, 2) == [f"dlv_{place}" for place in (2 * BLOCK, BLOCK)]
     assert read_job_deliveries(connection, "globex", ("s",), 50, 500) == []
+
+
+async def test_a_job_has_the_times_of_its_events_whatever_the_clock_does(tmp_path: Path) -> None:
+    """A report is received before it is accepted, and acceptance never goes back along the log."""
+    clock = Clock()
+    mint = IdMint(clock, os.urandom)
+    store = SqliteStore(tmp_path / "jobs.db", clock, time.monotonic)
+    try:
+        for state, step in ((JobState.RUNNING, 0), (JobState.SUCCEEDED, -DAY)):
+            clock.now += step
+            report = Report(job_id="j", job_type="load", state=state)
+            given = Submission(tenant="acme", received_at=clock.now - DAY, body=Reports(items=(report,), single=True))
+            await store.log.accept([(given, needs_of(given))], Deciding(mint))
+        job = await store.views.job("j", "acme")
+        events = await store.views.events(EventQuery(tenant="acme", limit=9))
+    finally:
+        store.close()
+    assert job is not None
+    assert (job.created_at, job.updated_at) == (events[-1].accepted_at, events[0].accepted_at)
 
 
 def test_whatever_is_in_the_log_a_search_finds_what_a_plain_query_does(connection: apsw.Connection) -> None:
