@@ -23,6 +23,7 @@ _FIRST: Final = 16
 _MOST: Final = 1024
 """Blocks in the first statement of a search, and in any."""
 _LATE_MS: Final = 60_000
+"""How much later than it was received a report may have been accepted elsewhere."""
 
 
 class Positions(list[int]):
@@ -40,8 +41,8 @@ def position_at(connection: apsw.Connection, at: Millis) -> int:
 
 
 def span_of_job(connection: apsw.Connection, created_at: Millis, updated_at: Millis) -> range:
-    """Where the events of a job are, which change its row when they are accepted. A row that came from another store may have the
-    time at which the report was received."""
+    """Where the events of a job are: they change its row when they are accepted. A row that came from PostgreSQL has the times at which
+    reports were received."""
     return range(position_at(connection, created_at), position_at(connection, updated_at + _LATE_MS))
 
 

@@ -32,15 +32,15 @@ def read_tree(connection: apsw.Connection, job: JobView, limit: int) -> JobTree:
 def read_job_deliveries(
     connection: apsw.Connection, tenant: str, job_ids: tuple[str, ...], limit: int, most: int
 ) -> list[DeliveryView]:
-    """The deliveries of each job's newest events; those of the first jobs, if all together are too many."""
+    """The deliveries of each job's newest events; those of the first jobs, if all together are too many, or take too much looking."""
     rows: list[Row] = []
     blocks = BLOCKS
     times = {job_id: (first, last) for job_id, first, last in read_among(connection, "job_times", (tenant,), job_ids)}
     for job_id in job_ids:
-        if job_id not in times:
+        room = min(limit, most - len(rows))
+        if job_id not in times or room <= 0 or blocks <= 0:
             continue
         span = span_of_job(connection, *cast("tuple[int, int]", times[job_id]))
-        room = min(limit, most - len(rows))
         looked = 0
         while room > 0 and blocks > 0 and looked < BUDGET:
             found = newest_of_subject(
