@@ -198,6 +198,13 @@ def micro(arguments: Sequence[str]) -> NoReturn:
     become(PYTHON, "benchmarks/run.py", *arguments)
 
 
+def pages(arguments: Sequence[str]) -> NoReturn:
+    """Measure each page of the web interface over a million deliveries; arguments go to benchmarks/pages.py (--store, --only)."""
+    need("dev")
+    os.chdir(ROOT)
+    become(PYTHON, "benchmarks/pages.py", *arguments)
+
+
 def lint(_: Sequence[str]) -> None:
     """Run every linter: format, lint, types, layers. All of them run; one that fails fails the command."""
     need("dev")
@@ -265,7 +272,7 @@ def lock(arguments: Sequence[str]) -> None:
 
 
 COMMANDS: Final[dict[str, Callable[[Sequence[str]], None]]] = {
-    made.__name__: made for made in (demo, example, test, lint, check, bench, micro, docs, lock)
+    made.__name__: made for made in (demo, example, test, lint, check, bench, micro, pages, docs, lock)
 }
 
 

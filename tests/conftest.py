@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +22,8 @@ settings.register_profile("ci", settings.get_profile("any machine"), derandomize
 settings.load_profile("ci" if "CI" in os.environ else "any machine")
 
 
+LEFT = pytest.StashKey[list[Path]]()
+"""Folders that go when all tests are over."""
 MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
 
 
@@ -80,10 +83,19 @@ def shared_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
     """One PostgreSQL for all tests that ask for one. It is not durable."""
-    with PostgresServer() as server:
-        yield server
+    server = PostgresServer()
+    server.start()
+    yield server
+    server.stop("immediate")
+    request.config.stash.setdefault(LEFT, []).append(server.folder)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hundreds of databases take longer to remove than a test may last, and whatever is removed after the last test counts as its own."""
+    for folder in session.config.stash.get(LEFT, []):
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

@@ -100,6 +100,27 @@ async def test_keys_are_kept_by_hash_and_revoked_by_their_tenant(store: Store, m
     assert await store.directory.keys() == []
 
 
+async def test_the_last_operator_key_that_is_valid_stays(store: Store, mint: IdMint) -> None:
+    def operators(name: str, expires_at: int | None = None) -> ApiKey:
+        value = name.encode().ljust(32)
+        return ApiKey(
+            id=mint.key(), name=name, role=Role.OPERATOR, tenant=None, hash=value, created_at=1, expires_at=expires_at
+        )
+
+    admins = ApiKey(id=mint.key(), name="k", role=Role.ADMIN, tenant="acme", hash=b"h" * 32, created_at=1)
+    one, two, short = operators("one"), operators("two"), operators("short", 50)
+    for key in (one, two, short, admins):
+        await store.directory.add_key(key, entry(mint))
+    assert await store.directory.remove_key(one.id, None, entry(mint, at=49)) is True
+    assert await store.directory.remove_key(two.id, None, entry(mint, at=50)) is False
+    assert await store.directory.remove_key(short.id, None, entry(mint, at=50)) is True
+    assert await store.directory.remove_key(two.id, None, entry(mint, at=50)) is False
+    assert await store.directory.remove_key(admins.id, None, entry(mint, at=50)) is True
+    await store.directory.add_key(operators("three"), entry(mint))
+    assert await store.directory.remove_key(two.id, None, entry(mint, at=50)) is True
+    assert [key.name for key in await store.directory.keys()] == ["three"]
+
+
 async def test_a_standing_is_replaced_and_goes_with_its_endpoint(store: Store, mint: IdMint) -> None:
     added = await store.directory.add_endpoint(endpoint(mint), entry(mint))
     holder, _ = await held(store)

@@ -72,7 +72,7 @@ def test_dev_py_says_what_it_can_do() -> None:
         [sys.executable, ROOT / "dev.py", "--help"], capture_output=True, check=True, text=True, timeout=60
     )
     commands = re.findall(r"^  (\w+) +[A-Z]", shown.stdout, re.MULTILINE)
-    assert commands == ["demo", "example", "test", "lint", "check", "bench", "micro", "docs", "lock"]
+    assert commands == ["demo", "example", "test", "lint", "check", "bench", "micro", "pages", "docs", "lock"]
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert [name for name in commands if f"dev.py {name}" not in contributing] == []
 

@@ -269,6 +269,12 @@ async def test_endpoints_and_deliveries(shared_server):
         shown = await asyncio.to_thread(tocsin, "deliveries", "show", delivery["id"], server=shared_server)
         assert "attempt 1  delivered" in shown.stdout
         assert "answer 204" in shown.stdout
+        (event,) = (await call("events", "list", "--event-type", "order.*", "--subject-id", "o9"))["items"]
+        assert event["id"] == delivery["event_id"]
+        assert (await call("events", "list", "--until", "2026-01-01T00:00:00Z"))["items"] == []
+        shown = await asyncio.to_thread(tocsin, "events", "show", event["id"], server=shared_server)
+        assert '{"n": 1}' in shown.stdout
+        assert f"{delivery['id']}  delivered  1" in shown.stdout
 
         changed = await call("endpoints", "update", identifier, "--name", "crm2", "--max-in-flight", "3")
         assert (changed["name"], changed["max_in_flight"], changed["url"]) == ("crm2", 3, receiver.url)

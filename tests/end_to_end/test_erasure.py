@@ -229,6 +229,7 @@ def program(tmp_path: Path) -> Iterator[Program]:
     made.kill()
 
 
+@pytest.mark.timeout(400)
 async def test_what_was_planted_in_a_subject_is_nowhere_after_its_erasure(program: Program, tmp_path: Path) -> None:
     receivers, session = Receivers(), Session(program)
     with WebServer(receivers.answer) as web:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
+from typing import Any
 
 import nats
 import pytest
@@ -12,6 +14,8 @@ from tests.kit.links import Link
 from tests.kit.nats import NatsCluster
 from tests.kit.server import Server
 from tests.kit.waiting import until
+
+from tocsin.cli.main import main
 
 
 async def test_a_stream_that_was_made_anew_is_not_taken_from(
@@ -64,6 +68,96 @@ async def test_a_stream_that_lost_its_end_is_not_taken_from(
         await client.close()
     again = await asyncio.to_thread(start, nats=nats_alone.urls[0])
     assert "has lost something" in (await asked(again.get, "/readyz")).json["problems"][0]
+
+
+def renewed(capsys: pytest.CaptureFixture[str], settings: dict[str, str], *words: str) -> tuple[int, Any, str]:
+    """Exit code, what is told, and what is told of a fault."""
+    capsys.readouterr()
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+    code = main(["intake", "renew", *words, *flags, "--output", "json"])
+    told = capsys.readouterr()
+    return code, json.loads(told.out) if told.out else None, told.err
+
+
+async def test_what_was_set_back_is_gone_on_with_and_nothing_is_accepted_twice(
+    nats_alone: NatsCluster,
+    start: Callable[..., Server],
+    settings: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings |= {"nats": nats_alone.urls[0]}
+    name = settings["nats_stream"]
+    server = await asyncio.to_thread(start)
+    for number in range(4):
+        change = {"action": "create", "record": {"id": f"r{number}", "data": {}}}
+        assert (await asked(server.post, "/v1/records/changes", change)).json["results"][0]["event_ids"]
+    assert (await asyncio.to_thread(renewed, capsys, settings, "--yes"))[0] == 4  # a server runs
+    await asyncio.to_thread(server.stop)
+    code, told, _ = await asyncio.to_thread(renewed, capsys, settings, "--yes")
+    assert (code, told["why"], told["is_done"]) == (0, None, False)
+    client = await nats.connect(nats_alone.urls[0])
+    try:
+        jetstream = client.jetstream()
+        info = await jetstream.stream_info(name)
+        kept = [await jetstream.get_msg(name, sequence) for sequence in (1, 2)]
+        await jetstream.delete_stream(name)
+        await jetstream.add_stream(info.config)
+        for message in kept:
+            await jetstream.publish(str(message.subject), message.data or b"")
+    finally:
+        await client.close()
+    code, told, fault = await asyncio.to_thread(renewed, capsys, settings)
+    assert (code, told["taken"], told["held"], told["is_done"]) == (2, 4, 2, False)
+    assert "has lost something" in fault
+    stopped = await asyncio.to_thread(start)
+    assert (await asked(stopped.get, "/readyz")).status == 503
+    await asyncio.to_thread(stopped.stop)
+    code, told, _ = await asyncio.to_thread(renewed, capsys, settings, "--yes")
+    assert (code, told["is_done"]) == (0, True)
+    again = await asyncio.to_thread(start)
+    assert outcomes(await asked(again.post, "/v1/events", cloud_event(9), headers=CLOUD_EVENT)) == ["accepted"]
+    assert (await asked(again.get, "/readyz")).status == 200
+    assert await asyncio.to_thread(again.rows, "SELECT max(sequence) FROM intake") == [(3,)]
+    assert await asyncio.to_thread(again.rows, "SELECT count(*) FROM event") == [(5,)]
+    entry = (await asked(again.get, "/v1/audit?action=intake.renewed")).json["items"][0]
+    assert (entry["before"]["taken"], entry["after"]["held"]) == (4, 2)
+
+
+async def test_a_stream_that_is_gone_is_made_when_that_is_wanted(
+    nats_alone: NatsCluster,
+    start: Callable[..., Server],
+    settings: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings |= {"nats": nats_alone.urls[0]}
+    server = await asyncio.to_thread(start)
+    assert outcomes(await asked(server.post, "/v1/jobs/reports", report("job-1"))) == ["changed"]
+    await asyncio.to_thread(server.stop)
+    client = await nats.connect(nats_alone.urls[0])
+    try:
+        await client.jetstream().delete_stream(settings["nats_stream"])
+        code, told, fault = await asyncio.to_thread(renewed, capsys, settings)
+        assert (code, told["held"]) == (2, None)
+        assert "The intake is gone" in fault
+        code, told, _ = await asyncio.to_thread(renewed, capsys, settings, "--yes")
+        assert (code, told["is_done"], told["held"]) == (0, True, 0)
+        again = await asyncio.to_thread(start)
+        assert outcomes(await asked(again.post, "/v1/jobs/reports", report("job-2"))) == ["changed"]
+        await asyncio.to_thread(again.stop)
+        await client.jetstream().delete_stream(settings["nats_stream"])
+        made = {"discard": "old", "storage": "file"}
+        await client.jetstream().add_stream(
+            name=settings["nats_stream"], subjects=[settings["nats_stream"] + ".*"], **made
+        )
+        code, _, fault = await asyncio.to_thread(renewed, capsys, settings, "--yes")
+        assert code == 4
+        assert "discard must be new" in fault
+    finally:
+        await client.close()
+    nats_alone.servers[0].kill()
+    assert (await asyncio.to_thread(renewed, capsys, settings, "--yes"))[0] == 3
+    del settings["nats"]
+    assert (await asyncio.to_thread(renewed, capsys, settings, "--yes"))[0] == 2
 
 
 @pytest.mark.parametrize(("fault", "words"), [({"discard": "old"}, "discard"), ({"max_age": 60.0}, "forgets")])

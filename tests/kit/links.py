@@ -8,6 +8,7 @@ import struct
 from typing import Literal, Self
 
 State = Literal["open", "cut", "silent"]
+_HEARD = 65536
 _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER with no time: closing sends a reset."""
 
@@ -26,6 +27,8 @@ class Link:
         self.state: State = "open"
         self.sent = 0
         """So many times something came from the client that was passed on."""
+        self.heard = bytearray()
+        """What came from clients, the first of it."""
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -130,6 +133,8 @@ class _End(asyncio.Protocol):
             self.early += data
             return
         self._link.sent += self._is_near
+        if self._is_near and len(self._link.heard) < _HEARD:
+            self._link.heard += data
         self.other.transport.write(data)
 
     def eof_received(self) -> bool:

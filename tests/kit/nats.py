@@ -23,7 +23,7 @@ listen: 127.0.0.1:{port}
 http: 127.0.0.1:{watched}
 jetstream {{ store_dir: {folder}, max_memory_store: 64MB, max_file_store: 4GB, sync_interval: always }}
 """
-_CLUSTER: Final = "cluster {{ name: kit, listen: 127.0.0.1:{inner}, routes: [{routes}], no_advertise: true }}\n"
+_CLUSTER: Final = "cluster {{ name: kit, listen: 127.0.0.1:{inner}, routes: [{routes}], no_advertise: {is_silent} }}\n"
 
 
 def program() -> str:
@@ -51,13 +51,14 @@ class NatsServer:
     def is_up(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def configure(self, routes: list[int]) -> None:
+    def configure(self, routes: list[int], more: str, *, is_advertised: bool) -> None:
         text = (_CONFIGURATION + _CLUSTER if routes else _CONFIGURATION).format(
             name=self.name, port=self.port, watched=self._watched, inner=self.inner,
             folder=json.dumps(str(self._folder / self.name)),
+            is_silent=json.dumps(not is_advertised),
             routes=", ".join(f'"nats://127.0.0.1:{port}"' for port in routes),
         )  # fmt: skip
-        (self._folder / f"{self.name}.conf").write_text(text, encoding="utf-8")
+        (self._folder / f"{self.name}.conf").write_text(text + more, encoding="utf-8")
 
     def start(self) -> None:
         command = [program(), "-c", str(self._folder / f"{self.name}.conf")]
@@ -103,9 +104,10 @@ class NatsServer:
 
 
 class NatsCluster:
-    """`async with NatsCluster() as cluster`: all are up, and they have a leader."""
+    """`async with NatsCluster() as cluster`: all are up, and they have a leader. `more` is what their configuration says besides.
+    `is_advertised`: clients learn from one server of the others."""
 
-    def __init__(self, size: int = 3) -> None:
+    def __init__(self, size: int = 3, more: str = "", *, is_advertised: bool = False) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="tocsin-nats-"))
         ports = _free_ports(3 * size)
         self.servers = [
@@ -113,7 +115,9 @@ class NatsCluster:
             for n in range(size)
         ]
         for server in self.servers:
-            server.configure([other.inner for other in self.servers if other is not server])
+            server.configure(
+                [other.inner for other in self.servers if other is not server], more, is_advertised=is_advertised
+            )
 
     async def __aenter__(self) -> Self:
         for server in self.servers:

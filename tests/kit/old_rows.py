@@ -53,7 +53,7 @@ def age(path: Path, *, days: float) -> None:
             "UPDATE delivery SET created_at = created_at - :ms, settled_at = settled_at - :ms, due_at = due_at - :ms",
             ms,
         )
-        connection.execute("UPDATE job SET updated_at = updated_at - :ms", ms)
+        connection.execute("UPDATE job SET created_at = created_at - :ms, updated_at = updated_at - :ms", ms)
         connection.execute("UPDATE replay SET finished_at = finished_at - :ms", ms)
 
 

@@ -53,6 +53,25 @@ async def test_a_key_that_was_revoked_at_one_node_is_refused_at_the_other(pair: 
     await until(lambda: pair.one.get("/v1/endpoints", key=made["value"]).status == 401)
 
 
+async def test_a_post_with_an_idempotency_key_at_both_nodes_at_once_is_done_once(pair: Pair) -> None:
+    here, there = pair.asked(pair.one)
+
+    def add(at: At, key: str) -> Any:
+        sent = {"Idempotency-Key": key}
+        body = {"name": key, "url": "http://127.0.0.1:9/"}
+        return at.node.call("POST", "/v1/endpoints", body, key=at.key, headers=sent)
+
+    for number in range(20):
+        key = f"k{number}"
+        said = await asyncio.gather(*(asyncio.to_thread(add, at, key) for at in (here, there)))
+        assert sorted({one.status for one in said}) in ([201], [201, 409]), said
+        again = [add(at, key) for at in (here, there)]
+        assert {one.status for one in again} == {201}
+        assert len({one.body for one in (*said, *again) if one.status == 201}) == 1
+    names = [one["name"] for one in here.get("/v1/endpoints?limit=100")["items"]]
+    assert sorted(names) == sorted(f"k{number}" for number in range(20))
+
+
 async def test_an_endpoint_made_at_one_node_gets_what_the_other_accepts(pair: Pair) -> None:
     for holder in (pair.one, pair.two):
         here, there = pair.asked(holder)

@@ -63,14 +63,16 @@ async def test_the_system_page_shows_the_nodes(two: tuple[Server, Server]) -> No
     for server in two:
         await until(holds(server, PARTITIONS // 2))
     words = Pages(two[0]).get("/ui/system").words
-    assert f"32 of {PARTITIONS} partitions" in words
-    (neighbour,) = two[0].get("/v1/doctor").json["process"]["neighbours"]
-    assert neighbour in words
+    process = two[0].get("/v1/doctor").json["process"]
+    (neighbour,) = process["neighbours"]
+    assert sorted(process["holds"] + neighbour["holds"]) == list(range(PARTITIONS))
+    for node, who in ((process, f"{process['name']} this one"), (neighbour, neighbour["name"])):
+        assert f"{who} 32 of {PARTITIONS} {', '.join(map(str, node['holds']))}" in words
     assert "Connections" in words
     assert "Write-ahead log" not in words
     assert "tocsin backup" not in words
     await asyncio.to_thread(two[1].stop)
-    await until(lambda: "Other nodes none" in Pages(two[0]).get("/ui/system").words)
+    await until(lambda: f"{PARTITIONS} of {PARTITIONS}" in Pages(two[0]).get("/ui/system").words)
 
 
 def held(server: Server) -> list[int]:

@@ -117,6 +117,16 @@ async def test_what_fails_again_is_counted_as_failed(server: Server) -> None:
         assert len(web.asked) == 8
 
 
+async def test_a_rate_of_one_in_many_seconds_begins_at_once(server: Server) -> None:
+    with WebServer(lambda _: Say()) as web:
+        endpoint = server.endpoint(web.url)
+        given_events(server, 2)
+        await settled(server, endpoint, "delivered", 2)
+        replay = replayed(server, endpoint, rate_per_second=0.01)
+        await until(lambda: len(of_replay(web, replay)) == 1)
+        server.post(f"/v1/replays/{replay['id']}/cancel")
+
+
 async def test_pause_resume_and_cancel(server: Server) -> None:
     with WebServer(lambda _: Say()) as web:
         endpoint = server.endpoint(web.url, filters=[{"verbs": ["created"]}])

@@ -28,6 +28,7 @@ from tocsin.model.event import Event, order_keys
 from tocsin.model.event_view import EventView
 from tocsin.model.filter import Filter
 from tocsin.model.ids import BatchId, IdMint
+from tocsin.model.submission import IdempotencyKey, Needs, Submission
 from tocsin.pipeline import accept as accept_module
 from tocsin.pipeline.accept import Accept
 from tocsin.pipeline.commit_group import CommitGroup
@@ -100,6 +101,23 @@ async def test_beyond_its_bound_accept_says_so_and_takes_nothing(
     await hold.release()
     await asyncio.gather(first, *waiting)
     assert len(heard) == 11
+
+
+async def test_a_submission_that_cannot_be_looked_at_leaves_no_key_at_work(store: SqliteStore) -> None:
+    broken = [True]
+
+    def needs_of(_: Submission) -> Needs:
+        if broken:
+            raise RuntimeError(broken.pop())
+        return NOTHING
+
+    accept = Accept(store.log, needs_of, deciding(MINT), lambda _: None)
+    keyed = msgspec.structs.replace(
+        submission(), idempotency=IdempotencyKey(route="POST /v1/events", key="k", body_hash=b"h")
+    )
+    with pytest.raises(RuntimeError):
+        await accept(keyed)
+    assert len((await accept(keyed)).events) == 1
 
 
 async def test_large_submissions_count_by_their_size(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,8 +107,8 @@ async def test_a_template_that_never_ends_costs_its_own_endpoint_and_nobody_else
         server.endpoint(good.url, format=template("{n: .data.n}"))
         server.endpoint(other.url)
         await asyncio.to_thread(emit, server, *numbers)
-        await good.wait_for_count(40)
-        await other.wait_for_count(40)
+        await good.wait_for_count(40, seconds=60)
+        await other.wait_for_count(40, seconds=60)
         assert {json.loads(a.body)["n"] for a in good.arrivals} == set(numbers)
         waiting = await asyncio.to_thread(deliveries, server, endpoint=hanging["id"], state="pending", limit="100")
         assert len(waiting) > 0

@@ -93,7 +93,9 @@ async def test_those_that_are_ticked_and_all_that_match_are_asked_about_with_the
             await expect(page.locator(".toast")).to_contain_text("2 deliveries resent.")
             assert "state=dead" in page.url
             await page.click("#many button:has-text('Resend what is dead')")
-            await expect(page.locator("main")).to_contain_text("58 events that were given up go to 1 endpoint again")
+            await expect(page.locator("main")).to_contain_text(
+                "58 events that were given up go to 1 endpoint again (First: 58)"
+            )
             await page.click("text=No, go back")
             await expect(page).to_have_url(re.compile("state=dead"))
             assert len(listed(caller, "state=delivered")) == 2
@@ -118,6 +120,74 @@ async def test_those_that_are_ticked_and_all_that_match_are_asked_about_with_the
             assert [len(listed(caller, f"state={state}")) for state in ("pending", "cancelled")] == [58, 2]
 
 
+async def test_the_detail_follows_the_keys_and_what_is_pending_is_looked_at_anew(
+    shared_server: Server, visit: Visit
+) -> None:
+    caller = Caller(shared_server)
+    with WebServer(lambda _: Say(500)) as web:
+        made = caller.endpoint(name="Shop", url=web.url, retry=LATER)
+        for number in range(3):
+            emit(caller, "order.created", f"o/{number}")
+        await settle(caller, pending=3)
+        async with visit(shared_server) as visitor:
+            page = visitor.page
+            await visitor.enter(caller.key("admin"))
+            await visitor.go("/ui/deliveries")
+            for key in ("j", "Enter"):
+                await page.keyboard.press(key)
+            await expect(page.locator("#detail h2").first).to_contain_text("o/2 → Shop")
+            await expect(page.locator("#detail .verdict")).to_contain_text("retrying (1), next in")
+            await page.locator("tr.here [data-open]").focus()
+            for subject in ("o/1", "o/0"):
+                await page.keyboard.press("j")
+                await expect(page.locator("#detail h2").first).to_contain_text(subject)
+                await expect(page.locator("tr.here")).to_contain_text(subject)
+            await page.keyboard.press("Escape")
+            await expect(page).to_have_url(re.compile("/ui/deliveries$"))
+            await page.check("[data-all]")
+            await expect(page.locator("#many")).to_contain_text("3 selected:")
+            await page.locator("input[name=id]").first.uncheck()
+            await expect(page.locator("#many")).to_contain_text("2 selected:")
+            assert await page.evaluate("document.querySelector('[data-all]').indeterminate")
+            (one, *_) = listed(caller, "subject_id=o/1")
+            await page.clock.install()
+            await visitor.go(f"/ui/deliveries/{one['id']}")
+            await expect(page.locator("main button:has-text('Cancel')")).to_be_visible()
+            caller.post(f"/v1/deliveries/{one['id']}/cancel")
+            await page.clock.fast_forward(16_000)
+            # By itself: what it says, and what can be done.
+            await expect(page.locator(".verdict")).to_contain_text("■ cancelled")
+            await expect(page.locator("main button:has-text('Cancel')")).to_have_count(0)
+            await visitor.go(f"/ui/deliveries?endpoint={made['id']}&state=pending")
+            await expect(page.locator("tr[data-row]")).to_have_count(2)
+            (one, *_) = listed(caller, "subject_id=o/2")
+            caller.post(f"/v1/deliveries/{one['id']}/cancel")
+            await page.clock.fast_forward(11_000)
+            await expect(page.locator("tr[data-row]")).to_have_count(1)
+
+
+async def test_on_a_telephone_the_state_is_seen_at_once(shared_server: Server, visit: Visit) -> None:
+    caller = Caller(shared_server)
+    with WebServer(answer_by_type) as web:
+        caller.endpoint(name="Shop", url=web.url, retry=LATER)
+        emit(caller, "order.paid", "o/1")
+        await settle(caller, pending=1)
+        async with visit(shared_server, viewport={"width": 400, "height": 800}) as visitor:
+            page = visitor.page
+            await visitor.enter(caller.key("admin"))
+            await visitor.go("/ui/deliveries")
+            for words in ("retrying (1), next in", "503", "order.paid", "o/1", "Shop"):
+                box = await page.locator("tr[data-row] td", has_text=words).bounding_box()
+                assert box is not None
+                assert box["width"] > 0
+                assert box["x"] + box["width"] <= 400, words
+            await page.locator("[data-open]").click()
+            detail = await page.locator("#detail .verdict").bounding_box()
+            assert detail is not None
+            assert detail["y"] < 300
+            await expect(page.locator(".filters")).to_be_hidden()
+
+
 async def test_what_is_dead_is_grouped_by_cause_and_a_group_is_sent_again(shared_server: Server, visit: Visit) -> None:
     caller = Caller(shared_server)
     with WebServer(lambda asked: Say(503 if b".paid" in asked.body and len(web.asked) < 7 else 500)) as web:
@@ -132,6 +202,7 @@ async def test_what_is_dead_is_grouped_by_cause_and_a_group_is_sent_again(shared
             await visitor.go("/ui/deliveries")
             await page.click("text=Dead, by cause")
             await expect(page.locator("main")).to_contain_text("Only 6 dead")
+            await expect(page.locator("main")).to_contain_text("The receiver answered 500.")
             row = page.locator("tr[data-row]", has_text="status 503")
             assert "3" in await row.inner_text()
             await row.locator("a").click()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -28,7 +29,7 @@ async def test_a_replay_goes_on_over_a_restart_and_its_page_shows_it(server: Ser
             page = visitor.page
             await visitor.sign_in()
             await visitor.go(f"/ui/replays/new?endpoint={endpoint['id']}")
-            await page.fill("#f-rate", "20")
+            await page.fill("#f-rate", "8")
             await page.fill("#f-event_type", "order.*")
             await page.click("button:has-text('Count')")
             await expect(page.locator("main")).to_contain_text(f"{COUNT} events to Shop")
@@ -42,14 +43,20 @@ async def test_a_replay_goes_on_over_a_restart_and_its_page_shows_it(server: Ser
             # Without loading the page anew: its figures move, and say how fast it goes.
             await page.wait_for_selector(".figure:has-text('Done') .value:not(:text-is('0'))")
             await page.wait_for_selector(".figure:has-text('Rate') .value:has-text('/s')")
+            await page.goto("about:blank")
+            await asyncio.to_thread(server.stop)
+            done = len(of_replay(web, replay))
+            assert 0 < done < COUNT
+            await asyncio.to_thread(server.start)
+            await until(lambda: len(of_replay(web, replay)) > done)
+            # Who was signed in still is.
+            await visitor.go(address)
             await page.click("button:has-text('Pause')")
             await page.wait_for_selector(".verdict:has-text('paused')")
-            done = server.get(f"/v1/replays/{replay['id']}").json["done"]
-            assert 0 < done < COUNT
+            assert 0 < server.get(f"/v1/replays/{replay['id']}").json["left"] < COUNT
             await page.goto("about:blank")
-            server.stop()
-            server.start()
-            await visitor.sign_in()
+            await asyncio.to_thread(server.stop)
+            await asyncio.to_thread(server.start)
             await visitor.go(address)
             await expect(page.locator(".verdict")).to_contain_text("‖ paused")
             await page.click("button:has-text('Resume')")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from urllib.parse import quote
 
 import pytest
 from tests.kit.browser import Visitor
+from tests.kit.pages import Pages
 from tests.kit.ui_world import TENANT, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -126,6 +129,45 @@ async def test_times_go_on(world: World, visit: Visit) -> None:
         assert (await shown.inner_text()).startswith("3 h ago")
 
 
+async def test_a_keyboard_is_told_the_exact_time(world: World, visit: Visit) -> None:
+    """Of the row that it is at, and of a time outside of rows by Tab."""
+    shown = "one => getComputedStyle(one, '::after').content"
+    async with visit(world.server) as visitor:
+        await visitor.enter()
+        page = visitor.page
+        await visitor.go("/ui/audit")
+        times = page.locator("tr[data-row] time")
+        assert await times.nth(1).evaluate(shown) == "none"
+        await page.keyboard.press("j")
+        await page.keyboard.press("j")
+        assert (await times.nth(1).evaluate(shown)).strip('"') == await times.nth(1).get_attribute("title")
+        assert await times.nth(0).evaluate(shown) == "none"
+        await visitor.go("/ui/system")
+        started = page.locator("section:has(#process) time")
+        await page.locator("section:has(#store) time").focus()
+        await page.keyboard.press("Tab")
+        assert (await started.evaluate(shown)).strip('"') == await started.get_attribute("title")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/ui/", "Overview"),
+        ("/ui/endpoints/new", "Endpoints"),
+        ("/ui/deliveries/dead", "Deliveries"),
+        ("/ui/replays/new", "Replays"),
+        ("/ui/catalogue/job.failed", "Catalogue"),
+        ("/ui/erasures", "System"),
+        ("/ui/retention", "System"),
+        ("/ui/audit", "Audit log"),
+        ("/ui/api-keys", "API keys"),
+    ],
+)
+async def test_the_section_of_a_page_is_marked(world: World, path: str, name: str) -> None:
+    page = await asyncio.to_thread(lambda: Pages(world.server).get(path))
+    assert re.findall(r'data-go="." aria-current="page">([^<]+)<', page.text) == [name]
+
+
 async def test_focus_can_be_seen_and_the_content_reached_at_once(world: World, visit: Visit) -> None:
     async with visit(world.server) as visitor:
         await visitor.sign_in()
@@ -146,6 +188,9 @@ async def test_the_search_box_jumps(world: World, visit: Visit) -> None:
         "child": "/ui/jobs/child",
         world.gone.url.removeprefix("http://"): "/ui/endpoints/end_",
         world.ids["key_id"]: "/ui/api-keys",
+        world.ids["erasure_id"]: f"/ui/erasures/{world.ids['erasure_id']}",
+        f"{world.table}/{world.ids['record_id']}": world.path("/ui/records/{table}/{record_id}"),
+        "bat_1": "/ui/deliveries?batch=bat_1",
     }
     async with visit(world.server) as visitor:
         await visitor.sign_in()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -15,9 +16,11 @@ from playwright.async_api import Page, expect
 from tests.api.callers import Caller
 from tests.kit.browser import Visitor
 from tests.kit.pages import Pages
+from tests.kit.program import Program
 from tests.kit.server import Server
 from tests.kit.tails import Watching
-from tests.kit.web import Say, WebServer
+from tests.kit.waiting import until
+from tests.kit.web import Asked, Say, WebServer
 
 from tocsin.operations.tails import WATCHERS_OF_ONE
 
@@ -163,6 +166,41 @@ async def test_a_server_that_stops_and_is_back(tmp_path: Path, visit: Visit) -> 
             visitor.faults.clear()  # The browser says of each try that there was no server.
     finally:
         await asyncio.to_thread(server.stop)
+
+
+async def test_sigterm_with_a_tail_open_ends_it_first_and_loses_nothing(tmp_path: Path, visit: Visit) -> None:
+    """In this order: the page is told, what is out is waited for, the process ends, though the tab stays open."""
+    go, program = threading.Event(), Program(tmp_path / "ends.db")
+
+    def answer(asked: Asked) -> Say:
+        if b'"held"' in asked.body:
+            go.wait(20)
+        return Say(200)
+
+    try:
+        with WebServer(answer) as web:
+            caller = Caller(program)
+            caller.endpoint(url=web.url)
+            async with visit(program) as visitor:
+                page = await watch(visitor, caller)
+                for number in range(20):
+                    emit(caller, number)
+                await expect(page.locator(ROWS)).to_have_count(40)
+                emit(caller, 20, subject="held")
+                await until(lambda: len(web.asked) == 21)
+                ending = asyncio.create_task(asyncio.to_thread(program.stop))
+                await expect(page.locator(STATE)).to_contain_text("ended: the server is stopping")
+                assert not ending.done()
+                go.set()
+                assert await ending == 0
+                visitor.faults.clear()  # The browser says of each try that there was no server.
+            program.start()
+            (only,) = {one["attempt_count"] for one in caller.get("/v1/deliveries?state=delivered").json["items"]}
+            assert (len(caller.get("/v1/deliveries?state=delivered").json["items"]), only) == (21, 1)
+            assert len(web.asked) == 21
+    finally:
+        go.set()
+        await asyncio.to_thread(program.stop)
 
 
 async def test_who_signs_out_sees_nothing_more(shared_server: Server) -> None:

@@ -119,11 +119,11 @@ class SettingFlags:
         return load_settings(flags, file=self.config)
 
 
-_NO_FLAGS = SettingFlags()
+NO_FLAGS = SettingFlags()
 _Output = Annotated[Mode, Parameter(name=["--output", "-o"])]
 
 
-def serve(*, processes: int = 1, flags: SettingFlags = _NO_FLAGS, output: _Output = "text") -> int:
+def serve(*, processes: int = 1, flags: SettingFlags = NO_FLAGS, output: _Output = "text") -> int:
     """Run the server, until SIGTERM or Ctrl-C.
 
     On a terminal it prints a link that signs in to the web interface as operator, once, within 15 minutes.
@@ -162,7 +162,7 @@ def serve(*, processes: int = 1, flags: SettingFlags = _NO_FLAGS, output: _Outpu
     return 0
 
 
-def work(*, flags: SettingFlags = _NO_FLAGS, output: _Output = "text") -> int:
+def work(*, flags: SettingFlags = NO_FLAGS, output: _Output = "text") -> int:
     """Deliver like a server, without the API and the web interface, until SIGTERM or Ctrl-C; with PostgreSQL only.
 
     At its address it answers `/livez`, `/readyz`, `/metrics` and `/version`.
@@ -186,7 +186,7 @@ def migrate(
     from_: Annotated[str | None, Parameter(name="--from")] = None,
     to: str | None = None,
     take_back: Annotated[bool, Parameter(negative="")] = False,
-    flags: SettingFlags = _NO_FLAGS,
+    flags: SettingFlags = NO_FLAGS,
     output: _Output = "text",
 ) -> int:
     """Bring the database up to date while the server is down; `serve` does the same when it starts.
@@ -214,7 +214,7 @@ def migrate(
     return 0
 
 
-def config(*, flags: SettingFlags = _NO_FLAGS, output: _Output = "text") -> int:
+def config(*, flags: SettingFlags = NO_FLAGS, output: _Output = "text") -> int:
     """Show each setting, its value and where that comes from; secrets are masked.
 
     :param output: `json` for programs.

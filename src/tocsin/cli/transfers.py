@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _FAILED: Final = 1
-_UNREACHABLE: Final = 3
+UNREACHABLE: Final = 3
 _REFUSED: Final = 4
 _DOES: Final = {"copy": "copied", "check": "checked"}
 
@@ -51,7 +51,7 @@ def transfer(source: str | None, target: str | None, output: Mode) -> int:
             return _FAILED
         return 0
 
-    return _with_codes(run)
+    return with_codes(run)
 
 
 def take_back(source: str | None, target: str | None, output: Mode) -> int:
@@ -74,15 +74,15 @@ def take_back(source: str | None, target: str | None, output: Mode) -> int:
             )
         return 0
 
-    return _with_codes(run)
+    return with_codes(run)
 
 
-def _with_codes(run: Callable[[], int]) -> int:
+def with_codes(run: Callable[[], int]) -> int:
     """Refused and unreachable have codes of their own."""
     try:
         return run()
     except Misconfigured as error:
-        codes = {"in_use": _REFUSED, "unreachable": _UNREACHABLE}
+        codes = {"in_use": _REFUSED, "unreachable": UNREACHABLE}
         code = codes.get(str(error.members.get("reason")))
         if code is None:
             raise
@@ -96,7 +96,7 @@ def _with_codes(run: Callable[[], int]) -> int:
         return _REFUSED
     except StoreUnavailable as error:
         print_error(f"{error} Run it again: it goes on where it was.")
-        return _UNREACHABLE
+        return UNREACHABLE
 
 
 @contextmanager

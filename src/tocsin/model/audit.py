@@ -30,6 +30,7 @@ Action = Literal[
     "retention.changed",
     "erasure.created",
     "backup.taken",
+    "intake.renewed",
 ]
 
 

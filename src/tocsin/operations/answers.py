@@ -48,7 +48,8 @@ class IdempotentAnswers:
             raise RequestRunning
         self._running.add(name)
         try:
-            return await self._found_or_made(scope, make)
+            async with self._store.at_work(*name) as is_ours:
+                return await self._found_or_made(scope, make if is_ours else _refuse)
         finally:
             self._running.discard(name)
 
@@ -65,6 +66,11 @@ class IdempotentAnswers:
             kept = StoredAnswer(body_hash=scope.body_hash, status=answer.status, body=sealed)
             await self._store.keep(scope.tenant, scope.route, scope.key, kept, self._now_ms())
         return answer
+
+
+async def _refuse() -> Answer:
+    """Another server is at work on it."""
+    raise RequestRunning
 
 
 def opened(box: SecretBox, tenant: str, route: str, key: str, body: bytes) -> bytes:

@@ -23,6 +23,7 @@ KEY_PREFIX: Final = "tok_"
 MIN_GIVEN_LENGTH: Final = 16
 KEYS_AT_ONCE: Final = 256
 """Keys put into the table before others get a turn."""
+_LAST: Final = "This is the last operator key that is valid. Make another one first."
 
 
 class NewKey(Noun, frozen=True, kw_only=True):
@@ -169,7 +170,7 @@ class ApiKeys:
             raise NotFound
         now = self._now_ms()
         if self._is_last_operator(known, now):
-            raise Conflict("This is the last operator key that is valid. Make another one first.")
+            raise Conflict(_LAST)
         before = msgspec.structs.replace(known.key, last_used_at=self._used.get(key_id, known.key.last_used_at))
         entry = audit_entry(
             self._mint, now, by, "api_key.revoked", key_id, tenant=known.key.tenant, before=key_shown(before)
@@ -177,14 +178,17 @@ class ApiKeys:
         del self._by_hash[known.key.hash]
         self._revoked.add(key_id)
         try:
-            is_gone = not await self._directory.remove_key(key_id, tenant, entry)
+            is_kept = not await self._directory.remove_key(key_id, tenant, entry)
         except Exception:
             self._by_hash[known.key.hash] = known
             raise
         finally:
             self._changes += 1
             self._revoked.discard(key_id)
-        if is_gone:
+        if is_kept:
+            await self.follow()
+            if self.opens(key_id):
+                raise Conflict(_LAST)  # another server has revoked the others meanwhile
             raise NotFound
         self.told()
 

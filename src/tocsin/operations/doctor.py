@@ -57,26 +57,35 @@ class StoreShown(Noun, frozen=True, kw_only=True):
     shared: SharedFacts | None
 
 
-class HoldingFacts(Noun, frozen=True, kw_only=True):
-    """What this process holds of so many partitions, which of them nobody holds, and the names of the other processes."""
+class NodeShown(Noun, frozen=True, kw_only=True):
+    """Another process on the same database, and the partitions that it holds."""
 
+    name: str
+    holds: tuple[int, ...]
+
+
+class HoldingFacts(Noun, frozen=True, kw_only=True):
+    """The name of this process, what it holds of so many partitions, which of them nobody holds, and the other processes."""
+
+    name: str
     holds: tuple[int, ...]
     partitions: int
     free: tuple[int, ...] = ()
-    neighbours: tuple[str, ...] = ()
+    neighbours: tuple[NodeShown, ...] = ()
 
 
 class ServerShown(Noun, frozen=True, kw_only=True):
-    """The server's process. `files`: how many may be open at once, null without a limit. `holds`: the partitions that it fans out
+    """The server's process, by its `name` among the others. `files`: how many may be open at once, null without a limit. `holds`: the partitions that it fans out
     and delivers, of so many `partitions`; `free`: those that nobody does. `neighbours`: other processes on the same database."""
 
+    name: str
     started_at: str
     uptime_seconds: float
     files: int | None
     holds: tuple[int, ...]
     partitions: int
     free: tuple[int, ...]
-    neighbours: tuple[str, ...]
+    neighbours: tuple[NodeShown, ...]
 
 
 class IntakeShown(Noun, frozen=True, kw_only=True):
@@ -174,6 +183,7 @@ class Doctor:
             ),
             store=store_shown(store, self._reserve),
             process=ServerShown(
+                name=holding.name,
                 started_at=to_text(self._started_at),
                 uptime_seconds=(now - self._started_at) / 1000,
                 files=files if files >= 0 else None,

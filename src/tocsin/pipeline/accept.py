@@ -18,7 +18,7 @@ from tocsin.telemetry import log
 
 Tell = Callable[[Accepted | Exception], None]
 """What hears of a submission's verdict after its commit, or why there is none."""
-GROUP_BYTES: Final = 1024 * 1024
+GROUP_BYTES: Final = 512 * 1024
 """Submissions in one transaction, at most: some 20 ms for the writer. A larger one has a transaction of its own."""
 WAITING_BYTES: Final = 32 * 1024 * 1024
 """Submissions that may wait for the writer; beyond it producers are told to come back."""
@@ -68,8 +68,8 @@ class Accept:
             raise StorageFull("Less of the disk is free than the reserve.")
         if self._group.weight >= WAITING_BYTES:
             raise Overloaded(retry_after_seconds=RETRY_AFTER_SECONDS)
-        self._at_work.enter(submission)
         waiter = _Waiter(submission=submission, needs=self._needs_of(submission), tell=tell)
+        self._at_work.enter(submission)
         self._group.add(waiter, max(submission.size, LEAST_BYTES))
 
     async def idle(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from tocsin.errors import TocsinError
+from tocsin.model.audit import AuditEntry
 from tocsin.model.intake import Arrival, IntakeCursor, IntakeState, Receipt, Taking
 from tocsin.model.submission import Accepted, Decide, Needs
 from tocsin.ports.writing import Holder
@@ -60,6 +61,10 @@ class IntakeStore(Protocol):
 
     async def adopt(self, incarnation: str, partitions: int) -> None:
         """Take from this incarnation from now on, from its beginning, unless there is one already."""
+
+    async def renew(self, incarnation: str, entry: AuditEntry) -> None:
+        """Take from this one in place of the one that was adopted, from its beginning; numbers of nodes stay known. Nobody else has the
+        store open meanwhile."""
 
     async def cursors(self) -> tuple[str | None, dict[int, IntakeCursor]]:
         """The incarnation (None: none was adopted) and how far each partition was accepted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Final, Literal, Protocol, TypeVar
 
 from tocsin.errors import TocsinError
@@ -257,7 +258,8 @@ class Directory(Protocol):
         """All keys that were not revoked."""
 
     async def remove_key(self, key_id: KeyId, tenant: str | None, entry: AuditEntry) -> bool:
-        """Revoke at the time of the entry; False when a tenant (None: the operator) has no such key."""
+        """Revoke at the time of the entry; False when a tenant (None: the operator) has no such key, or it is the last operator key
+        that is valid then."""
 
     async def tell(self, entry: AuditEntry) -> None:
         """An entry about what changes nothing in the store."""
@@ -268,6 +270,10 @@ class Directory(Protocol):
 
 class Answers(Protocol):
     """Answers to requests with an Idempotency-Key that do not pass through the log; bodies are sealed by the caller."""
+
+    def at_work(self, tenant: str, route: str, key: str) -> AbstractAsyncContextManager[bool]:
+        """Have the key to oneself for a while, which ends with a crash as well; gives False when another server has it. Not for a key
+        that this one has already. Raises StoreUnavailable."""
 
     async def find(self, tenant: str, route: str, key: str, now: int) -> StoredAnswer | None:
         """The answer kept under the key in the last 24 hours."""

@@ -8,9 +8,11 @@ for each bucket: adding two histograms is adding two numbers, and so is taking o
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
+from itertools import accumulate
 from typing import Final
 
 LANE_BITS: Final = 40
@@ -47,18 +49,12 @@ def counts(histogram: int) -> list[int]:
 
 def percentiles(histogram: int, shares: Sequence[float]) -> list[float | None]:
     """For each share (rising, 0 to 1) the duration in ms that this share of all does not pass; None of nothing."""
-    buckets = counts(histogram)
-    total = sum(buckets)
-    if not total:
+    if not histogram:
         return [None for _ in shares]
-    ranks = [max(1, math.ceil(share * total)) for share in shares]
-    found: list[float | None] = []
-    passed = 0
-    for index, count in enumerate(buckets):
-        passed += count
-        while len(found) < len(ranks) and passed >= ranks[len(found)]:
-            found.append(_middle(index))
-    return found
+    first = ((histogram & -histogram).bit_length() - 1) // LANE_BITS  # what is empty below is not looked at
+    passed = list(accumulate(counts(histogram >> first * LANE_BITS)))
+    ranks = [max(1, math.ceil(share * passed[-1])) for share in shares]
+    return [_middle(first + bisect_left(passed, rank)) for rank in ranks]
 
 
 def at_most(histogram: int, limits: Sequence[float]) -> list[int]:
@@ -73,6 +69,7 @@ def total_ms(histogram: int) -> float:
     return sum(count * _middle(index) for index, count in enumerate(counts(histogram)) if count)
 
 
+@cache
 def _middle(index: int) -> float:
     if index == 0:
         return round(_FIRST_MS / 2, 3)

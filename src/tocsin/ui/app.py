@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Final
+
+import msgspec
 
 from tocsin.errors import StoreUnavailable
 from tocsin.model.access import Role
@@ -61,7 +64,9 @@ class WebInterface:
             if request.path.startswith(PREFIX):
                 await _send_asset(request, send)
                 return
-            await _send(await drawn(await self._answer(request, receive)), request, receive, send)
+            began = time.perf_counter()
+            answer = await drawn(await self._answer(request, receive))
+            await _send(_timed(answer, time.perf_counter() - began), request, receive, send)
 
     async def _answer(self, request: BrowserRequest, receive: Receive) -> Answer:
         if request.path in {"/", "/ui"}:
@@ -148,6 +153,14 @@ async def _shown(page: Page, asked: UiRequest) -> Answer:
     except Exception as fault:  # noqa: BLE001 (the outermost place: whatever went wrong, the person gets a page)
         log.error("page.fault", path=asked.path, exc_info=fault)
         return problem_page(asked, ProblemShown(status=500, title="Something went wrong inside Tocsin."))
+
+
+def _timed(answer: Answer, seconds: float) -> Answer:
+    """A page tells how long it took, for whoever looks at what the browser asks (Server-Timing)."""
+    if isinstance(answer, Stream):
+        return answer
+    took: Header = (b"server-timing", b"page;dur=%.1f" % (seconds * 1000))
+    return msgspec.structs.replace(answer, headers=(*answer.headers, took))
 
 
 async def _send(answer: Answer, request: BrowserRequest, receive: Receive, send: Send) -> None:

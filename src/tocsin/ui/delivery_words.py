@@ -35,6 +35,7 @@ _STATUSES: Final[Mapping[int, str]] = {
     503: "The receiver is not available for the moment.",
 }
 _REASON: Final = re.compile(r"(schedule exhausted|too old) \((.+)\)")
+_CAUSE: Final = re.compile(r"status (\d{3})\b|\((\w+)\)$")
 MOST_INLINE: Final = 8192
 """A longer body is not written into a command."""
 
@@ -77,7 +78,7 @@ class DeliveryRow(Noun, frozen=True, kw_only=True):
 
 
 class Told(Noun, frozen=True, kw_only=True):
-    """A state in words: `word` has a look of its own, `note` follows it, `at` is when the next attempt is due."""
+    """A state in words: `word` has a look of its own, `note` follows it as it is, `at` is when the next attempt is due."""
 
     word: str
     note: str = ""
@@ -94,27 +95,33 @@ class EndpointSeen(Noun, frozen=True, kw_only=True):
 
 def told(row: DeliveryRow, endpoint: EndpointSeen | None) -> Told:
     """Where a delivery stands, to be read at a glance."""
-    tried = f"({row.attempt_count})" if row.attempt_count else ""
+    tried = f" ({row.attempt_count})" if row.attempt_count else ""
     if row.state != "pending":
         return Told(word=row.state, note=tried if row.attempt_count > 1 else "")
     if row.in_flight:
-        return Told(word="in flight", note=f"attempt {row.attempt_count + 1}")
+        return Told(word="in flight", note=f", attempt {row.attempt_count + 1}")
     if row.waits_for_order:
-        return Told(word="waiting", note="for an earlier one")
+        return Told(word="waiting", note=" for an earlier one")
     word = "retrying" if row.attempt_count else "pending"
-    if endpoint is not None and endpoint.state in {"disabled", "paused"}:
-        return Told(word=word, note=f"{tried}, endpoint {endpoint.state}".removeprefix(", "))
-    return Told(
-        word=word, note=f"{tried}, next" if row.attempt_count else "", at=row.next_attempt_at if tried else None
-    )
+    if endpoint is not None and endpoint.state == "disabled":
+        return Told(word=word, note=f"{tried}, endpoint disabled")
+    if endpoint is not None and endpoint.state == "paused":
+        at = max(endpoint.paused_until or "", row.next_attempt_at or "") or None
+        return Told(word=word, note=f"{tried}, paused{', next' if at else ''}", at=at)
+    if not row.attempt_count:
+        return Told(word=word)
+    return Told(word=word, note=f"{tried}, next", at=row.next_attempt_at)
 
 
-def why(row: DeliveryRow, endpoint: EndpointSeen | None) -> list[str]:
-    """Why it is as it is, in sentences."""
+def why(row: DeliveryRow, endpoint: EndpointSeen | None, retry_after: str | None = None) -> list[str]:
+    """Why it is as it is, in sentences; `retry_after` is the header of the newest answer."""
     said = [_why_state(row, endpoint)]
     last = row.last_attempt
     if last is not None and last.outcome != "delivered" and row.state in {"pending", "dead"}:
         said.append(_meaning(last))
+        if retry_after is not None and row.state == "pending":
+            seconds = " s" if retry_after.isdigit() else ""
+            said.append(f"It asked to be left in peace for a while (Retry-After: {retry_after}{seconds}).")
     if row.event_erased:
         said.append("The event was erased: only its place in the log is left, and it cannot be sent again.")
     return [sentence for sentence in said if sentence]
@@ -161,28 +168,39 @@ def _why_pending(row: DeliveryRow, endpoint: EndpointSeen | None) -> str:
 
 
 def _meaning(last: Last) -> str:
-    if last.status is not None:
-        more = _STATUSES.get(last.status) or ("Redirects are not followed." if 300 <= last.status < 400 else "")
-        return f"The receiver answered {last.status}. {more}".strip()
-    return MEANINGS.get(last.error or "", "")
+    return MEANINGS.get(last.error or "", "") if last.status is None else _answered(last.status)
 
 
-def as_curl(url: str, headers: Mapping[str, str], body: str | None, *, is_whole: bool) -> str:
-    """The request for a shell. Secrets are variables; a body that is long, cut or no text is taken from a file."""
+def _answered(status: int) -> str:
+    more = _STATUSES.get(status) or ("Redirects are not followed." if 300 <= status < 400 else "")
+    return f"The receiver answered {status}. {more}".strip()
+
+
+def meaning_of(reason: str) -> str:
+    """What the reason for which a delivery was given up says of its receiver; nothing where it says so itself."""
+    cause = _CAUSE.search(reason)
+    if cause is None:
+        return ""
+    return _answered(int(cause[1])) if cause[1] else MEANINGS.get(cause[2], "")
+
+
+def as_curl(url: str, headers: Mapping[str, str], body: str | None, file: str) -> str:
+    """The request for a shell. Secrets are variables; a body that is long, and one that is None, is taken from a file."""
     lines = [f"curl -X POST {shlex.quote(url)}"]
     for name, value in headers.items():
         if name.lower() in {"host", "content-length", "accept-encoding"}:
             continue
         if value == MASK:
-            lines.append(f'-H "{name}: ${_variable(name)}"')
+            lines.append(f'-H {shlex.quote(f"{name}: ")}"${_variable(name)}"')
         else:
             lines.append(f"-H {shlex.quote(f'{name}: {value}')}")
-    if body is not None and is_whole and len(body) <= MOST_INLINE and "\0" not in body:
+    if body is not None and len(body) <= MOST_INLINE and "\0" not in body:
         lines.append(f"--data-raw {shlex.quote(body)}")
     else:
-        lines.append("--data-binary @body")
+        lines.append(f"--data-binary @{file}")
     return " \\\n  ".join(lines)
 
 
 def _variable(name: str) -> str:
-    return re.sub(r"\W", "_", name.upper(), flags=re.ASCII)
+    """The name of a shell's variable: letters, digits and `_`, no digit first."""
+    return re.sub(r"\W|^(?=\d)", "_", name.upper(), flags=re.ASCII)

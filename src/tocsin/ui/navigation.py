@@ -10,11 +10,16 @@ HOME: Final = "/ui/"
 
 
 class Section(Noun, frozen=True, kw_only=True):
-    """An entry of the navigation; `letter` follows `g` on the keyboard."""
+    """An entry of the navigation; `letter` follows `g` on the keyboard. `more` are other addresses that belong to it."""
 
     name: str
     path: str
     letter: str
+    more: tuple[str, ...] = ()
+
+    def has(self, path: str) -> bool:
+        """Whether the page at this address is of the section."""
+        return any(path == one or (one != HOME and path.startswith(f"{one}/")) for one in (self.path, *self.more))
 
 
 SECTIONS: Final = (
@@ -27,7 +32,7 @@ SECTIONS: Final = (
     Section(name="Live", path="/ui/tail", letter="l"),
     Section(name="Replays", path="/ui/replays", letter="p"),
     Section(name="Catalogue", path="/ui/catalogue", letter="c"),
-    Section(name="System", path="/ui/system", letter="s"),
+    Section(name="System", path="/ui/system", letter="s", more=("/ui/retention", "/ui/erasures")),
 )
 KEY_SECTIONS: Final = (
     Section(name="API keys", path="/ui/api-keys", letter="k"),
@@ -40,6 +45,7 @@ PLACES: Final = {
     "dlv_": "/ui/deliveries/",
     "end_": "/ui/endpoints/",
     "rpl_": "/ui/replays/",
+    "ers_": "/ui/erasures/",
 }
 """Where an id leads, by its prefix."""
 

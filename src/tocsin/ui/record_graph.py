@@ -17,6 +17,8 @@ TIER: Final = 20
 REACH: Final = 44
 """How far to the side another record's line begins or ends."""
 LONGEST: Final = 26
+LETTER: Final = 6.5
+"""How wide a letter of a name is, about."""
 NAME_ROOM: Final = 180
 """What such a name takes, behind the newest version."""
 VERBS: Final = frozenset({"created", "deleted", "updated"})
@@ -108,6 +110,10 @@ def _branch(meeting: Meeting, x: float, place: tuple[int, int], name: str) -> Br
     is_before = meeting.way in {"joins", "comes from"}
     far = x - REACH if is_before else x + REACH
     y = TIER * (tier + 1)
+    shown = meeting.name if len(meeting.name) <= LONGEST else meeting.name[: LONGEST - 1] + "…"
+    long = len(shown) * LETTER
+    end = max(far, long + LETTER) if is_before else far
+    begin = end - long if is_before else far + long
     words = {
         "joins": f"{meeting.name} was merged into {name}",
         "leaves": f"{meeting.name} was separated from {name}",
@@ -115,11 +121,11 @@ def _branch(meeting: Meeting, x: float, place: tuple[int, int], name: str) -> Br
         "comes from": f"{name} was separated from {meeting.name}",
     }
     return Branch(
-        path=f"M{far} {y}C{x} {y} {far} {base} {x} {base}",
-        x=far,
+        path=f"M{begin:g} {y}H{far}C{x} {y} {far} {base} {x} {base}",
+        x=end,
         y=y,
         is_before=is_before,
-        name=meeting.name if len(meeting.name) <= LONGEST else meeting.name[: LONGEST - 1] + "…",
+        name=shown,
         full_name=meeting.name,
         href=meeting.href,
         words=words[meeting.way],

@@ -37,10 +37,17 @@ def ago(time: str | Millis, now: Millis) -> str:
     return f"in {text}" if apart > 999 else f"{text} ago" if apart < -999 else "now"
 
 
+def due(time: str | Millis, now: Millis) -> str:
+    """When something is to happen: `in 4 min`; `now` for as long as it is late."""
+    return ago(max(millis_of(time), now), now)
+
+
 def duration(millis: float | None) -> str:
     """In the largest useful unit: `212 ms`, `4.2 s`, `3 min`, `5 h`, `12 d`."""
     if millis is None:
         return NOTHING
+    if 0 < millis < 0.05:
+        return "<0.1 ms"
     if millis < 1000:
         return f"{millis:.0f} ms" if millis >= 10 or millis == int(millis) else f"{millis:.1f} ms"
     for size, unit in _UNITS:

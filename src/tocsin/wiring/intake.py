@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Callable
@@ -10,16 +11,20 @@ from typing import Final
 from tocsin.api.accepting import read_again
 from tocsin.config import Settings
 from tocsin.errors import Misconfigured
+from tocsin.model.ids import IdMint, Millis
 from tocsin.model.intake_servers import IntakeServers
 from tocsin.model.noun import Noun
 from tocsin.operations.api_keys import ApiKeys
 from tocsin.operations.doctor import IntakeShown
+from tocsin.operations.intake_renewal import Renewal, renew
 from tocsin.pipeline.intake import Door
 from tocsin.ports.intake import Intake
 from tocsin.rules.needs import needs_of
 from tocsin.rules.retention import parse_size
+from tocsin.telemetry import set_up_logs
 from tocsin.wiring.loops import Loops
 from tocsin.wiring.parts import Parts
+from tocsin.wiring.stores import opened
 from tocsin.workers.intake import IntakeWorker
 from tocsin.workers.intake_watch import IntakeWatch
 from tocsin.workers.supervisor import Background
@@ -105,6 +110,31 @@ async def open_intake(parts: Parts, loops: Loops, keys: ApiKeys) -> IntakeParts 
     await intake.open()
     await watch.look()
     return IntakeParts(servers=intake, door=door, watch=watch, worker=worker)
+
+
+def renew_intake(settings: Settings, *, is_wanted: bool) -> Renewal:
+    """Go on with the stream that there is now; see `renew`. Raises Misconfigured, with a `reason` when the database is `in_use` or
+    `unreachable`."""
+    if (servers := settings.intake) is None:
+        raise Misconfigured("There is no replicated intake: set TOCSIN_NATS.")
+    set_up_logs("error")
+
+    async def run() -> Renewal:
+        intake = _intake(servers)
+        async with opened(settings.database, _now_ms, alone=True) as store:
+            assert store.intake is not None
+            await intake.open()
+            try:
+                mint = IdMint(_now_ms, os.urandom)
+                return await renew(intake, store.intake, is_wanted=is_wanted, mint=mint, now_ms=_now_ms)
+            finally:
+                await intake.close()
+
+    return asyncio.run(run())
+
+
+def _now_ms() -> Millis:
+    return time.time_ns() // 1_000_000
 
 
 def check_intake(settings: Settings) -> None:

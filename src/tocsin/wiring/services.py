@@ -12,7 +12,7 @@ from tocsin.operations.api_keys import ApiKeys
 from tocsin.operations.backups import Backups
 from tocsin.operations.consent import Consents
 from tocsin.operations.deliveries import Deliveries
-from tocsin.operations.doctor import Doctor, HoldingFacts
+from tocsin.operations.doctor import Doctor, HoldingFacts, NodeShown
 from tocsin.operations.drafts import Drafts
 from tocsin.operations.endpoint_lists import EndpointLists
 from tocsin.operations.erasures import Erasures
@@ -25,7 +25,7 @@ from tocsin.operations.resuming import Resuming
 from tocsin.operations.retention import Retention, reserve_of
 from tocsin.operations.statistics import Statistics
 from tocsin.operations.test_event import TestEvents
-from tocsin.ports import Elsewhere
+from tocsin.ports import Beat, Elsewhere, Neighbour
 from tocsin.wiring.intake import IntakeParts
 from tocsin.wiring.loops import BackgroundLoops, Loops
 from tocsin.wiring.parts import Parts
@@ -170,11 +170,17 @@ def holding_facts(loops: Loops) -> HoldingFacts:
     """As far as the last beat showed it."""
     last = loops.holding.last
     return HoldingFacts(
+        name=loops.holding.name,
         holds=tuple(sorted(loops.held.partitions)),
         partitions=loops.held.count,
         free=() if last is None else tuple(sorted(number for number, holder in last.holders.items() if not holder)),
-        neighbours=() if last is None else tuple(other.name for other in last.neighbours),
+        neighbours=() if last is None else tuple(_node(other, last) for other in last.neighbours),
     )
+
+
+def _node(other: Neighbour, last: Beat) -> NodeShown:
+    holds = tuple(sorted(number for number, holder in last.holders.items() if holder == other.epoch))
+    return NodeShown(name=other.name, holds=holds)
 
 
 def open_files() -> int:

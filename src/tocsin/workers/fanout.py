@@ -19,6 +19,7 @@ from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.fronts import Front, Fronts
 from tocsin.workers.held import Held
 from tocsin.workers.recent import Recent
+from tocsin.workers.within import EVENTS as WITHIN_EVENTS
 from tocsin.workers.within import PARTITION, Within
 
 EVENTS: Final = 128
@@ -96,13 +97,11 @@ class FanoutWorker:
         front = next(iter(self._fronts), None)
         if front is None or front.is_behind or front.midst is not None:
             return None
-        start, left = self._fronts.stored[PARTITION], list[EventView]()
-        if self._head > start.position:
-            left = self._recent.after(start.position, EVENTS)
-            if not left or left[-1].event.position < self._head:
-                return None
-        holder = self._held.holder
-        self._within = Within(start, left, holder, self._fan_out, self._went)
+        start = self._fronts.stored[PARTITION]
+        left = self._recent.after(start.position, WITHIN_EVENTS) if self._head > start.position else []
+        if self._head > start.position and not left:
+            return None
+        self._within = Within(start, left, self._head, self._held.holder, self._fan_out, self._went)
         return self._within
 
     def _went(self, within: Within) -> None:

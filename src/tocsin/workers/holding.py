@@ -61,7 +61,7 @@ class HoldingWorker:
     ) -> None:
         self._store = store
         self._held = held
-        self._name = name
+        self.name = name
         self._lease_ms = lease_ms
         self._clock = clock
         self._is_watching = is_watching
@@ -95,7 +95,7 @@ class HoldingWorker:
     async def start(self) -> None:
         """Join, and take what is free; on the embedded store that is everything."""
         began = boottime_ms()
-        self._held.holder = await self._store.join(self._name)
+        self._held.holder = await self._store.join(self.name)
         self._held.beaten(began, self._lease_ms)
         if not self._held.is_shared:
             await self._take(self._held.count)
@@ -179,7 +179,7 @@ class HoldingWorker:
             self._is_listening = True
         if self._is_lost:
             began = boottime_ms()
-            held.holder = await self._store.join(self._name)
+            held.holder = await self._store.join(self.name)
             held.beaten(began, self._lease_ms)
             self._observed, self.last, self._is_lost = None, None, False
         holder, began, before_it = held.holder, boottime_ms(), self._clock.wall()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -225,7 +226,7 @@ class ReplayWorker:
             return _STEP
         now = self._now_ms()
         paid_until = max(self._paid_until.get(replay.number, 0.0), now)
-        return max(0, int((now + _AHEAD_SECONDS * 1000 - paid_until) / 1000 * replay.rate_per_second))
+        return max(0, math.ceil((now + _AHEAD_SECONDS * 1000 - paid_until) / 1000 * replay.rate_per_second))
 
     def _due(self, replay: Replay, now: Millis) -> Millis:
         """When the next delivery is due: evenly spaced where there is a rate."""

@@ -15,27 +15,29 @@ from tocsin.ports import Cursor, Fanned, Fanning, Holder, Move
 from tocsin.telemetry import log
 
 EVENTS: Final = CHUNK
-"""New events matched within one transaction, at most."""
+"""Events matched within one transaction, at most: those that are left, and as many new ones."""
 PARTITION: Final = 0
 """There is one: where there are more, whoever accepts need not be who fans out."""
 
 
 class Within:
-    """`ports.FanWithin` for one commit group: from the cursor over what is `left` up to the end of the log, and on. `tell` hears when the
-    accept is over. `fan_out` gives the revision of the directory that the fan is made by as well."""
+    """`ports.FanWithin` for one commit group: from the cursor over what is `left` before it; if that is all up to the `head` of the log,
+    over the new events too. `tell` hears when the accept is over. `fan_out` gives the revision of the directory that the fan is made by as well."""
 
-    __slots__ = ("_cursor", "_fan_out", "_holder", "_left", "_tell", "fan", "fanned", "move")
+    __slots__ = ("_cursor", "_fan_out", "_head", "_holder", "_left", "_tell", "fan", "fanned", "move")
 
     def __init__(
         self,
         cursor: Cursor,
         left: Sequence[EventView],
+        head: int,
         holder: Holder,
         fan_out: Callable[[Cursor, Sequence[EventView]], tuple[Fan, int]],
         tell: Callable[[Within], None],
     ) -> None:
         self._cursor = cursor
         self._left = left
+        self._head = head
         self._holder = holder
         self._fan_out = fan_out
         self._tell = tell
@@ -45,10 +47,12 @@ class Within:
 
     def plan(self, events: Sequence[Event]) -> Fanning | None:
         """In the writer's thread."""
-        before = self._left[-1].event.position if self._left else self._cursor.position
-        if events[0].position != before + 1:
+        views = list(self._left)
+        end = views[-1].event.position if views else self._cursor.position
+        if end >= self._head and events[0].position == end + 1:
+            views += [EventView(event) for event in events[:EVENTS]]
+        if not views:
             return None
-        views = [*self._left, *[EventView(event) for event in events[:EVENTS]]]
         try:
             fan, revision = self._fan_out(self._cursor, views)
         except Exception as error:  # noqa: BLE001  # it is tried again in the event loop: nobody's accept fails for it

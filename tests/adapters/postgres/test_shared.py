@@ -1,7 +1,8 @@
-"""What only a shared store has: standings that others wrote, wishes for a holder, and attempts that others settled."""
+"""What only a shared store has: standings that others wrote, wishes for a holder, attempts that others settled, keys that they revoke."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 
@@ -10,12 +11,16 @@ from tests.contracts.given import NOTHING, Clock, deciding, delivery, endpoint, 
 from tests.kit.postgres import PostgresServer
 from tests.kit.stores import held, moves
 
-from tocsin.adapters.postgres.database import prepare_database
+from tocsin.adapters.postgres.database import connect, hang_up, prepare_database
 from tocsin.adapters.postgres.store import PostgresStore
+from tocsin.errors import Conflict, NotFound, StoreUnavailable
+from tocsin.model.access import Role
+from tocsin.model.audit import SERVER
 from tocsin.model.consent import Consent
 from tocsin.model.delivery import DeliveryState, Step
 from tocsin.model.endpoint import Standing
-from tocsin.model.ids import IdMint
+from tocsin.model.ids import IdMint, KeyId
+from tocsin.operations.api_keys import ApiKeys
 from tocsin.ports import AuditQuery, Cursor, Wish
 
 CONSENT = Consent(url="https://a.example/", origin="tocsin", state="granted", is_required=True)
@@ -109,3 +114,89 @@ async def test_attempts_are_found_by_name_with_their_events(store: PostgresStore
     assert {(one.tenant, one.endpoint_id, one.batch_id) for one in made} == {("acme", added.id, None)}
     assert [one.claims[0].event.position for one in made] == [1, 1, 2]
     assert await store.watched.made([]) == []
+
+
+async def test_of_two_servers_that_revoke_the_last_two_operator_keys_at_once_one_is_refused(
+    postgres_server: PostgresServer, clock: Clock, mint: IdMint
+) -> None:
+    url = postgres_server.fresh("store", prepare_database)
+    stores = [await PostgresStore.open(url, clock, lambda: 0.0) for _ in range(2)]
+    here, there = (ApiKeys(one.directory, mint=mint, now_ms=clock, entropy=os.urandom) for one in stores)
+    first = await here.create(name="first", role=Role.OPERATOR, tenant=None, by=SERVER)
+    for _ in range(10):
+        second = await here.create(name="second", role=Role.OPERATOR, tenant=None, by=SERVER)
+        await there.follow()
+        said = await asyncio.gather(
+            here.revoke(first.key.id, None, by=SERVER),
+            there.revoke(second.key.id, None, by=SERVER),
+            return_exceptions=True,
+        )
+        assert sorted(map(type, said), key=repr) == sorted([type(None), Conflict], key=repr)
+        left = first if isinstance(said[0], Conflict) else second
+        for keys in (here, there):
+            await keys.follow()
+            assert keys.opens(left.key.id)
+        first = left
+    with pytest.raises(NotFound):
+        await there.revoke(KeyId("key_x"), None, by=SERVER)
+    for one in stores:
+        await one.close()
+
+
+async def test_a_key_is_at_work_at_one_server_at_a_time_and_ends_with_its_connection(
+    postgres_server: PostgresServer, clock: Clock
+) -> None:
+    url = postgres_server.fresh("store", prepare_database)
+    here, there = [await PostgresStore.open(url, clock, lambda: 0.0) for _ in range(2)]
+    name = ("acme", "POST /v1/endpoints", "k")
+    async with here.answers.at_work(*name) as is_ours, here.answers.at_work("acme", name[1], "other") as other_is:
+        assert is_ours
+        assert other_is
+        async with there.answers.at_work(*name) as is_theirs:
+            assert not is_theirs
+        async with there.answers.at_work("globex", *name[1:]) as is_theirs:
+            assert is_theirs
+    async with there.answers.at_work(*name) as is_theirs, here.answers.at_work(*name) as is_ours:
+        assert is_theirs
+        assert not is_ours
+    async with here.answers.at_work(*name) as is_ours:
+        assert is_ours
+        ended = (
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND pid = $1"
+        )
+        keys = here.answers._keys
+        assert keys._connection is not None
+        mine = keys._connection.get_server_pid()
+        asking = await connect(url, seconds=5)
+        assert await asking.fetch(ended, mine)
+        await until_taken(there, name)
+        await hang_up(asking)
+    waiting = asyncio.ensure_future(there.answers.at_work(*name).__aenter__())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    async with here.answers.at_work(*name) as is_ours:
+        assert is_ours
+    for one in (here, there):
+        await one.close()
+    with pytest.raises(StoreUnavailable):
+        await here.answers.at_work(*name).__aenter__()
+
+
+async def until_taken(store: PostgresStore, name: tuple[str, str, str]) -> None:
+    """Wait until the server has noticed that a session ended."""
+    async with asyncio.timeout(30):
+        while True:
+            async with store.answers.at_work(*name) as is_ours:
+                if is_ours:
+                    return
+
+
+async def test_a_store_may_be_closed_once_more(store: PostgresStore) -> None:
+    await store.views.newest()
+    for _ in range(2):
+        async with asyncio.timeout(30):
+            await store.close()
+    with pytest.raises(StoreUnavailable):
+        await store.views.newest()

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tocsin.rules.redaction import MASK
-from tocsin.ui.delivery_words import DeliveryRow, EndpointSeen, Told, as_curl, told, why
+from tocsin.ui.delivery_words import DeliveryRow, EndpointSeen, Told, as_curl, meaning_of, told, why
 from tocsin.ui.pages.delivery_filters import asked, flags, kept, moment, restored
 
 NEXT = "2026-11-22T10:08:12.000Z"
@@ -26,6 +26,7 @@ def row(**fields: object) -> DeliveryRow:
 
 
 RETRYING = {"attempt_count": 3, "last_attempt": FAILED, "next_attempt_at": NEXT}
+LATER = "2026-11-22T10:18:12.000Z"
 PAUSED = EndpointSeen(state="paused", state_reason="The receiver answered 503.", paused_until=NEXT)
 
 
@@ -33,15 +34,22 @@ PAUSED = EndpointSeen(state="paused", state_reason="The receiver answered 503.",
     ("fields", "endpoint", "said"),
     [
         ({}, None, Told(word="pending")),
-        (RETRYING, None, Told(word="retrying", note="(3), next", at=NEXT)),
-        (RETRYING, EndpointSeen(state="failing"), Told(word="retrying", note="(3), next", at=NEXT)),
-        (RETRYING, PAUSED, Told(word="retrying", note="(3), endpoint paused")),
-        ({}, EndpointSeen(state="disabled"), Told(word="pending", note="endpoint disabled")),
-        (RETRYING | {"in_flight": True}, None, Told(word="in flight", note="attempt 4")),
-        ({"waits_for_order": True}, None, Told(word="waiting", note="for an earlier one")),
+        (RETRYING, None, Told(word="retrying", note=" (3), next", at=NEXT)),
+        (RETRYING, EndpointSeen(state="failing"), Told(word="retrying", note=" (3), next", at=NEXT)),
+        (RETRYING, PAUSED, Told(word="retrying", note=" (3), paused, next", at=NEXT)),
+        (
+            RETRYING,
+            EndpointSeen(state="paused", paused_until=LATER),
+            Told(word="retrying", note=" (3), paused, next", at=LATER),
+        ),
+        ({}, PAUSED, Told(word="pending", note=", paused, next", at=NEXT)),
+        ({}, EndpointSeen(state="paused"), Told(word="pending", note=", paused")),
+        ({}, EndpointSeen(state="disabled"), Told(word="pending", note=", endpoint disabled")),
+        (RETRYING | {"in_flight": True}, None, Told(word="in flight", note=", attempt 4")),
+        ({"waits_for_order": True}, None, Told(word="waiting", note=" for an earlier one")),
         ({"state": "delivered", "attempt_count": 1}, None, Told(word="delivered")),
-        ({"state": "delivered", "attempt_count": 2}, None, Told(word="delivered", note="(2)")),
-        ({"state": "dead", "attempt_count": 9}, PAUSED, Told(word="dead", note="(9)")),
+        ({"state": "delivered", "attempt_count": 2}, None, Told(word="delivered", note=" (2)")),
+        ({"state": "dead", "attempt_count": 9}, PAUSED, Told(word="dead", note=" (9)")),
         ({"state": "cancelled"}, None, Told(word="cancelled")),
     ],
 )
@@ -77,17 +85,46 @@ def test_why_is_told_in_sentences(fields: dict[str, object], endpoint: EndpointS
     assert all(sentence.endswith(".") for sentence in sentences)
 
 
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("schedule exhausted (status 503)", "The receiver answered 503. The receiver is not available for the moment."),
+        ("rejected with status 418", "The receiver answered 418."),
+        ("too old (dns)", "The receiver's name could not be resolved. Check the host in the URL, and the name server."),
+        ("expired", ""),
+        ("because (of something else)", ""),
+    ],
+)
+def test_a_reason_says_something_of_the_receiver(reason: str, said: str) -> None:
+    assert meaning_of(reason) == said
+
+
+def test_a_receiver_that_asks_for_peace_is_quoted() -> None:
+    assert "(Retry-After: 240 s)" in " ".join(why(row(**RETRYING), None, "240"))
+    assert (
+        "(Retry-After: Thu, 26 Nov 2026 20:00:00 GMT)"
+        in why(row(**RETRYING), None, "Thu, 26 Nov 2026 20:00:00 GMT")[-1]
+    )
+    assert "Retry-After" not in " ".join(why(row(state="delivered", attempt_count=1), None, "240"))
+
+
 HOSTILE = 'it\'s "$HOME" `id` \\ \n; !x'
 
 
 @pytest.mark.parametrize("body", [HOSTILE, "@file", "{}"])
 def test_curl_is_given_the_very_bytes_by_a_shell(body: str) -> None:
-    headers = {"Host": "h", "X-A": HOSTILE.replace("\n", ""), "Authorization": MASK, "X-Api-Token": MASK}
-    command = as_curl("https://example.com/?a='b'&c", headers, body, is_whole=True)
+    headers = {
+        "Host": "h",
+        "X-A": HOSTILE.replace("\n", ""),
+        "Authorization": MASK,
+        "X-Api-Token": MASK,
+        "1`id`$(id)": MASK,
+    }
+    command = as_curl("https://example.com/?a='b'&c", headers, body, "file")
     assert command.startswith("curl -X POST ")
     printing = "printf '%s\\0' " + command.removeprefix("curl ")
     done = subprocess.run(
-        ["/bin/sh", "-c", f"AUTHORIZATION='Bearer x'\nX_API_TOKEN=t\n{printing}"],
+        ["/bin/sh", "-c", f"AUTHORIZATION='Bearer x'\nX_API_TOKEN=t\n_1_ID___ID_=u\n{printing}"],
         capture_output=True,
         check=True,
         text=True,
@@ -96,13 +133,14 @@ def test_curl_is_given_the_very_bytes_by_a_shell(body: str) -> None:
     assert words == [
         "-X", "POST", "https://example.com/?a='b'&c",
         "-H", f"X-A: {headers['X-A']}", "-H", "Authorization: Bearer x", "-H", "X-Api-Token: t",
+        "-H", "1`id`$(id): u",
         "--data-raw", body,
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("body", "is_whole"), [("x" * 9000, True), ("cut", False), (None, True)])
-def test_a_body_that_cannot_be_written_comes_from_a_file(body: str | None, is_whole: bool) -> None:
-    assert as_curl("https://e.com/", {}, body, is_whole=is_whole).endswith("--data-binary @body")
+@pytest.mark.parametrize("body", ["x" * 9000, None])
+def test_a_body_that_cannot_be_written_comes_from_a_file(body: str | None) -> None:
+    assert as_curl("https://e.com/", {}, body, "dlv_1-1-request-body").endswith("--data-binary @dlv_1-1-request-body")
 
 
 def test_filters_are_the_same_in_address_api_and_command() -> None:

@@ -30,6 +30,13 @@ def test_where_the_record_was_gone_there_is_no_line() -> None:
     assert [branch.words for branch in chart.branches] == ["r2 was merged into r1", "r2 was separated from r1"]
 
 
+def test_a_name_at_the_left_edge_is_whole() -> None:
+    chart = graph([point(1, "created", ("customers/record-17", "comes from"))], has_older=False, name="r2")
+    (branch,) = chart.branches
+    assert branch.x > len("customers/record-17") * 6
+    assert float(branch.path[1:].split()[0]) > 0
+
+
 def test_the_line_comes_from_further_back() -> None:
     assert graph([point(9)], has_older=True, name="r").line.startswith(f"M{LEFT} ")
     assert graph([], has_older=False, name="r").dots == ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tocsin.ui.texts import ago, clock, cut, duration, number, percent, short, size, utc
+from tocsin.ui.texts import ago, clock, cut, due, duration, number, percent, short, size, utc
 
 NOW = 1_795_687_204_120
 
@@ -12,7 +12,7 @@ NOW = 1_795_687_204_120
 @pytest.mark.parametrize(
     ("millis", "text"),
     [
-        (None, "\u2013"), (0, "0 ms"), (0.25, "0.2 ms"), (5.74, "5.7 ms"), (12.3, "12 ms"), (999, "999 ms"), (1000, "1 s"), (4200, "4.2 s"),
+        (None, "\u2013"), (0, "0 ms"), (0.25, "0.2 ms"), (0.04, "<0.1 ms"), (5.74, "5.7 ms"), (12.3, "12 ms"), (999, "999 ms"), (1000, "1 s"), (4200, "4.2 s"),
         (12_700, "12 s"), (60_000, "1 min"), (200_000, "3 min"), (3_600_000, "1 h"), (5_400_000, "1.5 h"), (86_400_000, "1 d"),
     ],
 )  # fmt: skip
@@ -26,6 +26,11 @@ def test_durations(millis: float | None, text: str) -> None:
 )  # fmt: skip
 def test_how_long_ago(apart: int, text: str) -> None:
     assert ago(NOW + apart, NOW) == text
+
+
+@pytest.mark.parametrize(("apart", "text"), [(240_000, "in 4 min"), (0, "now"), (-240_000, "now")])
+def test_what_is_late_is_due_now(apart: int, text: str) -> None:
+    assert due(NOW + apart, NOW) == text
 
 
 def test_exact_times() -> None:

@@ -7,7 +7,8 @@ import contextlib
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypedDict
+from urllib.parse import unquote, urlsplit
 
 import nats.errors
 import nats.js.errors
@@ -26,14 +27,34 @@ LOST: Final = (OSError, asyncio.TimeoutError, nats.errors.Error)
 """What nats-py raises when a server is gone, or answers with an error."""
 
 
+class _Client(Client):
+    """Says nothing to a server without TLS, where TLS is asked for: nats-py lets the server decide, and a name and password go with the first
+    thing that it says."""
+
+    def __init__(self, *, needs_tls: bool) -> None:
+        super().__init__()
+        self._needs_tls = needs_tls
+
+    def _connect_command(self) -> bytes:
+        if self._needs_tls and not self._server_info.get("tls_required"):
+            raise NoTls
+        return super()._connect_command()
+
+
+class NoTls(nats.errors.Error):
+    """The server does not ask for TLS, and it was to be used."""
+
+
 class NatsConnection:
     """One client for everything. nats-py keeps what is published while it has no server and sends it afterwards: so nothing is published
     then (`client` raises)."""
 
     def __init__(self, servers: Sequence[str], *, credentials: Path | None, ca: Path | None, name: str) -> None:
         self._servers = list(servers)
+        self._login = _login_of(servers)
         self._credentials = credentials
         self._ca = ca
+        self._needs_tls = ca is not None or any(server.startswith("tls:") for server in servers)
         self._name = name
         self._client: Client | None = None
         self._task: asyncio.Task[None] | None = None
@@ -82,14 +103,14 @@ class NatsConnection:
     async def _keep(self) -> None:
         """nats-py gives up for good when a server refuses it: then it begins anew."""
         while not self._closing:
-            client = Client()
+            client = _Client(needs_tls=self._needs_tls)
             over = asyncio.Event()
             try:
                 await self._connect(client, over)
             except asyncio.CancelledError:
                 await _closed(client)
                 raise
-            except (*LOST, ssl.SSLError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001  # a file that cannot be read, or is no key: the next one may be
                 log.error("intake.unreachable", error=type(error).__name__)
                 await _closed(client)
             else:
@@ -115,6 +136,7 @@ class NatsConnection:
             servers=self._servers,
             name=self._name,
             tls=context,
+            **self._login,
             user_credentials=None if self._credentials is None else str(self._credentials),
             allow_reconnect=True,
             max_reconnect_attempts=-1,
@@ -129,6 +151,23 @@ class NatsConnection:
         self.max_payload = client.max_payload
         for subject, heard in self._heard:
             await client.subscribe(subject, cb=heard)
+
+
+class _Login(TypedDict, total=False):
+    user: str
+    password: str
+    token: str
+
+
+def _login_of(servers: Sequence[str]) -> _Login:
+    """What the first URL says that says something, for all servers, also those that are learned of later. nats-py would give it to that
+    one only, and percent-encoded."""
+    for url in map(urlsplit, servers):
+        if url.username and url.password is None:
+            return {"token": unquote(url.username)}
+        if url.username:
+            return {"user": unquote(url.username), "password": unquote(url.password or "")}
+    return {}
 
 
 def unavailable(detail: str) -> IntakeUnavailable:

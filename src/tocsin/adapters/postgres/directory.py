@@ -160,9 +160,10 @@ class PostgresDirectory:
         values = {"id": key_id, "tenant": tenant, "now": entry.at}
 
         async def transaction(connection: Connection) -> bool:
+            # First: of two at once, the second sees what the first did.
+            await write(connection, "move_revision", ("api_keys",))
             if not await read_page(connection, "remove_key", values):
                 return False
-            await write(connection, "move_revision", ("api_keys",))
             await write_entry(connection, entry)
             return True
 

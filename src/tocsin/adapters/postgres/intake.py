@@ -7,6 +7,7 @@ from typing import cast
 
 import msgspec
 
+from tocsin.adapters.postgres.audit import write_entry
 from tocsin.adapters.postgres.log import Decided, PostgresLog
 from tocsin.adapters.postgres.notices import write_notice
 from tocsin.adapters.postgres.readers import Readers
@@ -17,6 +18,7 @@ from tocsin.adapters.storing.ranks import Rank
 from tocsin.adapters.storing.rows import encode
 from tocsin.adapters.storing.values import Row
 from tocsin.errors import StorageFull, StoreUnavailable, TocsinError
+from tocsin.model.audit import AuditEntry
 from tocsin.model.ids import Millis
 from tocsin.model.intake import IntakeCursor, Receipt, Taking
 from tocsin.model.submission import Accepted, Decide, Needs, Submission, Verdict
@@ -44,6 +46,13 @@ class PostgresIntake:
     async def adopt(self, incarnation: str, partitions: int) -> None:
         rows = [(partition, incarnation) for partition in range(partitions)]
         await self._writer.run(Rank.REST, lambda connection: write_rows(connection, "adopt_intake", rows))
+
+    async def renew(self, incarnation: str, entry: AuditEntry) -> None:
+        async def transaction(connection: Connection) -> None:
+            await write(connection, "renew_intake", (incarnation,))
+            await write_entry(connection, entry)
+
+        await self._writer.run(Rank.REST, transaction)
 
     async def cursors(self) -> tuple[str | None, dict[int, IntakeCursor]]:
         rows = cast("list[tuple[int, str, int, str]]", await self._readers.read("intake_cursors"))

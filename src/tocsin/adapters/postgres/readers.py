@@ -50,11 +50,14 @@ class Readers:
         return await self._run(lambda connection: read_page(connection, name, values, *words))
 
     async def close(self) -> None:
+        """Wait for the reads under way, then let go of the server. What still waits for room is refused."""
         self._closed = True
         for _ in range(CONNECTIONS):
             await self._room.acquire()
         while self._idle:
             await hang_up(self._idle.pop())
+        for _ in range(CONNECTIONS):
+            self._room.release()
 
     async def _run(self, query: Query[T]) -> T:
         """A connection that was idle may be gone: then there is one more try, on a new one."""

@@ -7,6 +7,7 @@ from typing import Final, Self
 
 import asyncpg
 
+from tocsin.adapters.postgres.answers import PostgresAnswers
 from tocsin.adapters.postgres.batches import PostgresBatches
 from tocsin.adapters.postgres.data_keys import PostgresDataKeys
 from tocsin.adapters.postgres.database import LOST, connect, hang_up, prepare_database, problem_of
@@ -26,7 +27,7 @@ from tocsin.adapters.postgres.sessions import PostgresSessions
 from tocsin.adapters.postgres.standings import PostgresStandings
 from tocsin.adapters.postgres.tallies import Tallies
 from tocsin.adapters.postgres.transfers import PostgresTransfers
-from tocsin.adapters.postgres.views import PostgresAnswers, PostgresViews
+from tocsin.adapters.postgres.views import PostgresViews
 from tocsin.adapters.postgres.watching import PostgresWatched
 from tocsin.adapters.postgres.writer import Writer
 from tocsin.errors import Misconfigured, StoreUnavailable
@@ -70,7 +71,7 @@ class PostgresStore:
         self.views = PostgresViews(self._readers)
         eras = Eras(url, self._writer, tallies, monotonic)
         self.retention = PostgresRetention(self._writer, self._readers, tallies, monotonic, now_ms, eras)
-        self.answers = PostgresAnswers(self._writer, self._readers)
+        self.answers = PostgresAnswers(url, self._writer, self._readers)
         self.inspection = PostgresInspection(url, self._readers)
         self.copies = PostgresCopies()
         self.transfers = PostgresTransfers(url, self._writer, self._readers, tallies, eras)
@@ -101,6 +102,7 @@ class PostgresStore:
         """Finish what waits to be written, then let go of the server."""
         await self._readers.close()
         await self._writer.close()
+        await self.answers.close()
         await self.holding.close()
 
     async def _vacuum(self) -> None:

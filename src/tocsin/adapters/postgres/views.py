@@ -17,21 +17,17 @@ from tocsin.adapters.postgres.lists import (
     position_at,
 )
 from tocsin.adapters.postgres.readers import Readers
-from tocsin.adapters.postgres.statements import Connection, read_one, read_page, statement_with, write_rows
+from tocsin.adapters.postgres.statements import Connection, read_page, statement_with
 from tocsin.adapters.postgres.stats import read_backlogs, read_stats
 from tocsin.adapters.postgres.strips import read_attempts, read_strips
 from tocsin.adapters.postgres.trees import read_job_deliveries, read_tree
-from tocsin.adapters.postgres.writer import Writer
-from tocsin.adapters.storing.commit_groups import ANSWERS_KEPT_MS
-from tocsin.adapters.storing.ranks import Rank
 from tocsin.adapters.storing.rows import ATTEMPT_BITS, attempt_of, endpoint_of, event_of, job_view_of, key_of
 from tocsin.adapters.storing.values import Row, Values
 from tocsin.model.access import ApiKey
 from tocsin.model.attempt import Attempt
 from tocsin.model.audit import AuditEntry
 from tocsin.model.event import Event
-from tocsin.model.ids import DeliveryId, EndpointId, EventId, Millis
-from tocsin.model.submission import StoredAnswer
+from tocsin.model.ids import DeliveryId, EndpointId, EventId
 from tocsin.model.tally import Tally
 from tocsin.ports import (
     PENDING_BEGIN,
@@ -187,25 +183,3 @@ class PostgresViews:
 
     async def backlogs(self, limit: int) -> list[tuple[str, EndpointId, Tally]]:
         return await self._readers.run(lambda connection: read_backlogs(connection, limit))
-
-
-class PostgresAnswers:
-    """`ports.Answers` on the shared store."""
-
-    def __init__(self, writer: Writer, readers: Readers) -> None:
-        self._writer = writer
-        self._readers = readers
-
-    async def find(self, tenant: str, route: str, key: str, now: Millis) -> StoredAnswer | None:
-        async def query(connection: Connection) -> StoredAnswer | None:
-            row = await read_one(connection, "answer", (tenant, route, key, now - ANSWERS_KEPT_MS))
-            if row is None:
-                return None
-            body_hash, status, body = cast("tuple[bytes, int, bytes]", row)
-            return StoredAnswer(body_hash=body_hash, status=status, body=body)
-
-        return await self._readers.run(query)
-
-    async def keep(self, tenant: str, route: str, key: str, answer: StoredAnswer, now: Millis) -> None:
-        row = (tenant, route, key, answer.body_hash, answer.status, answer.body, now)
-        await self._writer.run(Rank.REST, lambda connection: write_rows(connection, "save_answer", [row]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final, TypeVar, cast
 
 import apsw
@@ -10,6 +11,7 @@ import msgspec
 
 from tocsin.adapters.sqlite.audit import write_entry
 from tocsin.adapters.sqlite.lines import end_batch, leave_lines
+from tocsin.adapters.sqlite.positions import oldest_of_subject
 from tocsin.adapters.sqlite.queue import check_holder, claims_of
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.statements import listed, read, read_among, read_one, read_page, statement, write
@@ -110,12 +112,12 @@ class SqliteErasures:
 
     async def page(self, erasure: Erasure) -> SubjectPage:
         subject, progress = erasure.subject, erasure.progress
-        of_subject = (subject.type, subject.id, subject.tenant, erasure.last, EVENTS)
+        first = await self._first_of(subject, erasure.last)
 
         def query(connection: apsw.Connection) -> SubjectPage:
             events: list[SubjectEvent] = []
             room = _PAGE_BYTES
-            for row in connection.execute(statement("subject_events"), of_subject):
+            for row in connection.execute(statement("subject_events"), (listed(first), subject.tenant)):
                 events.append(subject_event_of(row))
                 room -= len(cast("bytes | None", row[3]) or b"")
                 if room < 0:
@@ -132,6 +134,25 @@ class SqliteErasures:
             )
 
         return await self._readers.run(query)
+
+    async def _first_of(self, subject: Subject, last: int) -> list[int]:
+        """The first events that are left of a subject, whatever it takes to find them."""
+        first: list[int] = []
+        rest: int | None = 1
+        while rest is not None and len(first) < EVENTS:
+            span, room = range(rest, last + 1), EVENTS - len(first)
+            search = partial(
+                oldest_of_subject,
+                subject_id=subject.id,
+                tenant=subject.tenant,
+                limit=room,
+                subject_type=subject.type,
+                span=span,
+            )
+            found = await self._readers.run(search)
+            first += found
+            rest = found.rest
+        return first
 
     async def withdraw(
         self, holder: Holder, erasure: Erasure, deliveries: Sequence[int], in_flight: frozenset[int], now: Millis

@@ -12,12 +12,12 @@ from typing import Final, TypeVar, cast
 import apsw
 import msgspec
 
-from tocsin.adapters.sqlite.statements import read_among, read_one, read_page, statement
+from tocsin.adapters.sqlite.positions import NO_END, newest_of_subject, position_at
+from tocsin.adapters.sqlite.statements import read_among, read_one, read_page
 from tocsin.adapters.storing.delivery_views import Place, last_places, views_of
 from tocsin.adapters.storing.rows import event_of, job_view_of
 from tocsin.adapters.storing.values import Row, SqlValue, Values
 from tocsin.model.event import Event
-from tocsin.model.ids import Millis
 from tocsin.ports import DeliveryQuery, DeliveryView, EventQuery, Found, JobQuery, JobView, Page, Rows
 
 T = TypeVar("T")
@@ -25,7 +25,6 @@ BUDGET: Final = 5000
 """Rows that one page looks at, at most."""
 BLOCKS: Final = 2
 """The same where it looks through blocks of 2048 delivery numbers."""
-_NO_END: Final = 1 << 62
 _GIVEN_UP: Final = frozenset({"dead", "cancelled"})
 
 
@@ -60,16 +59,13 @@ def _deliveries(connection: apsw.Connection, query: DeliveryQuery, *shape: str) 
     spell(values, "event_type", "event_glob")
     words: set[str] = set()
     floor: int | None = None
+    finds_itself = query.event is not None or query.batch is not None or query.replay is not None
+    among = None if finds_itself else _few_of_subject(connection, query, values)
     has_range = query.since is not None or query.until is not None
-    is_of_few = query.subject_id is not None and not read_page(
-        connection, "subject_beyond", values | {"budget": BUDGET}
-    )
     if query.batch is not None or query.replay is not None:
         if query.replay is not None and query.state is None:
             words.add("by_lane")
-    elif query.event is not None or is_of_few:
-        words |= {"by_position"} if query.event is not None else {"by_position", "by_subject"}
-    elif has_range and _is_narrow(connection, values):
+    elif query.event is not None or among is not None or (has_range and _is_narrow(connection, values)):
         words.add("by_position")
     elif query.state == "pending":
         words.add("pending")
@@ -80,18 +76,25 @@ def _deliveries(connection: apsw.Connection, query: DeliveryQuery, *shape: str) 
         narrows = (query.event_type, query.subject_type, query.subject_id, query.reason)
         if has_range or any(asked is not None for asked in narrows) or query.state == "delivered":
             floor = _floor(connection, "deliveries_floor", values, BUDGET, *words)
-    return _page(connection, "deliveries", values | {"floor": floor}, floor, lambda row: row, *words, *shape)
+    values["floor"] = floor
+    return _page(connection, "deliveries", values, floor, lambda row: row, *words, *shape, among=among)
 
 
 def list_events(connection: apsw.Connection, query: EventQuery) -> Rows[Event]:
     """A page of events."""
     values = with_positions(connection, query)
-    values["low"] = cast("int", values.pop("from_position") or 1)
+    low = cast("int", values.pop("from_position") or 1)
     spell(values, "type", "type_glob")
     ends = (values.pop("before"), values.pop("to_position"))
-    values["below"] = min(cast("int", end) for end in (*ends, _NO_END) if end is not None)
+    below = min(cast("int", end) for end in (*ends, NO_END) if end is not None)
     floor: int | None = None
-    if query.subject_id is None and (query.type is not None or query.subject_type is not None):
+    is_narrowed = query.type is not None or query.subject_type is not None
+    if query.subject_id is not None:
+        limit = BUDGET if is_narrowed else query.limit
+        found = newest_of_subject(connection, query.subject_id, query.tenant, limit, span=range(low, below))
+        return _page(connection, "events", values, found.rest, event_of, among=found)
+    values |= {"low": low, "below": below}
+    if is_narrowed:
         floor = _floor(connection, "events_floor", values, BUDGET)
         values["low"] = floor or values["low"]
     return _page(connection, "events", values, floor, event_of)
@@ -100,7 +103,7 @@ def list_events(connection: apsw.Connection, query: EventQuery) -> Rows[Event]:
 def list_jobs(connection: apsw.Connection, query: JobQuery) -> Rows[JobView]:
     """A page of jobs."""
     values: dict[str, SqlValue] = msgspec.structs.asdict(query)
-    values["below"] = values.pop("before") or _NO_END
+    values["below"] = values.pop("before") or NO_END
     values["low"] = 1
     floor: int | None = None
     if any(
@@ -127,16 +130,20 @@ def spell(values: dict[str, SqlValue], exact: str, glob: str) -> None:
         values[exact], values[glob] = None, text.replace("[", "[[]")
 
 
-def position_at(connection: apsw.Connection, at: Millis) -> int:
-    """The first position accepted at this time or later; behind the head when there is none."""
-    row = connection.execute(statement("position_at"), {"time": at}).fetchone()
-    return cast("int", row[0]) if row else 1
+def _few_of_subject(connection: apsw.Connection, query: DeliveryQuery, values: Values) -> list[int] | None:
+    """The events about a subject, if all of them can be looked at."""
+    if query.subject_id is None:
+        return None
+    low, below = values["from_position"], values["to_position"]
+    span = range(1 if low is None else cast("int", low), NO_END if below is None else cast("int", below))
+    found = newest_of_subject(connection, query.subject_id, query.tenant, BUDGET + 1, span=span)
+    return found if found.rest is None else None
 
 
 def _is_narrow(connection: apsw.Connection, values: Values) -> bool:
     """Whether a range has so few deliveries that all of them can be looked at."""
     first, end = values["from_position"] or 0, values["to_position"]
-    return read_one(connection, "deliveries_beyond", (first, _NO_END if end is None else end, BUDGET)) is None
+    return read_one(connection, "deliveries_beyond", (first, NO_END if end is None else end, BUDGET)) is None
 
 
 def _floor(connection: apsw.Connection, name: str, values: Values, budget: int, *words: str) -> int | None:
@@ -146,9 +153,15 @@ def _floor(connection: apsw.Connection, name: str, values: Values, budget: int, 
 
 
 def _page(
-    connection: apsw.Connection, name: str, values: Values, floor: int | None, made: Callable[[Row], T], *words: str
+    connection: apsw.Connection,
+    name: str,
+    values: Values,
+    floor: int | None,
+    made: Callable[[Row], T],
+    *words: str,
+    among: Sequence[int] | None = None,
 ) -> Rows[T]:
-    rows = Rows(made(row) for row in read_page(connection, name, values, *words))
+    rows = Rows(made(row) for row in read_page(connection, name, values, *words, among=among))
     if len(rows) < cast("int", values["limit"]):
         rows.rest = floor
     return rows

@@ -148,7 +148,7 @@ class SqliteLog:
 
 def _write_group(connection: apsw.Connection, group: Group, facts: dict[str, Facts], at: int) -> None:
     write_rows(connection, "add_events", group.events)
-    write_rows(connection, "save_jobs", group.job_rows())
+    write_rows(connection, "save_jobs", group.job_rows(at))
     write_rows(connection, "add_seen", group.seen)
     write_rows(connection, "add_versions", group.versions)
     streaks = group.streak_rows()

@@ -10,8 +10,8 @@ import msgspec
 
 from tocsin.adapters.sqlite.audit import write_entry
 from tocsin.adapters.sqlite.lines import end_batch, leave_lines, let_go
-from tocsin.adapters.sqlite.lists import position_at
 from tocsin.adapters.sqlite.notices import write_notice
+from tocsin.adapters.sqlite.positions import position_at
 from tocsin.adapters.sqlite.queue import check_holder, claims_of
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.statements import read, read_among, read_one, read_page, statement_with, write

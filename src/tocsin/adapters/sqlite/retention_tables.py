@@ -11,6 +11,7 @@ from typing import Final, cast
 
 import apsw
 
+from tocsin.adapters.sqlite.positions import BLOCKS, newest_of_subject, span_of_job
 from tocsin.adapters.sqlite.readers import Readers
 from tocsin.adapters.sqlite.statements import read, read_one, read_page, write, write_among
 from tocsin.adapters.sqlite.writer import Writer
@@ -95,13 +96,22 @@ def _streaks(after: Key, ages: Ages) -> Read:
 
 def _jobs(after: Key, ages: Ages) -> Read:
     def query(connection: apsw.Connection) -> tuple[list[Removal], Key | None]:
-        rows = cast("list[tuple[int, str, str, int]]", read(connection, "retention_jobs", (after[1], PAGE)))
-        old = [
-            (number, at)
-            for number, tenant, state, at in rows
-            if state in _ENDED and ages.is_old("rows", tenant, f"job.{state}", at)
-        ]
-        return [_one("retention_remove_job", row) for row in old], _end_of_numbers([row[0] for row in rows])
+        rows = read(connection, "retention_jobs", (after[1], PAGE))
+        numbers: list[int] = []
+        gone: list[Removal] = []
+        looked = 0
+        for number, tenant, job_id, state, created_at, at in cast("list[tuple[int, str, str, str, int, int]]", rows):
+            if looked >= BLOCKS:
+                return gone, ("", numbers[-1])
+            numbers.append(number)
+            if state in _ENDED and ages.is_old("rows", tenant, f"job.{state}", at):
+                span = span_of_job(connection, created_at, at)
+                left = newest_of_subject(connection, job_id, tenant, 1, subject_type="job", span=span)
+                looked += left.looked
+                # An event that came since then has changed `updated_at`.
+                if left.rest is None:
+                    gone.append(_one("retention_remove_job", (number, at)))
+        return gone, _end_of_numbers(numbers)
 
     return query
 

@@ -15,7 +15,7 @@ from importlib.resources import files
 import apsw
 
 from tocsin.adapters.storing.optional_lines import with_lines
-from tocsin.adapters.storing.values import Row, Values
+from tocsin.adapters.storing.values import Row, SqlValue, Values
 
 _MARK = "/*row*/"
 _CHUNK = 64
@@ -94,8 +94,15 @@ def write_among(
     return connection.total_changes() - earlier
 
 
-def read_page(connection: apsw.Connection, name: str, values: Values, *words: str) -> list[Row]:
-    """All rows of a query with optional lines; a value that is None leaves the lines of its name out."""
-    given = frozenset(name for name, value in values.items() if value is not None).union(words)
-    bindings = {name: value for name, value in values.items() if value is not None}
+def read_page(
+    connection: apsw.Connection, name: str, values: Values, *words: str, among: Iterable[int] | None = None
+) -> list[Row]:
+    """All rows of a query with optional lines; a value that is None leaves the lines of its name out. `among` is a list, as one
+    parameter of that name."""
+    bindings: dict[str, SqlValue | apsw.CArrayBinding] = {
+        name: value for name, value in values.items() if value is not None
+    }
+    if among is not None:
+        bindings["among"] = listed(among)
+    given = frozenset(bindings).union(words)
     return connection.execute(statement_with(name, given), bindings).fetchall()

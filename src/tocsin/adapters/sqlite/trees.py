@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import apsw
 
-from tocsin.adapters.sqlite.lists import delivery_views
-from tocsin.adapters.sqlite.statements import read, read_page
+from tocsin.adapters.sqlite.lists import BUDGET, delivery_views
+from tocsin.adapters.sqlite.positions import BLOCKS, newest_of_subject, span_of_job
+from tocsin.adapters.sqlite.statements import listed, read_among, read_page, statement
 from tocsin.adapters.storing.job_trees import MOST_ABOVE, MOST_BELOW, Found, hangs_on, id_of, in_order
 from tocsin.adapters.storing.rows import job_view_of
 from tocsin.adapters.storing.values import Row, Values
@@ -29,10 +32,28 @@ def read_tree(connection: apsw.Connection, job: JobView, limit: int) -> JobTree:
 def read_job_deliveries(
     connection: apsw.Connection, tenant: str, job_ids: tuple[str, ...], limit: int, most: int
 ) -> list[DeliveryView]:
-    """The deliveries of each job's newest events; those of the first jobs, if all together are too many."""
+    """The deliveries of each job's newest events; those of the first jobs, if all together are too many, or take too much looking."""
     rows: list[Row] = []
+    blocks = BLOCKS
+    times = {job_id: (first, last) for job_id, first, last in read_among(connection, "job_times", (tenant,), job_ids)}
     for job_id in job_ids:
-        rows += read(connection, "job_deliveries", (job_id, tenant, min(limit, most - len(rows))))
+        room = min(limit, most - len(rows))
+        if job_id not in times or room <= 0 or blocks <= 0:
+            continue
+        span = span_of_job(connection, *cast("tuple[int, int]", times[job_id]))
+        looked = 0
+        while room > 0 and blocks > 0 and looked < BUDGET:
+            found = newest_of_subject(
+                connection, job_id, tenant, min(room, BUDGET - looked), subject_type="job", span=span, blocks=blocks
+            )
+            deliveries = connection.execute(statement("job_deliveries"), (listed(found), tenant, room)).fetchall()
+            rows += deliveries
+            room -= len(deliveries)
+            looked += len(found)
+            blocks -= found.looked
+            if found.rest is None:
+                break
+            span = range(span.start, found.rest)
     return sorted(delivery_views(connection, rows), key=lambda view: -view.number)
 
 

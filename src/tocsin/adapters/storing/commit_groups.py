@@ -66,8 +66,12 @@ class Group:
             named = (tenant, submission.idempotency.route, submission.idempotency.key)
             self.answers[named] = (submission.idempotency.body_hash, verdict.status, verdict.body)
 
-    def job_rows(self) -> list[Row]:
-        return [_job_row(tenant, row, seen_at) for (tenant, _), (row, seen_at) in self._jobs.items()]
+    def job_rows(self, at: Millis | None = None) -> list[Row]:
+        """`at`: when they were accepted, if that is what is kept; otherwise when each report was received."""
+        return [
+            _job_row(tenant, row, received_at if at is None else at)
+            for (tenant, _), (row, received_at) in self._jobs.items()
+        ]
 
     def streak_rows(self) -> list[tuple[str, bytes, int, int]]:
         """Tenant, hash, failures in a row (0: it is over), when."""

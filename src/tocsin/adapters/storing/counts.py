@@ -11,7 +11,7 @@ from tocsin.adapters.storing.rows import endpoint_of
 from tocsin.adapters.storing.values import Row
 from tocsin.ports import Count, DeadOfEndpoint, DeadQuery, DeadReason, DeliveryQuery
 
-PAGES: Final = 4
+PAGES: Final = 2
 """How often a count goes on where a page ended because enough was looked at."""
 _TALLIED: Final = {"pending": 0, "dead": 1}
 _WHOSE: Final = frozenset({"tenant", "limit", "endpoint", "state"})

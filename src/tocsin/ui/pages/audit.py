@@ -13,12 +13,12 @@ from tocsin.ui.asking import UiRequest
 from tocsin.ui.calls import segment
 from tocsin.ui.differences import Difference, differences
 from tocsin.ui.navigation import PLACES
+from tocsin.ui.pages.delivery_filters import LAST_WORDS, asked, flags
 from tocsin.ui.rendering import page
 from tocsin.ui.routing import UiRoute
-from tocsin.ui.texts import command
 
 PATH: Final = "/ui/audit"
-FILTERS: Final = ("action", "target", "actor", "since", "until", "cursor")
+FILTERS: Final = ("action", "target", "actor")
 MANY: Final = 4
 """So many changed fields are told of in the list; the rest is in the documents."""
 
@@ -62,16 +62,18 @@ class Change(Noun, frozen=True, kw_only=True):
 
 
 async def _list(request: UiRequest) -> Answer:
-    query = {name: request.query.get(name) for name in FILTERS}
-    entries = await request.api.read("/v1/audit", EntryPage, query)
+    given = asked(request.query, request.now, FILTERS)
+    entries = await request.api.read("/v1/audit", EntryPage, {**given, "cursor": request.query.get("cursor")})
     return page(
         request,
         "audit.html",
         title="Audit log",
-        command=command("tocsin audit", {f"--{name}": query[name] for name in FILTERS if name != "cursor"}),
+        command=f"tocsin audit{flags(given)}",
         changes=[change_of(entry) for entry in entries.items],
         next_cursor=entries.next_cursor,
         actions=get_args(Action),
+        last_words=LAST_WORDS,
+        given=given,
     )
 
 

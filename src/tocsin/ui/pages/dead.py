@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from tocsin.model.noun import Noun
 from tocsin.ui.answers import Answer
 from tocsin.ui.asking import UiRequest
+from tocsin.ui.delivery_words import meaning_of
 from tocsin.ui.rendering import page
 from tocsin.ui.routing import UiRoute
 
@@ -21,6 +22,11 @@ class Reason(Noun, frozen=True, kw_only=True):
     count: int
     first_at: str
     last_at: str
+
+    @property
+    def meaning(self) -> str:
+        """What it says of the receiver, as far as is known."""
+        return meaning_of(self.reason)
 
 
 class Group(Noun, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from urllib.parse import urlencode
 
@@ -24,6 +24,8 @@ STATES: Final = ("pending", "delivered", "dead", "cancelled")
 ROWS: Final = 50
 CHOICES: Final = 100
 """Endpoints that the filter offers by name."""
+NAMED: Final = 8
+"""Endpoints that a question names."""
 _OF_DEAD: Final = frozenset({"endpoint", "job", "reason", "event_type", "subject_type", "subject_id", "since", "until"})
 _OF_PENDING: Final = _OF_DEAD - {"reason"} | {"event", "batch", "replay"}
 
@@ -59,6 +61,13 @@ class Begun(Noun, frozen=True, kw_only=True):
     id: str
 
 
+class EndpointTotal(Noun, frozen=True, kw_only=True):
+    """How much an endpoint is sent again."""
+
+    endpoint_id: str
+    total: int
+
+
 class Resent(Noun, frozen=True, kw_only=True):
     """What is sent again, or would be."""
 
@@ -66,7 +75,7 @@ class Resent(Noun, frozen=True, kw_only=True):
     disabled_endpoint_ids: tuple[str, ...]
     complete: bool
     replays: tuple[Begun, ...] = ()
-    endpoints: tuple[object, ...] = ()
+    endpoints: tuple[EndpointTotal, ...] = ()
 
 
 class Shown(Noun, frozen=True, kw_only=True):
@@ -202,8 +211,8 @@ async def _resend_all(request: UiRequest) -> Answer:
         return confirmation(
             request,
             question=f"Send {events} again?",
-            detail=f"{events} that were given up go to {endpoints} again, by a replay for each, which goes on when "
-            f"this page is closed. What was delivered meanwhile is not sent.{left_out}",
+            detail=f"{events} that were given up go to {endpoints} again ({await _totals(request, counted.endpoints)}), by a "
+            f"replay for each, which goes on when this page is closed. What was delivered meanwhile is not sent.{left_out}",
             button=f"Send {texts.number(counted.total)} again",
             back=_list_address(request),
         )
@@ -212,6 +221,14 @@ async def _resend_all(request: UiRequest) -> Answer:
     if len(resent.replays) == 1:
         return request.redirect(f"/ui/replays/{resent.replays[0].id}", said)
     return request.redirect("/ui/replays", said)
+
+
+async def _totals(request: UiRequest, endpoints: Sequence[EndpointTotal]) -> str:
+    """Which endpoints, and how much each; those with most first."""
+    names = dict((await endpoint_choices(request)).pairs())
+    most = sorted(endpoints, key=lambda one: -one.total)
+    said = [f"{names.get(one.endpoint_id, one.endpoint_id)}: {texts.number(one.total)}" for one in most[:NAMED]]
+    return ", ".join(said) + (f" and {len(most) - NAMED} more" if len(most) > NAMED else "")
 
 
 async def _cancel_all(request: UiRequest) -> Answer:

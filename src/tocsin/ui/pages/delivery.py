@@ -6,6 +6,7 @@ import asyncio
 import base64
 from typing import Final
 
+from tocsin.model.ids import Millis
 from tocsin.model.noun import Noun
 from tocsin.ui.answers import Answer, Reply
 from tocsin.ui.asking import UiRequest
@@ -15,11 +16,21 @@ from tocsin.ui.drawing import Bars, timing
 from tocsin.ui.pages.problem import confirmation
 from tocsin.ui.rendering import page
 from tocsin.ui.routing import UiRoute
+from tocsin.ui.texts import millis_of
 
 PATH: Final = "/ui/deliveries"
 PARTS: Final = ("request-body", "response-body", "signed-text")
 MEMBERS: Final = 20
-_PHASES: Final = (("dns", "resolve"), ("connect", "connect"), ("tls", "tls"), ("wait", "first_byte"))
+SOON: Final = 60_000
+"""In ms: when an attempt is so near, the page looks again every 3 seconds, else every 15."""
+_PHASES: Final = (
+    ("dns", "dns", "resolve"),
+    ("connect", "connect", "connect"),
+    ("tls", "tls", "tls"),
+    ("wait", "first byte", "first_byte"),
+)
+_TRIFLE: Final = 0.05
+"""Of an exchange, in ms: a rest that is shorter is not told."""
 
 
 class Message(Noun, frozen=True, kw_only=True):
@@ -77,6 +88,14 @@ class Wrong(Noun, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+class Phase(Noun, frozen=True, kw_only=True):
+    """A part of an exchange: its colour, its name, how long it took (ms)."""
+
+    kind: str
+    name: str
+    millis: float
+
+
 class AttemptSeen(Noun, frozen=True, kw_only=True):
     """One attempt."""
 
@@ -93,12 +112,27 @@ class AttemptSeen(Noun, frozen=True, kw_only=True):
     bodies_removed: bool
 
     @property
-    def bar(self) -> Bars:
-        """The phases one after the other; what is left of the whole is reading the answer."""
+    def phases(self) -> list[Phase]:
+        """One after the other; what is left of the whole is reading the answer, or waiting for one that did not come."""
         taken = self.timings_ms
-        phases = [(kind, getattr(taken, name)) for kind, name in _PHASES]
-        rest = taken.total - sum(value or 0 for _, value in phases)
-        return timing([*phases, ("read", round(rest, 2) if rest > 0 else None)], width=360)
+        found = [(kind, words, getattr(taken, name)) for kind, words, name in _PHASES]
+        shown = [Phase(kind=kind, name=words, millis=value) for kind, words, value in found if value is not None]
+        rest = round(taken.total - sum(one.millis for one in shown), 2)
+        if rest >= _TRIFLE:
+            kind, words = ("read", "rest of the answer") if self.response else ("late", "no answer")
+            shown.append(Phase(kind=kind, name=words, millis=rest))
+        return shown
+
+    @property
+    def bar(self) -> Bars:
+        """The phases as a drawing."""
+        return timing([(one.kind, one.millis) for one in self.phases])
+
+    @property
+    def retry_after(self) -> str | None:
+        """What the receiver said of when to come again."""
+        headers = self.response.headers if self.response else {}
+        return next((value for name, value in headers.items() if name.lower() == "retry-after"), None)
 
     @property
     def is_signed(self) -> bool:
@@ -143,23 +177,35 @@ async def _show(request: UiRequest) -> Answer:
     attempt = next((one for one in found.attempts if str(one.number) == wanted), None)
     if attempt is None and found.attempts:
         attempt = found.attempts[-1]
+    stands = told(found, endpoint)
     return page(
         request,
         "delivery.html",
         title=f"{found.event_type} {found.subject_id}",
         command=f"tocsin deliveries show {found.id}",
         delivery=found,
-        told=told(found, endpoint),
-        why=why(found, endpoint),
+        told=stands,
+        pace=_pace(found, stands.at, request.now),
+        endpoint_state="" if endpoint is None else endpoint.state,
+        why=why(found, endpoint, found.attempts[-1].retry_after if found.attempts else None),
         attempt=attempt,
         members=members,
-        curl=None if attempt is None else _curl(attempt),
+        curl=None if attempt is None else _curl(found.id, attempt),
     )
 
 
-def _curl(attempt: AttemptSeen) -> str:
+def _pace(row: DeliveryRow, at: str | None, now: Millis) -> str:
+    """In how many seconds a page looks again; nothing once the delivery is through."""
+    if row.state != "pending":
+        return ""
+    is_near = row.in_flight or (millis_of(at) - now < SOON if at else not row.attempt_count)
+    return "3" if is_near else "15"
+
+
+def _curl(delivery_id: str, attempt: AttemptSeen) -> str:
     sent = attempt.request
-    return as_curl(sent.url, sent.headers, sent.body if sent.is_text else None, is_whole=sent.is_whole)
+    body = sent.body if sent.is_text and sent.is_whole else None
+    return as_curl(sent.url, sent.headers, body, f"{delivery_id}-{attempt.number}-{PARTS[0]}")
 
 
 async def _endpoint(request: UiRequest, endpoint_id: str) -> EndpointSeen | None:

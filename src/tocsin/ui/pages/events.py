@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import msgspec
@@ -12,7 +13,7 @@ from tocsin.ui.answers import Answer
 from tocsin.ui.asking import UiRequest
 from tocsin.ui.calls import Query, segment
 from tocsin.ui.delivery_words import DeliveryRow, told
-from tocsin.ui.pages.deliveries import Shown
+from tocsin.ui.pages.deliveries import Shown, endpoint_choices, seen
 from tocsin.ui.pages.delivery import saved
 from tocsin.ui.pages.delivery_filters import EVENT_NAMES, LAST_WORDS, asked, flags
 from tocsin.ui.rendering import page
@@ -74,7 +75,7 @@ async def _list(request: UiRequest) -> Answer:
         request,
         "events.html",
         title="Events",
-        command=f"tocsin deliveries list{flags(given)}",
+        command=f"tocsin events list{flags(given)}",
         found=found,
         last_words=LAST_WORDS,
         given=given,
@@ -82,18 +83,20 @@ async def _list(request: UiRequest) -> Answer:
 
 
 async def _show(request: UiRequest) -> Answer:
-    event = await request.api.read(f"/v1/events/{segment(request.parts['event_id'])}", EventSeen)
+    event, choices = await asyncio.gather(
+        request.api.read(f"/v1/events/{segment(request.parts['event_id'])}", EventSeen), endpoint_choices(request)
+    )
     return page(
         request,
         "event.html",
         title=f"{event.type} {event.subject_id}",
-        command=f"tocsin deliveries list --event {event.id}",
+        command=f"tocsin events show {event.id}",
         event=event,
         until=to_text(millis_of(event.accepted_at) + 1),
         data=None if event.data is msgspec.UNSET else bytes(event.data).decode(),
         context=None if event.cloudevent is msgspec.UNSET else event.cloudevent,
         encoded=None if event.data_base64 is msgspec.UNSET else event.data_base64,
-        found=[Shown(row=row, told=told(row, None)) for row in event.deliveries],
+        found=[Shown(row=row, told=told(row, seen(choices, row))) for row in event.deliveries],
     )
 
 

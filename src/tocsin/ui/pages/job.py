@@ -175,6 +175,9 @@ async def _job(request: UiRequest) -> Answer:
     )
     sent = _or_none(deliveries, Deliveries).items
     names = {endpoint.id: endpoint.name for endpoint in _or_none(endpoints, Endpoints).items}
+    by_job: dict[str, list[DeliveryShown]] = {}
+    for delivery in sent:
+        by_job.setdefault(delivery.subject_id, []).append(delivery)
     return page(
         request,
         "job.html",
@@ -187,7 +190,9 @@ async def _job(request: UiRequest) -> Answer:
         has_older_events=events.next_cursor is not None,
         counts=counted(sent),
         may_see_deliveries=deliveries.is_ok,
-        chart=timeline([_track(request, one, job, sent, names) for one in tree.jobs], request.now),
+        chart=timeline(
+            [_track(request, one, job, by_job.get(one.job_id, ()), names) for one in tree.jobs], request.now
+        ),
         address=lambda other: _address(request, other, job.tenant),
         attributes=msgspec.json.encode(job.attributes).decode() if job.attributes else "",
     )
@@ -220,7 +225,6 @@ def _track(
                 words=f"{delivery.event_type} → {cut(names.get(delivery.endpoint_id, delivery.endpoint_id), 32)} {delivery.state}",
             )
             for delivery in sent
-            if delivery.subject_id == job.job_id
         ),
         more=request.url("/ui/deliveries", {"job": job.job_id}),
     )

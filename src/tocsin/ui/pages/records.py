@@ -97,9 +97,21 @@ async def _recent(request: UiRequest) -> Answer:
         request,
         "records.html",
         title="Records",
+        command="tocsin events list --subject-type record",
         events=events,
+        groups=by_version(events.items),
         address=lambda event: _address(request, event.subject_id, event.tenant),
     )
+
+
+def by_version(events: Sequence[RecordEvent]) -> list[list[RecordEvent]]:
+    """The parts of one version together, in record-number order; versions stay as they come. An erased event stands alone."""
+
+    def version(event: RecordEvent) -> tuple[str, str, int, str]:
+        data = event.data
+        return (event.tenant, data.table, data.version_id, event.id if event.erased else "")
+
+    return [sorted(group, key=lambda event: event.data.record_number) for _, group in groupby(events, key=version)]
 
 
 async def _record(request: UiRequest) -> Answer:

@@ -61,6 +61,8 @@ async def _search(request: UiRequest) -> Answer:
         return request.redirect(place + segment(text))
     if text.startswith("key_"):
         return request.redirect("/ui/api-keys")
+    if text.startswith("bat_"):
+        return request.redirect("/ui/deliveries", query={"batch": text})
     if not text:
         return request.redirect(HOME)
     endpoints, job, events = await asyncio.gather(
@@ -68,6 +70,9 @@ async def _search(request: UiRequest) -> Answer:
     )
     if job is not None and not endpoints:
         return request.redirect(f"/ui/jobs/{segment(text)}")
+    table, _, record_id = text.partition("/")
+    if record_id and not endpoints and {event.subject_type for event in events} == {"record"}:
+        return request.redirect(f"/ui/records/{segment(table)}/{segment(record_id)}")
     if job is None and len(endpoints) == 1 and not events:
         return request.redirect(f"/ui/endpoints/{endpoints[0].id}")
     return page(request, "search.html", title=f"Search: {text}", text=text, endpoints=endpoints, job=job, events=events)

@@ -47,16 +47,35 @@ class StoreFacts(Noun, frozen=True, kw_only=True):
     shared: SharedFacts | None = None
 
 
+class NodeFacts(Noun, frozen=True, kw_only=True):
+    """A process on the database, and the partitions that it holds."""
+
+    name: str
+    holds: tuple[int, ...]
+
+
+class IntakeFacts(Noun, frozen=True, kw_only=True):
+    """The replicated intake, where there is one."""
+
+    server: str
+    behind: int
+    held_bytes: int
+    max_bytes: int
+    replicas: int
+    in_sync: int
+
+
 class ServerFacts(Noun, frozen=True, kw_only=True):
     """The process, as doctor tells of it."""
 
+    name: str
     started_at: str
     uptime_seconds: float
     files: int | None
     holds: tuple[int, ...]
     partitions: int
     free: tuple[int, ...]
-    neighbours: tuple[str, ...]
+    neighbours: tuple[NodeFacts, ...]
 
 
 class DiagnosisRead(Noun, frozen=True, kw_only=True):
@@ -67,6 +86,7 @@ class DiagnosisRead(Noun, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     store: StoreFacts
     process: ServerFacts
+    intake: IntakeFacts | None = None
 
 
 class BacklogRead(Noun, frozen=True, kw_only=True):

@@ -80,10 +80,8 @@ FROM (
 )
 GROUP BY 1, 2, 3;
 
--- Lists: what was given up on is found by endpoint and over all tenants too, and events by their subject's id alone.
+-- Lists: what was given up on is found by endpoint and over all tenants too.
 CREATE INDEX delivery_given_up_by_endpoint ON delivery (endpoint, state, number) WHERE state IN ('dead', 'cancelled');
 -- A replay of what is dead goes from one such event to the next.
 CREATE INDEX delivery_dead ON delivery (endpoint, position) WHERE state = 'dead';
 CREATE INDEX delivery_given_up_of_all ON delivery (state, number) WHERE state IN ('dead', 'cancelled');
-DROP INDEX event_by_subject;
-CREATE INDEX event_by_subject ON event (subject_id, tenant, position) WHERE subject_id <> '';

@@ -32,8 +32,7 @@ WHERE +d.number > 0
     AND d.lane = (SELECT number FROM replay WHERE id = :replay) AND d.lane > 0 --? replay !tenant
     AND d.position < coalesce((SELECT position FROM delivery WHERE number = :before), 1 << 62) --? by_lane before
     AND d.position = (SELECT position FROM event WHERE id = :event) --? event
-    AND d.position IN (SELECT position FROM event WHERE subject_id = :subject_id AND subject_id <> '' AND tenant = :tenant) --? by_subject tenant
-    AND d.position IN (SELECT position FROM event WHERE subject_id = :subject_id AND subject_id <> '') --? by_subject !tenant
+    AND d.position IN (SELECT value FROM carray(:among)) --? among
     AND d.state = :state --? state !pending
     AND +d.state = :state --? state
     AND d.state IN ('dead', 'cancelled') --? given_up
@@ -42,8 +41,8 @@ WHERE +d.number > 0
     AND e.type GLOB :event_glob --? event_glob !bare
     AND e.subject_type = :subject_type --? subject_type !bare
     AND e.subject_id = :subject_id --? subject_id !bare
-    AND d.position >= :from_position --? from_position by_position !event !by_subject
-    AND d.position < :to_position --? to_position by_position !event !by_subject
+    AND d.position >= :from_position --? from_position by_position !event !among
+    AND d.position < :to_position --? to_position by_position !event !among
     AND +d.position >= :from_position --? from_position
     AND +d.position < :to_position --? to_position
 ORDER BY d.number DESC --? !pending !by_position !by_lane

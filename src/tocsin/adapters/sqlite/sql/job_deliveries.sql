@@ -7,6 +7,6 @@ FROM event AS e CROSS JOIN delivery AS d ON d.position = e.position
     LEFT JOIN delivery AS r ON r.number = d.resend_of
     LEFT JOIN batch AS b ON b.number = d.batch
     LEFT JOIN replay AS y ON y.number = d.lane AND d.lane > 0
-WHERE e.subject_id = ? AND e.subject_id <> '' AND e.tenant = ? AND +e.subject_type = 'job'
+WHERE e.position IN (SELECT value FROM carray(?)) AND +e.tenant = ?
 ORDER BY e.position DESC
 LIMIT ?

@@ -1,1 +1,1 @@
-SELECT number, tenant, state, updated_at FROM job WHERE number > ? ORDER BY number LIMIT ?
+SELECT number, tenant, id, state, created_at, updated_at FROM job WHERE number > ? ORDER BY number LIMIT ?

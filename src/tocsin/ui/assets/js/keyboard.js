@@ -18,6 +18,7 @@ function move(step) {
   const link = next.querySelector("[data-open]");
   (link ?? next).focus({ preventScroll: true });
   next.scrollIntoView({ block: "nearest" });
+  next.dispatchEvent(new Event("row", { bubbles: true }));
 }
 
 export function select(row) {

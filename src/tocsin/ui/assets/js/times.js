@@ -1,4 +1,4 @@
-// Relative times go on while the page is open: <time data-time datetime="...">.
+// Relative times go on while the page is open: <time data-time datetime="...">; one that is "due" is never in the past.
 
 const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 
@@ -16,9 +16,15 @@ export function ago(time, now) {
 export function refresh(root = document) {
   const now = Date.now();
   for (const shown of root.querySelectorAll("time[data-time]")) {
-    const text = ago(shown.dateTime, now);
+    const text = ago(shown.dateTime, shown.dataset.time === "due" ? Math.min(now, Date.parse(shown.dateTime)) : now);
     if (shown.textContent !== text) shown.textContent = text;
   }
 }
 
-setInterval(() => document.hidden || refresh(), 5000);
+// Those outside of rows are reached by Tab, so that the exact time is seen without a pointer too.
+function reach() {
+  for (const shown of document.querySelectorAll("time[data-time]:not([data-row] *, [tabindex])")) shown.tabIndex = 0;
+}
+
+reach();
+setInterval(() => document.hidden || (refresh(), reach()), 5000);

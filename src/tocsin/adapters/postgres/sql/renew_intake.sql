@@ -1,0 +1,1 @@
+UPDATE intake SET incarnation = $1, sequence = 0
