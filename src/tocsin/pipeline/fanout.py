@@ -16,7 +16,9 @@ from tocsin.rules.interests import Interests
 from tocsin.telemetry import log
 
 CHUNK: Final = 512
-"""Deliveries in one transaction, at most: one event for 10 000 endpoints does not hold up the next accept."""
+"""Deliveries in one transaction, at most."""
+_FURTHER_CHUNK: Final = 128
+"""The same once an event is known to be for very many: accepts and those who are sent to wait for one chunk after the other."""
 
 
 class Fan(Noun, frozen=True, kw_only=True):
@@ -39,10 +41,11 @@ def fan_out(
     deliveries: list[NewDelivery] = []
     chosen: list[EventView] = []
     done = cursor
+    chunk = _FURTHER_CHUNK if cursor.endpoint else CHUNK
     for view in views:
         event = view.event
         keys: tuple[str, ...] | None = None
-        room = CHUNK - len(deliveries)
+        room = chunk - len(deliveries)
         wanting = interests.matching(view, done.endpoint, room + 1)
         for endpoint in wanting[:room]:
             if not _expresses(renderers[endpoint.number], view):
