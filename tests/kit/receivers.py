@@ -105,6 +105,8 @@ class Receiver:
         self._tls = tls
         self._host = host
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
+        self._is_over = False
         self.requests: list[Request] = []
         self.connections = 0
         self.open_connections = 0
@@ -117,10 +119,15 @@ class Receiver:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._is_over = True
         self._server.close()
         for task in self._tasks:
             task.cancel()
         outcomes = await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:  # a task that was cancelled before it began closed nothing
+            if not writer.transport.is_closing():
+                writer.close()
+        await asyncio.sleep(0)
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
@@ -142,6 +149,10 @@ class Receiver:
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        if self._is_over:
+            writer.close()
+            return
+        self._writers.append(writer)
         task = asyncio.get_running_loop().create_task(self._serve(Peer(self, self.connections, reader, writer), writer))
         self._tasks.add(task)
 
