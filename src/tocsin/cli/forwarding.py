@@ -30,7 +30,7 @@ from tocsin.model.signing import HmacSigning, NoSigning, Signing, StandardWebhoo
 from tocsin.model.times import from_text
 from tocsin.pipeline.prepare import Preparation
 from tocsin.pipeline.send import send
-from tocsin.ports import Sender
+from tocsin.ports import PromptSender
 from tocsin.rules.matching import wants
 from tocsin.signing import default_signing
 from tocsin.wiring.sending import make_sender
@@ -165,7 +165,7 @@ class Forwarding:
         return await send(self._sender, request)
 
 
-async def _sender() -> Sender[OutboundRequest]:
+async def _sender() -> PromptSender[OutboundRequest]:
     """It belongs to the loop that it is made in."""
     return make_sender(load_settings({"allow_networks": _EVERYWHERE, "allow_http": "true"}, {}))
 

@@ -22,7 +22,7 @@ from tocsin.model.noun import Noun
 from tocsin.model.times import to_text
 from tocsin.pipeline.prepare import Preparation
 from tocsin.pipeline.send import send
-from tocsin.ports import Elsewhere, Fenced, Holder, SecretBox, Sender, Wish
+from tocsin.ports import Elsewhere, Fenced, Holder, PromptSender, SecretBox, Wish
 from tocsin.rules.consent import (
     Asking,
     asked_anew,
@@ -80,7 +80,7 @@ class Consents:
         self,
         *,
         endpoints: KnownEndpoints,
-        sender: Sender[OutboundRequest],
+        sender: PromptSender[OutboundRequest],
         box: SecretBox,
         origin: str,
         public_url: str | None,
