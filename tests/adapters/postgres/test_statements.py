@@ -87,6 +87,7 @@ ONE_BY_ONE = {
     "wishes": "likewise",
     "transfer_cursor": "the embedded store has one cursor",
     "transfer_set_cursors": "likewise",
+    "subject_beyond": "the embedded store looks for a subject in blocks of the log",
 }
 """What the embedded store has no statement of, or another one, and why."""
 
