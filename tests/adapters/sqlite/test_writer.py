@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import apsw
@@ -204,3 +204,62 @@ async def test_retention_goes_last_has_its_turn_and_shares_no_commit(writer: Wri
     await writer.run(Rank.RETENTION, named("retention"))
     await asyncio.gather(*going)
     assert order.index("retention") < 100
+
+
+async def held(writer: Writer) -> Callable[[], Awaitable[None]]:
+    """The writer is at work on something until what is given back is awaited: what is asked for meanwhile goes together."""
+    begun, gate = threading.Event(), threading.Event()
+
+    def wait(_: apsw.Connection) -> None:
+        begun.set()
+        gate.wait(10)
+
+    work = asyncio.ensure_future(writer.run(Rank.REST, wait))
+    assert await asyncio.to_thread(begun.wait, 10)
+
+    async def release() -> None:
+        gate.set()
+        await work
+
+    return release
+
+
+async def test_a_part_that_fails_undoes_no_other_part_of_its_transaction(writer: Writer) -> None:
+    undone: list[bool] = []
+    writer.on_undo.append(lambda: undone.append(True))
+
+    def faulty(connection: apsw.Connection) -> None:
+        connection.execute("INSERT INTO tenant VALUES ('lost', 0, 0)")
+        raise LookupError("mine")
+
+    release = await held(writer)
+    parts = [
+        asyncio.ensure_future(writer.run(Rank.SETTLE, add("a"))),
+        asyncio.ensure_future(writer.run(Rank.ACCEPT, faulty)),
+        asyncio.ensure_future(writer.run(Rank.FANOUT, add("b"))),
+    ]
+    await asyncio.sleep(0)
+    await release()
+    first, failed, last = await asyncio.gather(*parts, return_exceptions=True)
+    assert (first, last) == ("a", "b")
+    assert isinstance(failed, LookupError)
+    assert undone, "what was remembered of it is forgotten"
+    assert await writer.run(Rank.REST, count) == 2
+
+
+async def test_an_accept_shares_its_commit_with_the_path_of_events_and_with_nothing_else(writer: Writer) -> None:
+    groups: dict[str, object] = {}
+
+    def named(name: str) -> Callable[[apsw.Connection], None]:
+        def transaction(connection: apsw.Connection) -> None:
+            groups[name] = connection.execute("SELECT number FROM commit_group").fetchone()
+
+        return transaction
+
+    release = await held(writer)
+    ranks = {"rest": Rank.REST, "accept": Rank.ACCEPT, "fanout": Rank.FANOUT, "settle": Rank.SETTLE}
+    waiting = [asyncio.ensure_future(writer.run(rank, named(name))) for name, rank in ranks.items()]
+    await asyncio.sleep(0)
+    await release()
+    await asyncio.gather(*waiting)
+    assert groups["settle"] == groups["accept"] == groups["fanout"] != groups["rest"]
