@@ -26,6 +26,7 @@ TOGETHER: Final = 6
 SHOWN_NAMES: Final = 6
 ENDS: Final = frozenset({"succeeded", "failed", "stopped"})
 _DAY_MS: Final = 86_400_000
+_FEW_SECONDS_MS: Final = 10_000
 _WORST: Final = {"dead": 0, "pending": 1, "cancelled": 2, "delivered": 3}
 
 
@@ -141,7 +142,9 @@ class _Scale(Noun, frozen=True, kw_only=True):
 def _hours(scale: _Scale, count: int = 5) -> list[tuple[float, str]]:
     span = scale.end - scale.begin
     times = [scale.begin + span * index // count for index in range(count + 1)]
-    return [(scale.x(at), utc(at)[5:16] if span > _DAY_MS else clock(at)) for at in times]
+    if span > _DAY_MS:
+        return [(scale.x(at), utc(at)[5:16]) for at in times]
+    return [(scale.x(at), utc(at)[11:23] if span < _FEW_SECONDS_MS else clock(at)) for at in times]
 
 
 def _row(track: Track, place: int, scale: _Scale, now: Millis) -> Row:

@@ -89,3 +89,13 @@ def test_a_long_history_is_not_drawn_finer_than_a_pixel() -> None:
     spans = [("running" if n % 2 else "waiting", 10_000 - n) for n in range(9000)]
     (row,) = timeline([track(*spans)], NOW).rows
     assert len(row.bars) <= RIGHT - LEFT + 1
+
+
+def test_the_scale_tells_its_times_apart() -> None:
+    """Milliseconds where it is a few seconds long, seconds on a day, the date beyond."""
+    assert [label for _, label in timeline([track(("running", 1), ("failed", 0))], NOW).hours][:2] == [
+        "07:59:59.000",
+        "07:59:59.200",
+    ]
+    assert timeline([track(("running", 60), ("failed", 0))], NOW).hours[0][1] == "07:59:00"
+    assert timeline([track(("running", 2 * 86_400), ("failed", 0))], NOW).hours[0][1] == "01-13 08:00"
