@@ -33,7 +33,7 @@ from tocsin.bench.simulation.load import (
 from tocsin.bench.simulation.outcome import Times
 from tocsin.bench.simulation.sharing import accepted_share, fair
 
-COSTS = Costs(post_us=100, event_us=100, delivery_us=100)
+COSTS = Costs(post_us=100, event_us=100, delivery_us=100, row_us=8, store_row_us=15)
 CALM = Plan(seconds=20, step_seconds=0.1, skew=0, tenants=20)
 MEASURED = Path(__file__).parent / "measured.json"
 """Written by `tocsin bench --save`; made anew by the command in docs/explanation/performance.md."""
