@@ -124,7 +124,9 @@ class Receiver:
         for task in self._tasks:
             task.cancel()
         outcomes = await asyncio.gather(*self._tasks, return_exceptions=True)
-        for writer in self._writers:  # a task that was cancelled before it began closed nothing, and what is not read stays open
+        for (
+            writer
+        ) in self._writers:  # a task that was cancelled before it began closed nothing, and what is not read stays open
             writer.transport.abort()
         await asyncio.sleep(0)
         for outcome in outcomes:
