@@ -91,6 +91,7 @@ class Writer:
         self._inbox: queue.SimpleQueue[list[_Work[object]] | _Pause | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._gathered: list[_Work[object]] = []
+        self._handing = threading.Lock()
         self._under_way = 0
         self._thread = threading.Thread(target=self._run, name="tocsin-writer", daemon=True)
         self._closed = False
@@ -114,10 +115,12 @@ class Writer:
         return await work.future
 
     def _hand_over(self) -> None:
-        if self._gathered:
-            works, self._gathered = self._gathered, []
-            self._under_way += len(works)
-            self._inbox.put(works)
+        """Once for each piece of work, also when another thread closes."""
+        with self._handing:
+            if self._gathered:
+                works, self._gathered = self._gathered, []
+                self._under_way += len(works)
+                self._inbox.put(works)
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
