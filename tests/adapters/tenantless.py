@@ -122,6 +122,7 @@ WITHOUT_TENANT = {
     "fanned_position": OWN_LOOPS,
     "give_up": OWN_LOOPS,
     "head": OWN_LOOPS,
+    "any_line": OWN_LOOPS,
     "in_lines": OWN_LOOPS,
     "in_lines_of_lane": OWN_LOOPS,
     "line_head": OWN_LOOPS,

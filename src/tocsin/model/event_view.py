@@ -9,15 +9,16 @@ from tocsin.model.record import DataVersionData, RecordData, decode_data_version
 
 class EventView:
     """Lazily decoded data of Tocsin's own events; each is None when the event is about something else. `envelope` is a producer's
-    CloudEvent as it leaves, once it was rendered: the same for every endpoint."""
+    CloudEvent as it leaves, once it was rendered: the same for every endpoint; so is `trace`, what stands before and behind the span in its trace context."""
 
-    __slots__ = ("_data", "envelope", "event", "where_context")
+    __slots__ = ("_data", "envelope", "event", "trace", "where_context")
 
     def __init__(self, event: Event) -> None:
         self.event = event
         self._data: JobData | RecordData | DataVersionData | None = None
         self.where_context: object = None
         self.envelope: bytes | None = None
+        self.trace: tuple[str, str] | None = None
 
     def _decoded(self) -> JobData | RecordData | DataVersionData | None:
         if self._data is None and self.event.cloud is None:

@@ -130,15 +130,16 @@ class Judge:
         started_at: Millis,
         claim: Claim | None,
     ) -> Settled:
+        now = self._now_ms()
         return settlement_of(
             delivery=delivery,
             config=config,
             exchange=exchange,
             request=sent.request,
             started_at=started_at,
-            now=self._now_ms(),
+            now=now,
             jitter=self._jitter(),
-            attempt_id=self._mint.attempt(),
+            attempt_id=self._mint.attempt(now),
             may_refresh=sent.may_refresh,
             longest_pause_ms=self._longest_pause_ms,
             claim=claim,

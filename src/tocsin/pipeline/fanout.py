@@ -55,7 +55,7 @@ def fan_out(
                 keys = order_keys(event)
             deliveries.append(
                 NewDelivery(
-                    id=mint.delivery(),
+                    id=mint.delivery(now),
                     tenant=event.tenant,
                     endpoint=endpoint.number,
                     position=event.position,

@@ -31,6 +31,7 @@ from tocsin.rules.urls import target_of
 from tocsin.signing import signer_of
 
 _ATTEMPT_BITS: Final = 20
+_SPAN_MASK: Final = 2**64 - 1
 _TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
 
@@ -134,7 +135,7 @@ class Preparation:
     ) -> Outbound:
         """The request of a batch's next attempt; `rendered` holds all its members."""
         number = batch.attempts + 1
-        span = f"{(batch.number << _ATTEMPT_BITS | number) & (2**64 - 1):016x}"
+        span = f"{(batch.number << _ATTEMPT_BITS | number) & _SPAN_MASK:016x}"
         trace = f"00-{plain_uuid(batch.id).replace('-', '')}-{span}-01"
         return self._outbound(batch.id, number, now // 1000, trace, rendered, token, replay)
 
@@ -240,9 +241,15 @@ def _lines(headers: HeaderPairs) -> str:
 def _traceparent(view: EventView, delivery: Delivery, attempt: int) -> str:
     """W3C Trace Context: the producer's trace if its event names one, else one named after the event; each attempt is a
     span of its own."""
-    span = f"{(delivery.number << _ATTEMPT_BITS | attempt) & (2**64 - 1):016x}"
+    before, behind = view.trace or _trace(view)
+    return f"{before}{(delivery.number << _ATTEMPT_BITS | attempt) & _SPAN_MASK:016x}{behind}"
+
+
+def _trace(view: EventView) -> tuple[str, str]:
     cloud = view.event.cloud
     given = cloud.extensions.get("traceparent") if cloud is not None else None
     if isinstance(given, str) and _TRACEPARENT.fullmatch(given):
-        return f"{given[:36]}{span}{given[52:]}"
-    return f"00-{plain_uuid(view.event.id).replace('-', '')}-{span}-01"
+        view.trace = given[:36], given[52:]
+    else:
+        view.trace = f"00-{plain_uuid(view.event.id).replace('-', '')}-", "-01"
+    return view.trace

@@ -16,6 +16,7 @@ import uvloop
 from tocsin.adapters.crypto.master_keys import master_keys_of
 from tocsin.adapters.crypto.secret_box import AesSecretBox
 from tocsin.adapters.http.sender import HttpSender
+from tocsin.adapters.sqlite.database import keep_no_statistics
 from tocsin.api.direct import Direct
 from tocsin.api.serving import answer_requests, default_limits, listen
 from tocsin.config import Settings
@@ -84,6 +85,7 @@ def run(
             loop.add_reader(alive, end)
         await serve(settings, ready, stop, alike=alike, has_api=has_api)
 
+    keep_no_statistics()
     sys.setswitchinterval(SWITCH_SECONDS)
     uvloop.run(main())
 

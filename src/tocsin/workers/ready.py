@@ -320,7 +320,10 @@ class Ready:
             self._can_send()
 
     def list_again(self, outlet: Outlet) -> None:
-        """The same for an endpoint that is at work. Whether it may send is looked at in its turn, and not here as well."""
+        """The same for an endpoint that is at work. Whether it may send is looked at in its turn, and not here as well. One that
+        is listed has a turn, and comes here again in it."""
+        if outlet.is_listed:
+            return
         for lane in tuple(outlet.lanes.values()):
             if lane.batching is not None:
                 self._list(lane)

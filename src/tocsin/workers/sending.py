@@ -126,23 +126,22 @@ class Sending:
         if self._is_beginning or self._is_stopping or self.settle.is_stalled:
             return
         self._is_beginning = True
-        rotation, flight, cold = self.ready.rotation, self._flight, self.cold
+        rotation, flight, cold, tasks, now = self.ready.rotation, self._flight, self.cold, self._tasks, self._now_ms()
         try:
             while (
                 (rotation.tenants or (cold.tenants and cold.has_turn))
                 and flight.unsettled < CREDITS
-                and self._written + len(self._tasks) < SLOTS
+                and self._written + len(tasks) < SLOTS
                 and self._burst.begin()
             ):
                 if cold.tenants and cold.has_turn and (outlet := cold.next()) is not None:
-                    self._begin_one(outlet, may_dial=True)
+                    self._begin_one(outlet, now, may_dial=True)
                 elif rotation.tenants:
-                    self._begin_one(rotation.next(), may_dial=False)
+                    self._begin_one(rotation.next(), now, may_dial=False)
         finally:
             self._is_beginning = False
 
-    def _begin_one(self, outlet: Outlet, *, may_dial: bool) -> None:
-        now = self._now_ms()
+    def _begin_one(self, outlet: Outlet, now: Millis, *, may_dial: bool) -> None:
         lane = outlet.next_lane(now) if outlet.has_room else None
         if lane is None:
             return

@@ -83,11 +83,15 @@ class Standings:
         preparation = self._endpoints.prepared.get(outlet.endpoint)
         if preparation is None:
             return
-        now = settled.settlement.settled_at
         before = self._endpoints.standings.get(outlet.endpoint)
-        _allow(outlet, settled)
-        if before is None and settled.settlement.attempt.outcome == "delivered":
-            return
+        attempt = settled.settlement.attempt
+        if attempt.outcome == "delivered":
+            outlet.allowance.succeeded(attempt.timings.total)
+            if before is None:
+                return
+        else:
+            _hold_back(outlet, settled)
+        now = settled.settlement.settled_at
         before = before or Standing(endpoint=outlet.endpoint)
         after = standing_after(before, settled, endpoint.config.circuit, now)
         if after is before:
@@ -162,12 +166,10 @@ class Standings:
         return task
 
 
-def _allow(outlet: Outlet, settled: Settled) -> None:
-    """How many requests may be out from now on."""
+def _hold_back(outlet: Outlet, settled: Settled) -> None:
+    """How many requests may be out from now on, after one that failed."""
     attempt = settled.settlement.attempt
-    if attempt.outcome == "delivered":
-        outlet.allowance.succeeded(attempt.timings.total)
-    elif settled.effect != "none":
+    if settled.effect != "none":
         outlet.allowance.restart()
     elif shows_trouble(attempt):
         outlet.allowance.failed(attempt.started_at, settled.settlement.settled_at, attempt.timings.total)

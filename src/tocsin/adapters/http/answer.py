@@ -13,6 +13,7 @@ from tocsin.model.exchange import ErrorKind, HeaderPairs, Response, TransportFai
 
 _H = ord("H")
 _VERSIONS = ("1.1", "1.0")
+_KNOWN_BYTES = 1024
 _FRAMING = 8  # a chunk of one byte takes six on the wire, and reading a few more must not matter
 
 
@@ -22,7 +23,11 @@ class _Stop(Exception):
 
 class AnswerReader:
     """The answer being read. `is_complete`: all of it is here. `is_reusable`: it was, and the connection was left exactly
-    behind it. After a failure the reader is of no further use."""
+    behind it. After a failure the reader is of no further use.
+
+    Receivers mostly give the same short answer again and again. So the last one that came whole in one read is kept, with what was
+    read of it: the same bytes mean the same.
+    """
 
     __slots__ = (
         "_body_bytes",
@@ -33,8 +38,11 @@ class AnswerReader:
         "_headers",
         "_informational",
         "_kept",
+        "_known",
+        "_known_response",
         "_limits",
         "_parser",
+        "_response",
         "_rest_bytes",
         "is_complete",
         "is_reusable",
@@ -43,23 +51,35 @@ class AnswerReader:
 
     def __init__(self, limits: SenderLimits) -> None:
         self._limits = limits
+        self._known = b""
+        self._known_response: Response | None = None
+        self._head_bytes = 1
         self.reset()
         self._parser = httptools.HttpResponseParser(self)
 
     def reset(self) -> None:
         """Be ready for the next answer on the same connection."""
+        self._response: Response | None = None
+        self.is_complete = self.is_reusable = False
+        if not self._head_bytes:
+            return  # the last one was known already
         self._headers: list[tuple[bytes, bytes]] = []
         self._chunks: list[bytes] = []
         self._failure: TransportFailure | None = None
         self._head_bytes = self._rest_bytes = self._informational = self._kept = self._body_bytes = 0
-        self._head_is_read = self.is_complete = self.is_reusable = False
+        self._head_is_read = False
         self.status = 0
 
     def feed(self, data: bytes) -> TransportFailure | None:
         """Read on; a failure ends the exchange."""
         if not self._head_is_read:
-            if not self._head_bytes and data[0] != _H:
-                return _protocol("The answer is not HTTP.")
+            if not self._head_bytes:
+                if data == self._known:
+                    self._response = self._known_response
+                    self.is_complete = self.is_reusable = True
+                    return None
+                if data[0] != _H:
+                    return _protocol("The answer is not HTTP.")
             self._head_bytes += len(data)
         else:
             self._rest_bytes += len(data)
@@ -74,6 +94,8 @@ class AnswerReader:
             return self._too_many_headers()
         if self._rest_bytes > self._limits.max_header_bytes + _FRAMING * self._body_bytes:
             return _protocol("The answer consists of little but chunk headers or trailers.")
+        if self.is_reusable and self._head_bytes == len(data) <= _KNOWN_BYTES and not self._rest_bytes:
+            self._known, self._known_response = data, self.response()
         return None
 
     def end(self) -> TransportFailure | None:
@@ -88,13 +110,16 @@ class AnswerReader:
 
     def response(self) -> Response:
         """What was read, as it is kept."""
+        if self._response is not None:
+            return self._response
         chunks = self._chunks
-        return Response(
+        self._response = Response(
             status=self.status,
             headers=self._kept_headers(),
             body=(chunks[0] if len(chunks) == 1 else b"".join(chunks)) if chunks else b"",
             body_bytes=self._body_bytes,
         )
+        return self._response
 
     def _kept_headers(self) -> HeaderPairs:
         if self._head_bytes <= self._limits.kept_header_bytes:

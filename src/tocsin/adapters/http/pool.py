@@ -18,18 +18,19 @@ from tocsin.model.exchange import Target
 class _Pool:
     """The connections to one origin under one name."""
 
-    __slots__ = ("host", "idle", "is_open", "open", "port", "scheme")
+    __slots__ = ("idle", "is_open", "open", "target")
 
     def __init__(self, target: Target) -> None:
-        self.scheme = target.scheme
-        self.host = target.host
-        self.port = target.port
+        self.target = target
         self.is_open = True
         self.idle: list[Connection] = []
         self.open: set[Connection] = set()
 
     def is_for(self, target: Target) -> bool:
-        return self.host == target.host and self.port == target.port and self.scheme == target.scheme
+        own = self.target
+        return own is target or (
+            own.host == target.host and own.port == target.port and own.scheme == target.scheme
+        )
 
 
 class Pools:

@@ -30,6 +30,8 @@ def join_lines(connection: apsw.Connection, new: NewDelivery, number: int) -> in
 
 def leave_lines(connection: apsw.Connection, numbers: Sequence[int]) -> list[int]:
     """Take deliveries out of their lines; gives those that became ready by it."""
+    if not numbers or read_one(connection, "any_line") is None:
+        return []
     leaving = {cast("int", number) for (number,) in read_among(connection, "in_lines", (), numbers)}
     ready: list[int] = []
     for number in sorted(leaving):
