@@ -311,7 +311,8 @@ class Lane:
     def settled(self, number: int, keys: Sequence[str] = ()) -> None:
         """The outcome is stored: the delivery is held no longer, nor are its keys."""
         self.held.discard(number)
-        self.outlet.keys_out.difference_update(keys)
+        if keys:
+            self.outlet.keys_out.difference_update(keys)
         if self.is_refilling:
             self.released.add(number)
 

@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
+from itertools import chain
 
 import apsw
 
@@ -46,7 +47,7 @@ def write_rows(connection: apsw.Connection, name: str, rows: Sequence[Row]) -> i
     changed = 0
     for at in range(0, len(rows), _CHUNK):
         chunk = rows[at : at + _CHUNK]
-        connection.execute(statement_for(name, len(chunk)), [value for row in chunk for value in row])
+        connection.execute(statement_for(name, len(chunk)), tuple(chain.from_iterable(chunk)))
         changed += connection.changes()
     return changed
 
