@@ -132,14 +132,14 @@ class Judge:
     ) -> Settled:
         now = self._now_ms()
         return settlement_of(
-            delivery,
-            config,
-            exchange,
-            sent.request,
-            started_at,
-            now,
-            self._jitter(),
-            self._mint.attempt(now),
+            delivery=delivery,
+            config=config,
+            exchange=exchange,
+            request=sent.request,
+            started_at=started_at,
+            now=now,
+            jitter=self._jitter(),
+            attempt_id=self._mint.attempt(now),
             may_refresh=sent.may_refresh,
             longest_pause_ms=self._longest_pause_ms,
             claim=claim,

@@ -28,9 +28,7 @@ class _Pool:
 
     def is_for(self, target: Target) -> bool:
         own = self.target
-        return own is target or (
-            own.host == target.host and own.port == target.port and own.scheme == target.scheme
-        )
+        return own is target or (own.host == target.host and own.port == target.port and own.scheme == target.scheme)
 
 
 class Pools:

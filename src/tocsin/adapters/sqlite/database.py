@@ -74,7 +74,7 @@ def keep_no_statistics() -> None:
     """SQLite counts no memory from now on: counting takes a lock each time that it takes or gives back some, which was some two
     hundredths of all CPU. For a process that has nothing open yet."""
     apsw.shutdown()
-    apsw.config(apsw.SQLITE_CONFIG_MEMSTATUS, False)
+    apsw.config(apsw.SQLITE_CONFIG_MEMSTATUS, False)  # noqa: FBT003 (it has no name)
     apsw.initialize()
 
 
