@@ -183,9 +183,9 @@ class TooManyConnections(TocsinError):
 
 
 class StoreUnavailable(TocsinError):
-    """The store cannot be written at the moment. Nothing was accepted."""
+    """The store cannot be written or read at the moment, or a query took too long. Nothing was accepted."""
 
-    slug, status, title = "store-unavailable", 503, "The store cannot be written at the moment."
+    slug, status, title = "store-unavailable", 503, "The store is not available at the moment."
 
 
 class IntakeUnavailable(TocsinError):

@@ -130,3 +130,19 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path)
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="is not a directory"):
         prepare_file(tmp_path / "nowhere" / "t.db")
+
+
+def test_a_process_can_do_without_statistics_of_memory(tmp_path: Path) -> None:
+    """In a process of its own: nothing may be open where SQLite is told so."""
+    program = (
+        "import sys, apsw; from pathlib import Path\n"
+        "from tocsin.adapters.sqlite.database import keep_no_statistics, open_connection\n"
+        "keep_no_statistics()\n"
+        "connection = open_connection(Path(sys.argv[1]))\n"
+        "connection.execute('CREATE TABLE t (a); INSERT INTO t VALUES (zeroblob(100000))')\n"
+        "print(apsw.status(apsw.SQLITE_STATUS_MEMORY_USED)[0], *connection.execute('SELECT length(a) FROM t').fetchone())\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "x.db")], capture_output=True, check=True, text=True, timeout=60
+    )
+    assert ran.stdout == "0 100000\n"
