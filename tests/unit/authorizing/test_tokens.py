@@ -217,7 +217,7 @@ async def test_closing_ends_a_fetch_that_hangs(tokens: Tokens) -> None:
 )
 async def test_a_server_that_gives_no_answer(tokens: Tokens, behaviour: Behaviour | None, message: str) -> None:
     async with Receiver(behaviour or never) as server:
-        source = source_of(setting(token_url=server.url), timeout_seconds=0.2)
+        source = source_of(setting(token_url=server.url), timeout_seconds=10 if behaviour is None else 0.2)
         if behaviour is None:
             await server.__aexit__()
         found = await tokens.token(source)

@@ -53,7 +53,7 @@ class AnswerReader:
         self._limits = limits
         self._known = b""
         self._known_response: Response | None = None
-        self._head_bytes = 1
+        self._head_bytes = 1  # so that the first reset makes everything
         self.reset()
         self._parser = httptools.HttpResponseParser(self)
 
