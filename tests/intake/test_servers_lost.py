@@ -50,6 +50,7 @@ async def test_without_servers_producers_are_told_to_come_back(
     nats_alone: NatsCluster, start: Callable[..., Server]
 ) -> None:
     server = await asyncio.to_thread(start, nats=nats_alone.urls[0])
+    await until(lambda: server.get("/readyz").status == 200)
     assert outcomes(await asked(server.post, "/v1/jobs/reports", report("job-1"))) == ["changed"]
     nats_alone.servers[0].kill()
     refused = await asked(server.post, "/v1/jobs/reports", report("job-1", "succeeded"))
@@ -119,6 +120,7 @@ async def test_losing_one_of_three_changes_nothing_for_producers(
 
 async def test_two_of_three_are_too_few(nats_three: NatsCluster, start: Callable[..., Server]) -> None:
     server = await asyncio.to_thread(start, nats=",".join(nats_three.urls))
+    await until(lambda: server.get("/readyz").status == 200)
     assert outcomes(await asked(server.post, "/v1/jobs/reports", report("job-1"))) == ["changed"]
     for one in nats_three.servers[:2]:
         one.kill()

@@ -62,6 +62,7 @@ async def test_rules_of_retention_are_followed_by_the_one_that_removes(two: tupl
 async def test_the_system_page_shows_the_nodes(two: tuple[Server, Server]) -> None:
     for server in two:
         await until(holds(server, PARTITIONS // 2))
+    await until(lambda: [len(n["holds"]) for n in two[0].get("/v1/doctor").json["process"]["neighbours"]] == [32])
     words = Pages(two[0]).get("/ui/system").words
     process = two[0].get("/v1/doctor").json["process"]
     (neighbour,) = process["neighbours"]
