@@ -124,10 +124,8 @@ class Receiver:
         for task in self._tasks:
             task.cancel()
         outcomes = await asyncio.gather(*self._tasks, return_exceptions=True)
-        for (
-            writer
-        ) in self._writers:  # a task that was cancelled before it began closed nothing, and what is not read stays open
-            writer.transport.abort()
+        for writer in self._writers:
+            writer.transport.abort()  # a task that was cancelled before it began closed nothing; what is not read stays open
         await asyncio.sleep(0)
         for outcome in outcomes:
             if isinstance(outcome, Exception):

@@ -9,7 +9,8 @@ from tocsin.model.record import DataVersionData, RecordData, decode_data_version
 
 class EventView:
     """Lazily decoded data of Tocsin's own events; each is None when the event is about something else. `envelope` is a producer's
-    CloudEvent as it leaves, once it was rendered: the same for every endpoint; so is `trace`, what stands before and behind the span in its trace context."""
+    CloudEvent as it leaves, once it was rendered: the same for every endpoint; so is `trace`, what stands before and
+    behind the span in its trace context."""
 
     __slots__ = ("_data", "envelope", "event", "trace", "where_context")
 

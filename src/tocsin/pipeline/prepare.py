@@ -149,22 +149,17 @@ class Preparation:
         token: Token | None,
         replay: Replay | None,
     ) -> Outbound:
-        content_type, at, attempt = self._content_type or rendered.content_type, str(timestamp), str(number)
         headers: HeaderPairs = (
-            ("Content-Type", content_type),
+            ("Content-Type", self._content_type or rendered.content_type),
             *rendered.headers,
             ("webhook-id", webhook_id),
-            ("webhook-timestamp", at),
-            ("webhook-attempt", attempt),
+            ("webhook-timestamp", str(timestamp)),
+            ("webhook-attempt", str(number)),
             ("traceparent", trace),
         )
-        lines = (  # the same once more: written out, it takes half as long as by `_lines`
-            f"Content-Type: {content_type}\r\n{_lines(rendered.headers) if rendered.headers else ''}webhook-id: {webhook_id}\r\n"
-            f"webhook-timestamp: {at}\r\nwebhook-attempt: {attempt}\r\ntraceparent: {trace}\r\n"
-        )
-        more: HeaderPairs = () if replay is None else (("webhook-replay", replay.id),)
-        more += self._signer.sign(webhook_id, timestamp, rendered.body, headers + more)
-        headers += more
+        if replay is not None:
+            headers += (("webhook-replay", replay.id),)
+        headers += self._signer.sign(webhook_id, timestamp, rendered.body, headers)
         config = self.endpoint.config
         shown, hidden, bearer = self._shown, self._hidden, ""
         if hidden is None:
@@ -176,7 +171,7 @@ class Preparation:
         return OutboundRequest(
             target=self._target,
             url=config.url,
-            head=f"{self._fixed}{bearer}{lines}{_lines(more)}".encode("latin-1"),
+            head=(self._fixed + bearer + _lines(headers)).encode("latin-1"),
             body=rendered.body,
             shown=shown + headers,
             timeout_seconds=config.timeout_seconds,
