@@ -14,8 +14,6 @@ from tocsin.receiver import Arrival, Inbox
 
 APPLIED_BEFORE_FAILING: Final = 0.5
 """Of the requests answered 500, how many were worked on before: the crash after the commit, which makes duplicates."""
-_FIRST: Final = "g00001"
-"""What the first golden record is called: whichever of them comes first over the network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +52,9 @@ def _part(document: object, *names: str) -> Part:
 
 class Rebuilt:
     """A golden table made from webhooks. Wants each golden record's changes in order, each once, and says in `faults` where
-    it got anything else; `loses_one` makes it forget on purpose how the first record was created."""
+    it got anything else; of the record that `loses` names, it loses on purpose how it was created."""
 
-    def __init__(self, read: Callable[[object], Part], *, seed: int = 0, loses_one: bool = False) -> None:
+    def __init__(self, read: Callable[[object], Part], *, seed: int = 0, loses: str | None = None) -> None:
         self.table: Table = {}
         self.faults: list[str] = []
         self.requests = self.applied = self.failed = self.retries = self.duplicates = 0
@@ -67,7 +65,7 @@ class Rebuilt:
         self._begun: set[int] = set()
         self._versions: dict[str, tuple[int, int]] = {}
         self._chance = random.Random(seed)
-        self._loses_one = loses_one
+        self._loses = loses
 
     def arrive(self, arrival: Arrival) -> None:
         """Take a request whose answer is decided: apply it, drop it, or fail before or after applying it."""
@@ -87,8 +85,7 @@ class Rebuilt:
             self.duplicates += 1
             return
         self.applied += 1
-        if self._loses_one and part.change_type == "CREATE" and part.record == _FIRST:
-            self._loses_one = False
+        if part.change_type == "CREATE" and part.record == self._loses:
             return
         self._apply(part)
 

@@ -81,7 +81,7 @@ async def run(records: list[SourceRecord], directory: Path, *, sabotage: bool) -
 
 
 def _listener(name: str, number: int, *, sabotage: bool) -> Listener:
-    rebuilt = Rebuilt(READERS[name], seed=number, loses_one=sabotage)
+    rebuilt = Rebuilt(READERS[name], seed=number, loses="g00001" if sabotage else None)
     receiver = Receiver(fail=FAILING, status=500, seed=number, on_arrival=rebuilt.arrive, keep=1)
     return Listener(name, receiver, rebuilt)
 

@@ -36,8 +36,8 @@ def arrival(
     )  # fmt: skip
 
 
-def rebuilt(*arrivals: Arrival, loses_one: bool = False) -> Rebuilt:
-    made = Rebuilt(read_tamr, loses_one=loses_one)
+def rebuilt(*arrivals: Arrival, loses: str | None = None) -> Rebuilt:
+    made = Rebuilt(read_tamr, loses=loses)
     for each in arrivals:
         made.arrive(each)
     return made
@@ -87,7 +87,7 @@ def test_of_the_failing_answers_some_have_been_applied() -> None:
 
 
 def test_a_lost_webhook_is_seen() -> None:
-    made = rebuilt(*MERGED[:2], loses_one=True)
+    made = rebuilt(*MERGED[:2], loses="r1")
     assert made.applied == 2
     assert differences({"r1": {"n": 1}, "r2": {"n": 2}}, made.table) == ["r1: missing"]
 
