@@ -37,13 +37,15 @@ class Target(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """A request at a receiver. `is_taken`: it was answered with a 2xx. A batch has several events."""
+    """A request at a receiver. `is_taken`: it was answered with a 2xx. A batch has several events. `attempt` is the number that the
+    request says it has."""
 
     path: str
     events: tuple[Sent, ...]
     webhook_id: str
     is_taken: bool = True
     at: float = 0.0
+    attempt: int = 1
 
 
 class Account(NamedTuple):

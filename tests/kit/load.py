@@ -53,7 +53,9 @@ class Receivers:
         body: Any = json.loads(received.body)
         events = tuple(Sent.of(event["id"]) for event in (body if isinstance(body, list) else [body]))
         is_taken = received.status < 300
-        self.arrivals.append(Arrival(received.path, events, received.webhook_id, is_taken, received.at))
+        self.arrivals.append(
+            Arrival(received.path, events, received.webhook_id, is_taken, received.at, received.attempt)
+        )
         if is_taken:
             self.taken.update((received.path, sent) for sent in events)
 

@@ -6,11 +6,12 @@ import asyncio
 import random
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from typing import Final, Self
 
-from tests.kit.counting import Account, Sent, Target, count, silences
+from tests.kit.counting import Account, Arrival, Sent, Target, count, silences
 from tests.kit.lab import Lab, Node
 from tests.kit.load import SUBJECTS, Load, Receivers, make_targets
 from tests.kit.waiting import until
@@ -103,7 +104,8 @@ class Trial:
         await self.caught_up()
         await until(lambda: not self._listed("pending"), seconds=PATIENCE_SECONDS)
         assert await asyncio.to_thread(self._listed, "dead") == []
-        account = count(self.load.submitted, self.targets, self.receivers.arrivals)
+        arrivals = await asyncio.to_thread(self._as_sent)
+        account = count(self.load.submitted, self.targets, arrivals)
         await asyncio.to_thread(self._tell, account, healed)
         assert account.lost == [], account.lost[:10]
         assert account.early == [], account.early[:10]
@@ -117,6 +119,35 @@ class Trial:
                 assert account.repeats[target.path] <= hurts * SUBJECTS, target.path
         assert account.repeats.total() <= hurts * CREDITS
         return account
+
+    def _as_sent(self) -> list[Arrival]:
+        """What arrived, as who sent it knows: what was answered when the time for it was over was not taken. Looked up of what was
+        taken more than once."""
+        arrivals = self.receivers.arrivals
+        taken = Counter((one.path, one.webhook_id) for one in arrivals if one.is_taken)
+        late = {
+            (path, webhook_id, attempt)
+            for (path, webhook_id), times in taken.items()
+            if times > 1
+            for attempt in self._timed_out(path, webhook_id)
+        }
+        if late:
+            print("answered too late:", *sorted(late))
+        return [
+            one._replace(is_taken=one.is_taken and (one.path, one.webhook_id, one.attempt) not in late)
+            for one in arrivals
+        ]
+
+    def _timed_out(self, path: str, webhook_id: str) -> list[int]:
+        """The numbers of the attempts that were given up as nobody had answered."""
+        program = next(node.program for node in self.lab.nodes if node.is_up)
+        target = next(target for target in self.targets if target.path == path)
+        which = (
+            f"{'batch' if target.is_batch else 'event'}={webhook_id}&endpoint={target.endpoint}&tenant={target.tenant}"
+        )
+        delivery = program.get(f"/v1/deliveries?{which}&limit=1").json["items"][0]
+        attempts = program.get(f"/v1/deliveries/{delivery['id']}?tenant={target.tenant}").json["attempts"]
+        return [attempt["number"] for attempt in attempts if (attempt["error"] or {}).get("kind") == "timeout"]
 
     def _swept(self) -> list[str]:
         """The endpoints of this trial in which something was due that nobody had, as the nodes' logs say."""

@@ -17,7 +17,7 @@ from tests.kit.program import Program
 from tests.kit.server import Client
 from tests.kit.waiting import until
 
-from tocsin.adapters.postgres.database import prepare_database
+from tocsin.adapters.postgres.database import connect, prepare_database
 from tocsin.receiver import Receiver
 from tocsin.rules.partitions import PARTITIONS, partition_of
 
@@ -168,6 +168,41 @@ async def test_one_that_is_told_to_end_hands_over_at_once(node: Callable[..., Pr
         await until(holds(one, PARTITIONS))
         await until(lambda: states(one, LAST) == {"delivered": 5})
         assert taken(receiver) == [f"e{number}" for number in range(5)], "sent twice, or out of order"
+
+
+async def test_one_that_is_told_to_end_waits_for_the_database_to_take_its_outcomes(
+    node: Callable[..., Program],
+) -> None:
+    one, other = await both(node, TOCSIN_LEASE_SECONDS="120")
+    database = await connect(one.database, seconds=30)
+    await database.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = 'disk_full'; END$$"
+    )
+    await database.execute("CREATE TRIGGER refuse BEFORE INSERT ON attempt FOR EACH ROW EXECUTE FUNCTION refuse()")
+    async with Receiver() as receiver:
+        one.endpoint(receiver.url, tenant=LAST)
+        emit(one, LAST, "a")
+        await until(lambda: taken(receiver) == ["a"])
+        await until(lambda: other.get("/readyz").status == 503)
+        ending = asyncio.create_task(asyncio.to_thread(other.stop))
+        await until(lambda: not answers(other))
+        await asyncio.wait({ending}, timeout=1)  # enough to leave, if it did not wait
+        assert not ending.done()
+        await database.execute("DROP TRIGGER refuse ON attempt")
+        assert await ending == 0
+        await until(holds(one, PARTITIONS))
+        emit(one, LAST, "b")
+        await until(lambda: states(one, LAST) == {"delivered": 2})
+        assert taken(receiver) == ["a", "b"]
+    await database.close()
+
+
+def answers(program: Client) -> bool:
+    try:
+        return program.get("/livez").status == 200
+    except OSError:
+        return False
 
 
 async def test_what_is_asked_of_one_is_done_by_the_other(node: Callable[..., Program]) -> None:

@@ -193,7 +193,7 @@ async def test_outcomes_wait_for_a_full_disk_and_are_written_then(store: SqliteS
     while not settle.is_stalled:
         await asyncio.sleep(0.001)
     assert heard == []
-    await settle.idle()
+    await settle.written()
     assert [s.delivery for s in heard] == list(range(1, 41))
     assert not settle.is_stalled
     assert (await store.views.stats(StatsQuery(tenant=None))).now.pending == 0

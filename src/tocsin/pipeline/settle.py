@@ -76,10 +76,6 @@ class Settle:
         self._is_over = True
         self._began = None
 
-    async def idle(self) -> None:
-        """Wait until everything is written."""
-        await self._group.idle()
-
     async def written(self) -> None:
         """Wait until everything that was added so far is written."""
         await self._group.written()

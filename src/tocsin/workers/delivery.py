@@ -17,7 +17,7 @@ from tocsin.pipeline.exchanges import Exchanges, Judge
 from tocsin.pipeline.fanout import Fan
 from tocsin.pipeline.prepare import Preparation
 from tocsin.ports import Batches, Fanned, Fenced, Hint, Holder, Queue, Taken
-from tocsin.telemetry import Metrics
+from tocsin.telemetry import Metrics, log
 from tocsin.workers.endpoints import Endpoints
 from tocsin.workers.held import Held
 from tocsin.workers.lanes import LIVE
@@ -27,6 +27,8 @@ from tocsin.workers.standings import Standings
 from tocsin.workers.withdrawing import Withdrawing, Write
 
 _TICK_SECONDS: Final = 1.0
+_SETTLE_SECONDS: Final = 2.0
+"""At the end of the process: how much longer than requests the writing of their outcomes may take."""
 
 
 class DeliveryWorker:
@@ -167,14 +169,19 @@ class DeliveryWorker:
                 continue
 
     async def stop(self, limit_seconds: float) -> None:
-        """Start nothing more, let what is out finish up to a limit, settle it."""
+        """Start nothing more, let what is out finish up to a limit, and settle it: what is not written is sent again by whoever goes on,
+        so a store that is slow, or comes back at once, is waited for."""
         self._is_stopping = True
+        end = asyncio.get_running_loop().time() + limit_seconds + _SETTLE_SECONDS
         self._ready.news.set()
         self._openings.close_all()
         await self._sending.stop(limit_seconds)
         await self._standings.close()
-        if not self._sending.settle.is_stalled:
-            await self._sending.settle.idle()
+        try:
+            async with asyncio.timeout_at(end):
+                await self._sending.settle.written()
+        except TimeoutError:
+            log.error("settle.left_unwritten")
 
     def pushed(self, fan: Fan, fanned: Sequence[Fanned]) -> None:
         """Deliveries were created."""
