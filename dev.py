@@ -42,6 +42,8 @@ LOCK_HEADER: Final = "# Made by `python3 dev.py lock` from pyproject.toml. Do no
 
 # What of the caller's environment would make an installer or an interpreter look elsewhere than into .venv.
 STRAY: Final = ("PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV")
+# And what would have each process compile everything anew: the tests start hundreds.
+SLOW: Final = ("PYTHONDONTWRITEBYTECODE",)
 STRAY_UV: Final = ("UV_SYSTEM_PYTHON", "UV_PROJECT_ENVIRONMENT", "UV_TARGET", "UV_PREFIX", "UV_BREAK_SYSTEM_PACKAGES")
 
 Size = Literal["base", "dev"]
@@ -49,7 +51,7 @@ Size = Literal["base", "dev"]
 
 def environment() -> dict[str, str]:
     """The caller's environment, turned towards .venv."""
-    kept = {name: value for name, value in os.environ.items() if name not in STRAY + STRAY_UV}
+    kept = {name: value for name, value in os.environ.items() if name not in STRAY + STRAY_UV + SLOW}
     return kept | {"VIRTUAL_ENV": str(VENV), "PATH": f"{BIN}{os.pathsep}{kept.get('PATH', os.defpath)}"}
 
 
