@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from tests.kit.nats import NatsCluster, NatsServer
 from tests.kit.nats_accounts import Accounts
 from tests.kit.waiting import until
 
-from tocsin.adapters.nats.connection import NatsConnection
+from tocsin.adapters.nats.connection import NatsConnection, _Client
 from tocsin.adapters.nats.intake import NatsIntake
 from tocsin.errors import IntakeUnavailable
 from tocsin.rules.partitions import PARTITIONS
@@ -125,6 +125,28 @@ async def test_servers_that_are_learned_of_get_what_the_first_url_says() -> None
             await until(
                 lambda: is_there(intake) and not intake._connection.server.endswith(str(first.port)), seconds=60
             )
+
+
+async def test_it_ends_though_nats_py_connects_in_spite_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `asyncio.wait_for` of Python 3.11 does when what it waits for and the end come at once."""
+    has_connected = asyncio.Event()
+
+    class Deaf(_Client):
+        async def connect(self, *servers: object, **options: object) -> None:
+            await super().connect(*servers, **options)
+            has_connected.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+
+    monkeypatch.setattr("tocsin.adapters.nats.connection._Client", Deaf)
+    async with NatsCluster(1) as cluster:
+        connection = NatsConnection(cluster.urls, credentials=None, ca=None, name="test")
+        connection.open()
+        async with asyncio.timeout(20):
+            await has_connected.wait()
+            await connection.close()
+        with pytest.raises(IntakeUnavailable):
+            _ = connection.client
 
 
 async def test_credentials_in_a_file(tmp_path: Path) -> None:

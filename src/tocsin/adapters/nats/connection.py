@@ -58,7 +58,7 @@ class NatsConnection:
         self._name = name
         self._client: Client | None = None
         self._task: asyncio.Task[None] | None = None
-        self._closing = False
+        self._closing = asyncio.Event()
         self._heard: list[tuple[str, Callable[[Msg], Awaitable[None]]]] = []
         self.max_payload = 1024 * 1024
         """The largest message, as the last server has said."""
@@ -93,7 +93,7 @@ class NatsConnection:
             await self._client.subscribe(subject, cb=heard)
 
     async def close(self) -> None:
-        self._closing = True
+        self._closing.set()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -102,7 +102,7 @@ class NatsConnection:
 
     async def _keep(self) -> None:
         """nats-py gives up for good when a server refuses it: then it begins anew."""
-        while not self._closing:
+        while not self._closing.is_set():
             client = _Client(needs_tls=self._needs_tls)
             over = asyncio.Event()
             try:
@@ -115,6 +115,8 @@ class NatsConnection:
                 await _closed(client)
             else:
                 self._client = client
+                if self._closing.is_set():  # lost by `wait_for` in nats-py, as it came with an answer
+                    return
                 self.first.set()
                 await over.wait()
                 self._client = None
