@@ -5,6 +5,7 @@ The time is not asserted: a statement that visits a million rows takes a hundred
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 from collections.abc import Callable, Iterator
@@ -111,11 +112,20 @@ def filled(path: Path, shape: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("million")
+def files(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[str, Path]:
+    """Made once for all test processes, of which each has a folder in the one that they share."""
+    folder = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        folder = folder.parent
+    folder = folder / "million"
+    folder.mkdir(exist_ok=True)
     made = {shape: folder / f"{shape}.db" for shape in SHAPES}
-    for shape, path in made.items():
-        filled(path, shape)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (done := folder / "done").exists():
+            for shape, path in made.items():
+                filled(path, shape)
+            done.touch()
     return made
 
 
