@@ -183,7 +183,7 @@ def test(arguments: Sequence[str]) -> NoReturn:
     need("dev")
     need_browser()
     os.chdir(ROOT)
-    workers = str((os.cpu_count() or 1) + 2)
+    workers = str((os.cpu_count() or 1) + 1)
     become(PYTHON, "-m", "pytest", *(arguments or ("-n", workers, "--dist", "worksteal")))
 
 

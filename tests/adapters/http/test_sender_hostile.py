@@ -254,7 +254,7 @@ async def test_the_deadline_holds_while_a_body_is_written(sending):
         assert exchange.failure.kind is ErrorKind.TIMEOUT
 
 
-@pytest.mark.parametrize("earlier", [(60,), (0.2, 60), (60, 0.2)])
+@pytest.mark.parametrize("earlier", [(60,), (1, 60), (60, 1)])
 async def test_each_exchange_on_a_connection_has_its_own_deadline(sending, earlier):
     """A later exchange may have a nearer deadline, or one that is farther."""
 
@@ -269,9 +269,9 @@ async def test_each_exchange_on_a_connection_has_its_own_deadline(sending, earli
     async with Receiver(behave) as receiver:
         for seconds in earlier:
             assert (await one.send(receiver.url, timeout_seconds=seconds)).response.status == 200
-        late = await one.send(receiver.url, timeout_seconds=0.3)
+        late = await one.send(receiver.url, timeout_seconds=1.1)
         assert late.failure.kind is ErrorKind.TIMEOUT
-        assert late.timings.total >= 299
+        assert late.timings.total >= 1099
         assert receiver.connections == 1
 
 
