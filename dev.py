@@ -42,9 +42,9 @@ LOCK_HEADER: Final = "# Made by `python3 dev.py lock` from pyproject.toml. Do no
 
 # What of the caller's environment would make an installer or an interpreter look elsewhere than into .venv.
 STRAY: Final = ("PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV")
-# And what would have each process compile everything anew: the tests start hundreds.
-SLOW: Final = ("PYTHONDONTWRITEBYTECODE",)
 STRAY_UV: Final = ("UV_SYSTEM_PYTHON", "UV_PROJECT_ENVIRONMENT", "UV_TARGET", "UV_PREFIX", "UV_BREAK_SYSTEM_PACKAGES")
+# What would have each process compile everything anew: the tests start hundreds.
+SLOW: Final = ("PYTHONDONTWRITEBYTECODE",)
 
 Size = Literal["base", "dev"]
 

@@ -26,6 +26,8 @@ from tocsin.receiver import Receiver, StandardWebhooks
 READERS: Final = {"tamr": read_tamr, "cloudevents": read_cloudevents}
 SCHEDULE: Final = [0.05, 0.1, 0.2, *[0.4] * 50]
 FAILING: Final = "15%"
+FIRST: Final = "g00001"
+"""What the engine calls the first golden record that it makes."""
 QUIET_SECONDS: Final = 30
 """So long without a single webhook: what is missing will not come."""
 
@@ -81,7 +83,7 @@ async def run(records: list[SourceRecord], directory: Path, *, sabotage: bool) -
 
 
 def _listener(name: str, number: int, *, sabotage: bool) -> Listener:
-    rebuilt = Rebuilt(READERS[name], seed=number, loses="g00001" if sabotage else None)
+    rebuilt = Rebuilt(READERS[name], seed=number, loses=FIRST if sabotage else None)
     receiver = Receiver(fail=FAILING, status=500, seed=number, on_arrival=rebuilt.arrive, keep=1)
     return Listener(name, receiver, rebuilt)
 

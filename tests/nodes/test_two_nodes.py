@@ -87,6 +87,13 @@ def states(program: Client, tenant: str) -> dict[str, int]:
     return dict(count)
 
 
+def answers(program: Client) -> bool:
+    try:
+        return program.get("/livez").status == 200
+    except OSError:
+        return False
+
+
 async def test_each_delivers_for_its_tenants_wherever_events_come_in(node: Callable[..., Program]) -> None:
     """Nobody ends here, and on a busy machine nobody is to be taken for dead, nor a request for lost."""
     one, other = await both(node, TOCSIN_LEASE_SECONDS="30")
@@ -196,13 +203,6 @@ async def test_one_that_is_told_to_end_waits_for_the_database_to_take_its_outcom
         await until(lambda: states(one, LAST) == {"delivered": 2})
         assert taken(receiver) == ["a", "b"]
     await database.close()
-
-
-def answers(program: Client) -> bool:
-    try:
-        return program.get("/livez").status == 200
-    except OSError:
-        return False
 
 
 async def test_what_is_asked_of_one_is_done_by_the_other(node: Callable[..., Program]) -> None:

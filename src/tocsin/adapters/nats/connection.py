@@ -115,7 +115,7 @@ class NatsConnection:
                 await _closed(client)
             else:
                 self._client = client
-                if self._closing.is_set():  # lost by `wait_for` in nats-py, as it came with an answer
+                if self._closing.is_set():  # cancelled, but `wait_for` in nats-py may lose that
                     return
                 self.first.set()
                 await over.wait()
