@@ -7,6 +7,8 @@ import socket
 import struct
 from typing import Literal, Self
 
+from tocsin.receiver.server import stop_listening
+
 State = Literal["open", "cut", "silent"]
 _HEARD = 65536
 _RESET = struct.pack("ii", 1, 0)
@@ -37,7 +39,7 @@ class Link:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
+        await stop_listening(self._server)
         self.cut()
         for task in tuple(self._dials):
             task.cancel()

@@ -14,6 +14,8 @@ from typing import Literal, NamedTuple, Self
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tocsin.receiver.server import stop_listening
+
 Stage = Literal["mail", "rcpt", "data"]
 DROP = "drop"
 """Instead of a reply: the connection is closed. At `data`, when the client may begin to send the mail."""
@@ -77,7 +79,7 @@ class MailServer:
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._end.wait()
-        server.close()
+        await stop_listening(server)
         for session in tuple(self.open):
             # CPython 3.11: the transport of a TLS connection that just went has nothing left to abort
             with contextlib.suppress(AttributeError):

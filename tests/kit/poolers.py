@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final, Self
 
+from tocsin.receiver.server import stop_listening
+
 SSL_REQUEST: Final = 80877103
 PROTOCOL: Final = 196608
 PID: Final = 999_999
@@ -43,7 +45,7 @@ class Pooler:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._listener.close()
+        await stop_listening(self._listener)
         for writer in self._all:
             writer.close()
 

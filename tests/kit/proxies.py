@@ -11,6 +11,8 @@ import ipaddress
 import struct
 from typing import Self
 
+from tocsin.receiver.server import stop_listening
+
 
 class Proxy:
     """`asked` are the places (address, port) that clients wanted, `heads` what they said before; `dials` replaces addresses
@@ -33,8 +35,7 @@ class Proxy:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        await asyncio.sleep(0)  # who connected just now has a task then
+        await stop_listening(self._server)
         for task in self._tasks:
             task.cancel()
         for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):

@@ -16,6 +16,8 @@ import struct
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Self
 
+from tocsin.receiver.server import stop_listening
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 PATIENCE_SECONDS = 20
 
@@ -120,7 +122,7 @@ class Receiver:
 
     async def __aexit__(self, *_: object) -> None:
         self._is_over = True
-        self._server.close()
+        await stop_listening(self._server)
         for task in self._tasks:
             task.cancel()
         outcomes = await asyncio.gather(*self._tasks, return_exceptions=True)

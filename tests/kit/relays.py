@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Literal, Self
 
+from tocsin.receiver.server import stop_listening
+
 
 class Relay:
     """Passes bytes on. Set `cut`: the next time that `word` is sent, the connection ends before the server has it, or before
@@ -23,7 +25,7 @@ class Relay:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
+        await stop_listening(self._server)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

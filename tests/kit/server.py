@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from tests.kit.apart import apart
 from tests.kit.stores import part_of, place_of
 
@@ -130,7 +131,7 @@ class Server(Client):
             await serve(load_settings(self._settings, {}), self._is_ready, self._stop)
 
         try:
-            asyncio.run(main())
+            uvloop.run(main())
         except BaseException as fault:
             self._fault = fault
             self._ready.set()

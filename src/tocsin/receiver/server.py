@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections import deque
@@ -67,7 +68,7 @@ class Receiver:
     async def stop(self) -> None:
         """Stop listening and cut the open connections."""
         if self._server is not None:
-            self._server.close()
+            await stop_listening(self._server)
             for protocol in tuple(self._open):
                 protocol.abort()
             await self._server.wait_closed()
@@ -171,6 +172,17 @@ class Receiver:
             if len(self._seen) > _REMEMBERED_IDS:
                 del self._seen[next(iter(self._seen))]
         return False
+
+
+async def stop_listening(server: asyncio.Server) -> None:
+    """Close it once whoever it is accepting has a connection: CPython 3.11 would lose them, open for good (`Server._attach` refuses)."""
+    loop = asyncio.get_running_loop()
+    for listener in server.sockets:
+        with contextlib.suppress(NotImplementedError):  # Windows
+            loop.remove_reader(listener.fileno())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    server.close()
 
 
 def failing(fail: Fail) -> tuple[float, int]:

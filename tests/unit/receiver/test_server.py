@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import contextlib
 import http.client
+import socket
 import time
 from datetime import UTC, datetime
 
@@ -166,3 +168,15 @@ def test_how_often_to_fail(fail, expected):
 def test_how_often_to_fail_must_be_readable(fail):
     with pytest.raises(ValueError, match=r"how often to fail|share"):
         failing(fail)
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_who_connects_while_it_stops_is_cut_off(turns):
+    receiver = Receiver()
+    await receiver.start()
+    with socket.create_connection(("127.0.0.1", receiver.port), 5) as client:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await receiver.stop()
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.to_thread(client.recv, 1) == b""
