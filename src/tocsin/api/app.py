@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import Final, cast
 from urllib.parse import quote
 
@@ -69,6 +70,7 @@ AS_IT_COMES: Final = ((b"x-accel-buffering", b"no"),)
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+@cache
 def openapi() -> dict[str, object]:
     """The OpenAPI document of this version."""
     return openapi_document(API_ROUTES, problem_types().values())
@@ -76,7 +78,7 @@ def openapi() -> dict[str, object]:
 
 def make_app(services: Services) -> App:
     """The application of one server."""
-    router = Router((*API_ROUTES, *documentation_routes(openapi())))
+    router = Router((*API_ROUTES, *documentation_routes(openapi)))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

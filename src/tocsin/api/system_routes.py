@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from inspect import getdoc
 from typing import Final
 
@@ -108,17 +110,20 @@ SYSTEM_ROUTES: Final = (
 )
 
 
-def documentation_routes(document: Mapping[str, object]) -> Iterator[Route]:
-    """The OpenAPI document and the page made of it."""
-    as_json, as_page = msgspec.json.encode(document), docs_page(document).encode()
+def documentation_routes(openapi: Callable[[], Mapping[str, object]]) -> Iterator[Route]:
+    """The OpenAPI document and the page made of it. They are made when they are first asked for, beside the loop: that takes as
+    much work as all else that a start does."""
+    as_json = cache(lambda: msgspec.json.encode(openapi()))
+    as_page = cache(lambda: docs_page(openapi()).encode())
 
     async def openapi_json(request: Request) -> Reply:
         del request
-        return Reply(body=as_json)
+        return Reply(body=await asyncio.to_thread(as_json))
 
     async def docs(request: Request) -> Reply:
         del request
-        return Reply(body=as_page, content_type=HTML, policy=(b"content-security-policy", DOCS_POLICY))
+        page = await asyncio.to_thread(as_page)
+        return Reply(body=page, content_type=HTML, policy=(b"content-security-policy", DOCS_POLICY))
 
     yield Route(method="GET", path="/openapi.json", name="openapi", summary="", answer=openapi_json, roles=None)
     yield Route(method="GET", path="/docs", name="docs", summary="", answer=docs, roles=None)
