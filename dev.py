@@ -33,11 +33,15 @@ REQUIREMENTS: Final = ROOT / "requirements"
 LOCK_TOOLS: Final = ROOT / ".cache" / "lock-tools"
 BUILD_EDITABLE: Final = "editables>=0.5"
 """What hatchling asks for beyond build-system.requires, to install the project in place without fetching anything."""
-BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
+BROWSERS: Final = (
+    "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome",
+)  # fmt: skip
 HAS_BROWSER: Final = (
     "import os, sys; from playwright.sync_api import sync_playwright as start\n"
     "with start() as p: sys.exit(not os.path.exists(p.chromium.executable_path))"
 )
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 (everything in it that is ours has a name that pytest chose)
+MEMORY_BYTES: Final = 8 * 2**30
 LOCK_HEADER: Final = "# Made by `python3 dev.py lock` from pyproject.toml. Do not edit.\n"
 
 # What of the caller's environment would make an installer or an interpreter look elsewhere than into .venv.
@@ -162,7 +166,16 @@ def need_browser() -> None:
         return
     say("dev.py: installing a Chromium for the tests of the web interface")
     if run(PYTHON, "-m", "playwright", "install", "chromium") != 0:
-        say("dev.py: there is none to be had; install your system's (Debian, Ubuntu: apt install chromium)")
+        say("dev.py: there is none to be had; install your system's (Debian: apt install chromium-headless-shell)")
+
+
+def write_to_memory() -> None:
+    """Have tests write to memory, where there is room: they start thousands of databases, and a disk that stalls stalls them."""
+    if "TMPDIR" in os.environ or not MEMORY.is_dir():
+        return
+    found = os.statvfs(MEMORY)
+    if found.f_bavail * found.f_frsize > MEMORY_BYTES and not found.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = str(MEMORY)
 
 
 def demo(arguments: Sequence[str]) -> NoReturn:
@@ -184,6 +197,7 @@ def test(arguments: Sequence[str]) -> NoReturn:
     need_browser()
     os.chdir(ROOT)
     workers = str((os.cpu_count() or 1) + 1)
+    write_to_memory()
     become(PYTHON, "-m", "pytest", *(arguments or ("-n", workers, "--dist", "worksteal")))
 
 
