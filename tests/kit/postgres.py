@@ -21,6 +21,8 @@ _SMALL: Final = {
     "max_connections": "120",
     "unix_socket_directories": "",
     "jit": "off",
+    # In its folder, where nothing is left of one that was killed.
+    "dynamic_shared_memory_type": "mmap",
     "recovery_init_sync_method": "syncfs",
 }
 
