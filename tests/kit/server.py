@@ -1,4 +1,4 @@
-"""The real server in a thread of its own: real store, real sockets, its own event loop."""
+"""The real server in a thread of its own: real store, real sockets, its own event loop, of the kind that the program has."""
 
 from __future__ import annotations
 

@@ -53,12 +53,6 @@ class Limits(Noun, frozen=True, kw_only=True):
     header_count: int = 200
 
 
-class State(ServerState):
-    """What the connections of a server share."""
-
-    is_stopping = False
-
-
 class Stage(Enum):
     """What the next byte of the client is part of."""
 
@@ -77,12 +71,11 @@ class Connection(HttpToolsProtocol):
     def __init__(
         self,
         config: Config,
-        server_state: State,
+        server_state: ServerState,
         app_state: dict[str, object],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._shared = server_state
         self._stage = Stage.BETWEEN
         self._is_over = False
         self._refused_for: TocsinError | None = None
@@ -98,10 +91,6 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
-        if self._shared.is_stopping:
-            self._is_over = True
-            transport.close()
-            return
         if len(self.connections) <= self.limits.connections:
             self._arm(self.limits.head_seconds, self._late)
             return

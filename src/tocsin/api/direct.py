@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.server import ServerState
 
 from tocsin.api.accepting import (
     ACCEPT_ROUTES,
@@ -30,7 +31,7 @@ from tocsin.api.accepting import (
 )
 from tocsin.api.asgi import CLOSE, JSON_TYPE, Headers, problem_headers
 from tocsin.api.auth import POSTERS, allow, caller_with, key_hash_of
-from tocsin.api.connections import Connection, Limits, Stage, State
+from tocsin.api.connections import Connection, Limits, Stage
 from tocsin.api.head import Head
 from tocsin.api.services import Services
 from tocsin.errors import TocsinError
@@ -141,7 +142,7 @@ class DirectConnection(Connection):
     def __init__(
         self,
         config: Config,
-        server_state: State,
+        server_state: ServerState,
         app_state: dict[str, object],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:

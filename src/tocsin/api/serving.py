@@ -13,7 +13,7 @@ from typing import Final
 import uvicorn
 
 from tocsin.api.app import App
-from tocsin.api.connections import Limits, State
+from tocsin.api.connections import Limits
 from tocsin.api.direct import Direct, connection_class
 from tocsin.errors import Misconfigured
 
@@ -24,18 +24,7 @@ BACKLOG: Final = 2048
 
 
 class _Server(uvicorn.Server):
-    """uvicorn in our loop: signals are ours, and no connection outlives it."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.server_state = self._shared = State()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the connections, those that are accepted meanwhile as well; cut off those that do not end in time."""
-        self._shared.is_stopping = True
-        await super().shutdown(sockets)
-        for connection in tuple(self._shared.connections):
-            connection.transport.abort()
+    """uvicorn in our loop: signals are ours."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
