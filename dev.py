@@ -40,8 +40,9 @@ HAS_BROWSER: Final = (
     "import os, sys; from playwright.sync_api import sync_playwright as start\n"
     "with start() as p: sys.exit(not os.path.exists(p.chromium.executable_path))"
 )
-MEMORY: Final = Path("/dev/shm")  # noqa: S108 (everything in it that is ours has a name that pytest chose)
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 (whoever writes there takes a new name)
 MEMORY_BYTES: Final = 8 * 2**30
+"""All tests together write about half of that."""
 LOCK_HEADER: Final = "# Made by `python3 dev.py lock` from pyproject.toml. Do not edit.\n"
 
 # What of the caller's environment would make an installer or an interpreter look elsewhere than into .venv.

@@ -10,13 +10,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from dev import BROWSERS
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
 from tests.kit.pages import Pages
 from tests.kit.server import OPERATOR_KEY, Server
 
-NAMES = (
-    "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome",
-)  # fmt: skip
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
@@ -26,7 +24,7 @@ FLAGS = (
 def system_browser() -> str | None:
     """The browser of this machine: `TOCSIN_TEST_BROWSER`, or by one of its usual names. None: playwright's own."""
     named = os.environ.get("TOCSIN_TEST_BROWSER")
-    return named or next((found for name in NAMES if (found := shutil.which(name))), None)
+    return named or next((found for name in BROWSERS if (found := shutil.which(name))), None)
 
 
 @asynccontextmanager

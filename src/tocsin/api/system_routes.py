@@ -111,8 +111,8 @@ SYSTEM_ROUTES: Final = (
 
 
 def documentation_routes(openapi: Callable[[], Mapping[str, object]]) -> Iterator[Route]:
-    """The OpenAPI document and the page made of it. They are made when they are first asked for, beside the loop: that takes as
-    much work as all else that a start does."""
+    """The OpenAPI document and the page made of it. Both are made when they are first asked for, beside the loop: that takes a
+    tenth of a second, for which no start and no delivery has to wait."""
     as_json = cache(lambda: msgspec.json.encode(openapi()))
     as_page = cache(lambda: docs_page(openapi()).encode())
 

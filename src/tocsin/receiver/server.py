@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
 from collections import deque
@@ -178,9 +177,8 @@ async def stop_listening(server: asyncio.Server) -> None:
     """Close it once whoever it is accepting has a connection: CPython 3.11 would lose them, open for good (`Server._attach` refuses)."""
     loop = asyncio.get_running_loop()
     for listener in server.sockets:
-        with contextlib.suppress(NotImplementedError):  # Windows
-            loop.remove_reader(listener.fileno())
-    for _ in range(3):
+        loop.remove_reader(listener.fileno())
+    for _ in range(4):  # for the transport, the connection, what that starts, and its first step
         await asyncio.sleep(0)
     server.close()
 

@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+import uvloop
 from standardwebhooks import Webhook
 
 from tocsin.receiver import Receiver, StandardWebhooks
@@ -168,6 +169,14 @@ def test_how_often_to_fail(fail, expected):
 def test_how_often_to_fail_must_be_readable(fail):
     with pytest.raises(ValueError, match=r"how often to fail|share"):
         failing(fail)
+
+
+def test_it_runs_on_uvloop_as_well():
+    async def main():
+        async with Receiver() as receiver:
+            return await asyncio.to_thread(post, receiver.port, b"{}", None, 2)
+
+    assert uvloop.run(main()) == [204] * 2
 
 
 @pytest.mark.parametrize("turns", range(5))
