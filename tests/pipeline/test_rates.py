@@ -80,6 +80,7 @@ async def test_what_waited_together_for_a_token_does_not_go_together(server: Ser
         await asyncio.to_thread(emit, server, *(f"e{n}" for n in range(60)), subject=None)
         await until(lambda: sum(d["in_flight"] for d in deliveries(server, limit="100")) > 15)
         may_answer.set()
+        await until(lambda: len(arrived_at) == 61)  # whoever asks the server all the time holds up what is measured
         await until(lambda: not deliveries(server, state="pending"))
         assert len(arrived_at) == 61
         for first in arrived_at:
